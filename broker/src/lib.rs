@@ -1,0 +1,1 @@
+//! The broker: parse, route, scatter, merge, answer.

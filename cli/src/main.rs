@@ -1,0 +1,2 @@
+//! The binary `touriga`: argument parsing only.
+fn main() {}

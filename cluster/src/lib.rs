@@ -1,0 +1,1 @@
+//! Metadata store, ideal state, external view, instances, deep store, task group.

@@ -1,0 +1,199 @@
+//! Numbers and timestamps as Java prints and reads them, which is what Pinot's answers show.
+//!
+//! Must not know: JSON, columns. Invariant: what is printed here reads back to the same value.
+
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+
+/// `Double.toString`: `1.0`, `1.0E10`, `NaN`, `Infinity`.
+#[must_use]
+pub fn double_text(value: f64) -> String {
+    let mut out = String::with_capacity(24);
+    write_double(&mut out, value);
+    out
+}
+
+/// Appends `Double.toString`.
+pub fn write_double(out: &mut String, value: f64) {
+    if !value.is_finite() {
+        return out.push_str(non_finite(value.is_nan(), value > 0.0));
+    }
+    let mut buffer = ryu::Buffer::new();
+    write_digits(
+        out,
+        buffer.format_finite(value),
+        value == 0.0,
+        (1e-3..1e7).contains(&value.abs()),
+    );
+}
+
+/// `Float.toString`.
+#[must_use]
+pub fn float_text(value: f32) -> String {
+    let mut out = String::with_capacity(16);
+    write_float(&mut out, value);
+    out
+}
+
+/// Appends `Float.toString`.
+pub fn write_float(out: &mut String, value: f32) {
+    if !value.is_finite() {
+        return out.push_str(non_finite(value.is_nan(), value > 0.0));
+    }
+    let mut buffer = ryu::Buffer::new();
+    write_digits(
+        out,
+        buffer.format_finite(value),
+        value == 0.0,
+        (1e-3..1e7).contains(&value.abs()),
+    );
+}
+
+fn non_finite(nan: bool, positive: bool) -> &'static str {
+    match (nan, positive) {
+        (true, _) => "NaN",
+        (_, true) => "Infinity",
+        _ => "-Infinity",
+    }
+}
+
+/// Rearranges the shortest digits (`ryu` form: `1.5`, `1e300`, `1.234e-5`) into Java's plain or scientific form.
+fn write_digits(out: &mut String, shortest: &str, zero: bool, plain: bool) {
+    let (negative, unsigned) = match shortest.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, shortest),
+    };
+    if negative {
+        out.push('-');
+    }
+    if zero {
+        return out.push_str("0.0");
+    }
+    let (mantissa, exponent) = match unsigned.split_once('e') {
+        Some((m, e)) => (m, e.parse::<i32>().unwrap_or(0)),
+        None => (unsigned, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits: String = format!("{whole}{fraction}");
+    let mut point = whole.len() as i32 + exponent;
+    let leading = digits.len() - digits.trim_start_matches('0').len();
+    digits.drain(..leading);
+    point -= leading as i32;
+    digits.truncate(digits.trim_end_matches('0').len().max(1));
+    if plain {
+        write_plain(out, &digits, point);
+    } else {
+        out.push_str(&digits[..1]);
+        out.push('.');
+        out.push_str(if digits.len() > 1 { &digits[1..] } else { "0" });
+        out.push('E');
+        out.push_str(&(point - 1).to_string());
+    }
+}
+
+fn write_plain(out: &mut String, digits: &str, point: i32) {
+    let length = digits.len() as i32;
+    if point <= 0 {
+        out.push_str("0.");
+        (point..0).for_each(|_| out.push('0'));
+        out.push_str(digits);
+    } else if point >= length {
+        out.push_str(digits);
+        (length..point).for_each(|_| out.push('0'));
+        out.push_str(".0");
+    } else {
+        out.push_str(&digits[..point as usize]);
+        out.push('.');
+        out.push_str(&digits[point as usize..]);
+    }
+}
+
+/// `BigDecimal.toPlainString`.
+#[must_use]
+pub fn decimal_text(value: &BigDecimal) -> String {
+    value.to_plain_string()
+}
+
+/// `Timestamp.toString` in UTC: `yyyy-MM-dd HH:mm:ss.S`, one to nine fraction digits.
+#[must_use]
+pub fn timestamp_text(millis: i64) -> String {
+    let Some(time) = DateTime::from_timestamp_millis(millis) else {
+        return millis.to_string();
+    };
+    let fraction = format!("{:03}", time.timestamp_subsec_millis());
+    let fraction = fraction.trim_end_matches('0');
+    let fraction = if fraction.is_empty() { "0" } else { fraction };
+    format!("{}.{fraction}", time.format("%Y-%m-%d %H:%M:%S"))
+}
+
+/// Reads a timestamp: milliseconds as digits, `yyyy-MM-dd[ HH:mm:ss[.fraction]]`, or ISO-8601 with `T` and optional zone.
+#[must_use]
+pub fn parse_timestamp(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(millis) = text.parse::<i64>() {
+        return Some(millis);
+    }
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.timestamp_millis());
+    }
+    for format in [
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M",
+    ] {
+        if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+            return Some(time.and_utc().timestamp_millis());
+        }
+    }
+    for format in ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"] {
+        if let Ok(time) = DateTime::parse_from_str(text, format) {
+            return Some(time.timestamp_millis());
+        }
+    }
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_print_as_java_does() {
+        for (value, text) in [
+            (1.0, "1.0"),
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (100.0, "100.0"),
+            (1e7, "1.0E7"),
+            (1234567.0, "1234567.0"),
+            (12345678.9, "1.23456789E7"),
+            (0.001, "0.001"),
+            (0.00012, "1.2E-4"),
+            (1e10, "1.0E10"),
+            (-2.5e-5, "-2.5E-5"),
+            (f64::NEG_INFINITY, "-Infinity"),
+            (1.7976931348623157e308, "1.7976931348623157E308"),
+        ] {
+            assert_eq!(double_text(value), text);
+        }
+        assert_eq!(float_text(0.1), "0.1");
+    }
+
+    #[test]
+    fn timestamps_read_back() {
+        assert_eq!(timestamp_text(0), "1970-01-01 00:00:00.0");
+        assert_eq!(timestamp_text(1_786_935_893_953), "2026-08-17 03:04:53.953");
+        assert_eq!(
+            parse_timestamp("2026-08-17 03:04:53.953"),
+            Some(1_786_935_893_953)
+        );
+        assert_eq!(
+            parse_timestamp("2026-08-17T03:04:53.953Z"),
+            Some(1_786_935_893_953)
+        );
+        assert_eq!(parse_timestamp("2026-08-17"), Some(1_786_924_800_000));
+        assert_eq!(parse_timestamp("soon"), None);
+    }
+}

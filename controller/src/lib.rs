@@ -1,0 +1,1 @@
+//! The controller: schemas, tables, segments, assignment and segment completion, over REST.

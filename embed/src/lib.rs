@@ -1,0 +1,1 @@
+//! Touriga as a library: the roles of a cluster inside one process.

@@ -1,0 +1,374 @@
+//! Scalar functions: the table, the look-up, and the call.
+//!
+//! A function is a row of [`ScalarFunction`] in the table of its family's file, and [`FAMILIES`] lists the families.
+//! Must not know: where blocks come from.
+//! Invariant: `eval` gets arguments already converted to the row's parameter types, all of the same number of rows, and
+//! returns a block of that many rows of the type that binding announced.
+
+pub mod lift;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use common::{Block, ColumnType, DataType, Value};
+
+use crate::{FunctionError, canonical_name};
+
+/// Every family, in the order of the reference page.
+pub static FAMILIES: &[Family] = &[];
+
+/// The functions of one file.
+#[derive(Debug)]
+pub struct Family {
+    /// Heading of the reference page.
+    pub title: &'static str,
+    /// The rows.
+    pub functions: &'static [ScalarFunction],
+}
+
+/// What a kernel may know beyond its arguments.
+#[derive(Debug, Clone)]
+pub struct EvalContext {
+    /// The query's time, milliseconds since the epoch: the same for the whole query.
+    pub now_ms: i64,
+}
+
+/// A parameter of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Param {
+    /// Converted to this type.
+    Is(ColumnType),
+    /// Passed as it comes.
+    Any,
+    /// Any single-value numeric type, passed as it comes; BOOLEAN becomes INT, TIMESTAMP LONG, text DOUBLE.
+    Number,
+    /// Any array (multi-value), passed as it comes; a single value becomes an array of one.
+    AnyArray,
+}
+
+/// Shorthands for tables.
+pub mod param {
+    use super::Param;
+    use common::{ColumnType, DataType};
+
+    /// INT.
+    pub const INT: Param = Param::Is(ColumnType::sv(DataType::Int));
+    /// LONG.
+    pub const LONG: Param = Param::Is(ColumnType::sv(DataType::Long));
+    /// FLOAT.
+    pub const FLOAT: Param = Param::Is(ColumnType::sv(DataType::Float));
+    /// DOUBLE.
+    pub const DOUBLE: Param = Param::Is(ColumnType::sv(DataType::Double));
+    /// BIG_DECIMAL.
+    pub const DECIMAL: Param = Param::Is(ColumnType::sv(DataType::BigDecimal));
+    /// BOOLEAN.
+    pub const BOOLEAN: Param = Param::Is(ColumnType::sv(DataType::Boolean));
+    /// TIMESTAMP.
+    pub const TIMESTAMP: Param = Param::Is(ColumnType::sv(DataType::Timestamp));
+    /// STRING.
+    pub const TEXT: Param = Param::Is(ColumnType::sv(DataType::String));
+    /// BYTES.
+    pub const BYTES: Param = Param::Is(ColumnType::sv(DataType::Bytes));
+    /// INT_ARRAY.
+    pub const INTS: Param = Param::Is(ColumnType::mv(DataType::Int));
+    /// LONG_ARRAY.
+    pub const LONGS: Param = Param::Is(ColumnType::mv(DataType::Long));
+    /// FLOAT_ARRAY.
+    pub const FLOATS: Param = Param::Is(ColumnType::mv(DataType::Float));
+    /// DOUBLE_ARRAY.
+    pub const DOUBLES: Param = Param::Is(ColumnType::mv(DataType::Double));
+    /// STRING_ARRAY.
+    pub const TEXTS: Param = Param::Is(ColumnType::mv(DataType::String));
+}
+
+/// How many arguments, and what they are converted to.
+#[derive(Debug, Clone, Copy)]
+pub enum Params {
+    /// Exactly these.
+    Fixed(&'static [Param]),
+    /// These, then any number of the last one, at least `min` in all.
+    Variadic {
+        /// The leading parameters; the last of them repeats.
+        params: &'static [Param],
+        /// Fewest arguments.
+        min: usize,
+    },
+}
+
+impl Params {
+    fn accepts(&self, count: usize) -> bool {
+        match self {
+            Self::Fixed(params) => params.len() == count,
+            Self::Variadic { min, .. } => count >= *min,
+        }
+    }
+
+    /// The parameter that takes the argument at `index`.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Param {
+        match self {
+            Self::Fixed(params) => params[index],
+            Self::Variadic { params, .. } => params[index.min(params.len() - 1)],
+        }
+    }
+}
+
+/// An argument as binding sees it.
+#[derive(Debug, Clone)]
+pub struct Argument {
+    /// Its type.
+    pub column_type: ColumnType,
+    /// Its value where it is a literal.
+    pub literal: Option<Value>,
+}
+
+/// The type of a function's result.
+#[derive(Debug, Clone, Copy)]
+pub enum Returns {
+    /// Always this.
+    Is(ColumnType),
+    /// The type of the argument at that position, after conversion.
+    Argument(usize),
+    /// Worked out from the arguments (after conversion of their types); may refuse them.
+    Infer(fn(&[Argument]) -> Result<ColumnType, FunctionError>),
+}
+
+/// What happens with null arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NullRule {
+    /// A null argument makes the result null; the kernel sees a placeholder and its answer is not used.
+    NullInNullOut,
+    /// The kernel sees the nulls and decides.
+    Sees,
+}
+
+/// Which of Pinot's two evaluations a row belongs to. Column expressions of the single-stage engine use its transform
+/// functions (arithmetic always DOUBLE or BIG_DECIMAL); folding, post-aggregation, ingestion and the multi-stage engine
+/// use its scalar functions (typed by their arguments).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The same in both.
+    Both,
+    /// Only over columns in the single-stage engine.
+    Transform,
+    /// Only elsewhere.
+    Scalar,
+}
+
+/// One overload of a scalar function.
+#[derive(Debug, Clone, Copy)]
+pub struct ScalarFunction {
+    /// Canonical names (lower case, no underscores), the first is the function's.
+    pub names: &'static [&'static str],
+    /// Where it applies.
+    pub role: Role,
+    /// Arguments.
+    pub params: Params,
+    /// Result type.
+    pub returns: Returns,
+    /// Nulls.
+    pub nulls: NullRule,
+    /// False where two calls with the same arguments may differ; such calls are never folded.
+    pub deterministic: bool,
+    /// One line for the reference page.
+    pub doc: &'static str,
+    /// A call in SQL and what it answers (as text); run by a test. Empty where a call needs a table.
+    pub example: (&'static str, &'static str),
+    /// The kernel.
+    pub eval: fn(&[Block], &EvalContext) -> Result<Block, FunctionError>,
+}
+
+/// Defaults for a row: `..ROW`.
+pub const ROW: ScalarFunction = ScalarFunction {
+    names: &[],
+    role: Role::Both,
+    params: Params::Fixed(&[]),
+    returns: Returns::Is(ColumnType::sv(DataType::Unknown)),
+    nulls: NullRule::NullInNullOut,
+    deterministic: true,
+    doc: "",
+    example: ("", ""),
+    eval: |_, _| Err(FunctionError::Evaluation("no kernel".to_owned())),
+};
+
+/// A function bound to the types of its arguments.
+#[derive(Debug, Clone)]
+pub struct BoundScalar {
+    function: &'static ScalarFunction,
+    params: Vec<Param>,
+    returns: ColumnType,
+}
+
+type Table = HashMap<&'static str, Vec<&'static ScalarFunction>>;
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = Table::new();
+        for function in FAMILIES.iter().flat_map(|family| family.functions) {
+            for name in function.names {
+                table.entry(name).or_default().push(function);
+            }
+        }
+        table
+    })
+}
+
+/// Every overload of a name, in table order.
+#[must_use]
+pub fn overloads(name: &str) -> &'static [&'static ScalarFunction] {
+    table()
+        .get(canonical_name(name).as_str())
+        .map_or(&[], Vec::as_slice)
+}
+
+/// Finds the overload for a name and arguments. `role` is [`Role::Transform`] for expressions over columns in the
+/// single-stage engine, [`Role::Scalar`] elsewhere; rows of the wanted role come first, then those of the other.
+/// Among rows of equal rank the first that accepts the arguments wins.
+///
+/// # Errors
+/// Where the name is unknown, or no overload takes these arguments.
+pub fn bind(name: &str, arguments: &[Argument], role: Role) -> Result<BoundScalar, FunctionError> {
+    let candidates = overloads(name);
+    if candidates.is_empty() {
+        return Err(FunctionError::UnknownName(canonical_name(name)));
+    }
+    let wanted = |f: &&&ScalarFunction| f.role == role || f.role == Role::Both;
+    let other = |f: &&&ScalarFunction| f.role != role && f.role != Role::Both;
+    let mut refusal = None;
+    for function in candidates
+        .iter()
+        .filter(wanted)
+        .chain(candidates.iter().filter(other))
+    {
+        if !function.params.accepts(arguments.len()) {
+            continue;
+        }
+        match bind_one(function, arguments) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| FunctionError::NoOverload {
+        name: canonical_name(name),
+        arguments: arguments
+            .iter()
+            .map(|a| a.column_type.to_string())
+            .collect::<Vec<_>>()
+            .join(", "),
+    }))
+}
+
+fn bind_one(
+    function: &'static ScalarFunction,
+    arguments: &[Argument],
+) -> Result<BoundScalar, FunctionError> {
+    let params: Vec<Param> = (0..arguments.len())
+        .map(|i| function.params.at(i))
+        .collect();
+    let mut converted = Vec::with_capacity(arguments.len());
+    for (argument, param) in arguments.iter().zip(&params) {
+        let column_type = converted_type(*param, argument.column_type).ok_or_else(|| {
+            FunctionError::NoOverload {
+                name: function.names[0].to_owned(),
+                arguments: arguments
+                    .iter()
+                    .map(|a| a.column_type.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }
+        })?;
+        converted.push(Argument {
+            column_type,
+            literal: argument.literal.clone(),
+        });
+    }
+    let returns = match function.returns {
+        Returns::Is(column_type) => column_type,
+        Returns::Argument(index) => converted[index].column_type,
+        Returns::Infer(infer) => infer(&converted)?,
+    };
+    Ok(BoundScalar {
+        function,
+        params,
+        returns,
+    })
+}
+
+/// The type an argument has after conversion; `None` where the parameter does not take it.
+fn converted_type(param: Param, from: ColumnType) -> Option<ColumnType> {
+    match param {
+        Param::Any => Some(from),
+        Param::Is(to) if from.multi && !to.multi => None,
+        Param::Is(to) => Some(to),
+        Param::Number if from.multi => None,
+        Param::Number => Some(ColumnType::sv(match from.data_type {
+            DataType::Boolean => DataType::Int,
+            DataType::Timestamp => DataType::Long,
+            numeric if numeric.is_numeric() => numeric,
+            _ => DataType::Double,
+        })),
+        Param::AnyArray => Some(ColumnType::mv(from.data_type)),
+    }
+}
+
+impl BoundScalar {
+    /// The table row.
+    #[must_use]
+    pub fn function(&self) -> &'static ScalarFunction {
+        self.function
+    }
+
+    /// The type of the result.
+    #[must_use]
+    pub fn returns(&self) -> ColumnType {
+        self.returns
+    }
+
+    /// Calls the function. A call without arguments answers `rows` equal rows.
+    ///
+    /// # Errors
+    /// Where an argument has no form in its parameter's type, or the kernel refuses a value.
+    pub fn call(
+        &self,
+        arguments: &[Block],
+        rows: usize,
+        context: &EvalContext,
+    ) -> Result<Block, FunctionError> {
+        let mut converted = Vec::with_capacity(arguments.len());
+        for (argument, param) in arguments.iter().zip(&self.params) {
+            let to =
+                converted_type(*param, argument.column_type()).unwrap_or(argument.column_type());
+            converted.push(argument.cast(to)?);
+        }
+        let rows = arguments.first().map_or(rows, Block::rows);
+        // All arguments constant: one evaluation serves every row.
+        if self.function.deterministic && converted.iter().all(Block::is_constant) {
+            let single: Vec<Block> = converted
+                .iter()
+                .map(|b| Block::constant(b.column_type(), &b.value(0), 1).flattened())
+                .collect();
+            let answer = self.evaluate(&single, context)?;
+            let value = if answer.rows() == 0 {
+                Value::Null
+            } else {
+                answer.value(0)
+            };
+            return Ok(Block::constant(self.returns, &value, rows));
+        }
+        self.evaluate(&converted, context)
+    }
+
+    fn evaluate(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
+        let nulls = match self.function.nulls {
+            NullRule::NullInNullOut => lift::any_null(arguments),
+            NullRule::Sees => None,
+        };
+        let Some(nulls) = nulls else {
+            return Ok((self.function.eval)(arguments, context)?.retyped(self.returns));
+        };
+        lift::skipping_nulls(&nulls, arguments, self.returns, |arguments| {
+            (self.function.eval)(arguments, context)
+        })
+    }
+}

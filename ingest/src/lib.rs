@@ -1,0 +1,1 @@
+//! Streams, decoders, transforms and batch readers.

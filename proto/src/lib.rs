@@ -1,0 +1,1 @@
+//! Service contracts between the roles, with their gRPC adapters.

@@ -1,0 +1,1 @@
+//! Single-stage execution over segments: prune, filter, project, aggregate, merge, reduce.

@@ -1,0 +1,1 @@
+//! Columnar segments, mutable and sealed, with their indexes.

@@ -1,0 +1,1 @@
+//! The server: consumes streams, holds segments, executes queries over them.

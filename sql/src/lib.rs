@@ -1,0 +1,1 @@
+//! Pinot's SQL: parse, resolve, rewrite, plan.
