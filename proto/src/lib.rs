@@ -1,1 +1,9 @@
-//! Service contracts between the roles, with their gRPC adapters.
+//! Service contracts between the roles: domain types, a trait per service, and gRPC adapters on both sides.
+//!
+//! Must not know: how a role works. Invariant: a trait is served alike in process and over gRPC.
+
+pub mod controller_service;
+pub mod query_service;
+
+pub use controller_service::{ControllerService, ServiceError};
+pub use query_service::{QueryRequest, QueryService};
