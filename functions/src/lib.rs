@@ -6,6 +6,7 @@
 pub mod aggregate;
 pub mod error;
 pub mod scalar;
+pub mod sketch;
 
 pub use aggregate::{Aggregate, AggregateFunction, Grouped, Groups};
 pub use error::FunctionError;
