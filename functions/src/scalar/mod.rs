@@ -5,6 +5,8 @@
 //! Invariant: `eval` gets arguments already converted to the row's parameter types, all of the same number of rows, and
 //! returns a block of that many rows of the type that binding announced.
 
+mod array;
+mod array_build;
 pub mod lift;
 
 use std::collections::HashMap;
@@ -15,7 +17,7 @@ use common::{Block, ColumnType, DataType, Value};
 use crate::{FunctionError, canonical_name};
 
 /// Every family, in the order of the reference page.
-pub static FAMILIES: &[Family] = &[];
+pub static FAMILIES: &[&Family] = &[&array::FAMILY];
 
 /// The functions of one file.
 #[derive(Debug)]
