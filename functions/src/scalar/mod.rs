@@ -5,6 +5,8 @@
 //! Invariant: `eval` gets arguments already converted to the row's parameter types, all of the same number of rows, and
 //! returns a block of that many rows of the type that binding announced.
 
+mod array;
+mod array_build;
 pub mod lift;
 
 mod arithmetic;
@@ -28,6 +30,7 @@ pub static FAMILIES: &[&Family] = &[
     &math::TRIGONOMETRY,
     &comparison::FAMILY,
     &logic::FAMILY,
+    &array::FAMILY,
 ];
 
 /// The functions of one file.
