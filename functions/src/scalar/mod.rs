@@ -9,9 +9,15 @@ pub mod lift;
 
 mod arithmetic;
 mod comparison;
+mod conversion;
 mod logic;
 mod math;
 mod numbers;
+mod text;
+mod text_bytes;
+mod text_edit;
+mod text_slice;
+mod text_tokens;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -28,6 +34,12 @@ pub static FAMILIES: &[&Family] = &[
     &math::TRIGONOMETRY,
     &comparison::FAMILY,
     &logic::FAMILY,
+    &conversion::FAMILY,
+    &text_edit::FAMILY,
+    &text_edit::MEASURES,
+    &text_slice::FAMILY,
+    &text_tokens::FAMILY,
+    &text_bytes::FAMILY,
 ];
 
 /// The functions of one file.
