@@ -13,7 +13,6 @@ use super::lift::{Bytes, Long, Text, unary};
 use super::{Argument, Family, Param, Params, ROW, Returns, ScalarFunction, param};
 use crate::FunctionError;
 
-
 const STRING: Returns = Returns::Is(ColumnType::sv(DataType::String));
 const BYTES: Returns = Returns::Is(ColumnType::sv(DataType::Bytes));
 
@@ -36,7 +35,8 @@ pub(crate) static FAMILY: Family = Family {
             doc: "The value in another type. Arrays convert element by element.",
             example: ("CAST('12' AS LONG)", "12"),
             eval: |a, _| {
-                let to = target(a[1].constant_value().as_ref(), a[0].column_type())?;
+                let name = (!a[1].values().is_empty()).then(|| a[1].value(0));
+                let to = target(name.as_ref(), a[0].column_type())?;
                 if a[0].column_type().data_type == DataType::Unknown {
                     return Ok(super::lift::all_null(to, a[0].rows()));
                 }

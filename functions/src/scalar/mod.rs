@@ -13,6 +13,7 @@ mod conversion;
 mod logic;
 mod math;
 mod numbers;
+mod regex;
 mod text;
 mod text_bytes;
 mod text_edit;
@@ -40,6 +41,7 @@ pub static FAMILIES: &[&Family] = &[
     &text_slice::FAMILY,
     &text_tokens::FAMILY,
     &text_bytes::FAMILY,
+    &regex::FAMILY,
 ];
 
 /// The functions of one file.
