@@ -10,6 +10,9 @@ pub mod lift;
 mod arithmetic;
 mod comparison;
 mod conversion;
+mod hash;
+mod hash_city;
+mod hash_murmur;
 mod logic;
 mod math;
 mod numbers;
@@ -42,6 +45,7 @@ pub static FAMILIES: &[&Family] = &[
     &text_tokens::FAMILY,
     &text_bytes::FAMILY,
     &regex::FAMILY,
+    &hash::FAMILY,
 ];
 
 /// The functions of one file.
