@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod error;
+pub mod pattern;
 pub mod scalar;
 pub mod sketch;
 

@@ -11,9 +11,19 @@ pub mod lift;
 
 mod arithmetic;
 mod comparison;
+mod conversion;
+mod hash;
+mod hash_city;
+mod hash_murmur;
 mod logic;
 mod math;
 mod numbers;
+mod regex;
+mod text;
+mod text_bytes;
+mod text_edit;
+mod text_slice;
+mod text_tokens;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -31,6 +41,14 @@ pub static FAMILIES: &[&Family] = &[
     &comparison::FAMILY,
     &logic::FAMILY,
     &array::FAMILY,
+    &conversion::FAMILY,
+    &text_edit::FAMILY,
+    &text_edit::MEASURES,
+    &text_slice::FAMILY,
+    &text_tokens::FAMILY,
+    &text_bytes::FAMILY,
+    &regex::FAMILY,
+    &hash::FAMILY,
 ];
 
 /// The functions of one file.
