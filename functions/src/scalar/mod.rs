@@ -7,6 +7,11 @@
 
 mod array;
 mod array_build;
+mod datetime;
+mod datetime_format;
+mod datetime_lift;
+mod datetime_truncate;
+mod epoch;
 pub mod lift;
 
 use std::collections::HashMap;
@@ -17,7 +22,13 @@ use common::{Block, ColumnType, DataType, Value};
 use crate::{FunctionError, canonical_name};
 
 /// Every family, in the order of the reference page.
-pub static FAMILIES: &[&Family] = &[&array::FAMILY];
+pub static FAMILIES: &[&Family] = &[
+    &array::FAMILY,
+    &epoch::FAMILY,
+    &datetime::FAMILY,
+    &datetime_truncate::FAMILY,
+    &datetime_format::FAMILY,
+];
 
 /// The functions of one file.
 #[derive(Debug)]
