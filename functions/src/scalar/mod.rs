@@ -7,6 +7,11 @@
 
 mod array;
 mod array_build;
+mod datetime;
+mod datetime_format;
+mod datetime_lift;
+mod datetime_truncate;
+mod epoch;
 pub mod lift;
 
 mod arithmetic;
@@ -49,6 +54,11 @@ pub static FAMILIES: &[&Family] = &[
     &text_bytes::FAMILY,
     &regex::FAMILY,
     &hash::FAMILY,
+    &array::FAMILY,
+    &epoch::FAMILY,
+    &datetime::FAMILY,
+    &datetime_truncate::FAMILY,
+    &datetime_format::FAMILY,
 ];
 
 /// The functions of one file.
