@@ -7,20 +7,31 @@
 
 mod arguments;
 mod average;
+mod boolean;
 mod bytes;
+mod collect;
 mod count;
+mod covariance;
 mod distinct;
 mod distinct_set;
+mod histogram;
 mod hyperloglog;
 mod label;
 mod min_max;
 mod mode;
+mod moments;
 mod percentile;
 mod range;
 mod rows;
 mod sum;
+mod sum_array;
+mod sum_precision;
 #[cfg(test)]
 mod testing;
+mod text_extreme;
+mod values;
+mod whole;
+mod with_time;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -42,6 +53,16 @@ pub static FAMILIES: &[&[AggregateRow]] = &[
     distinct::ROWS,
     hyperloglog::ROWS,
     percentile::ROWS,
+    whole::ROWS,
+    sum_precision::ROWS,
+    text_extreme::ROWS,
+    with_time::ROWS,
+    boolean::ROWS,
+    collect::ROWS,
+    sum_array::ROWS,
+    histogram::ROWS,
+    moments::ROWS,
+    covariance::ROWS,
 ];
 
 /// Which group each row of a block belongs to.
