@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod error;
+pub mod json;
 pub mod scalar;
 
 pub use aggregate::{Aggregate, AggregateFunction, Grouped, Groups};
