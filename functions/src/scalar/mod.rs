@@ -7,6 +7,9 @@
 
 pub mod lift;
 
+mod json;
+mod json_extract;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -15,7 +18,10 @@ use common::{Block, ColumnType, DataType, Value};
 use crate::{FunctionError, canonical_name};
 
 /// Every family, in the order of the reference page.
-pub static FAMILIES: &[Family] = &[];
+#[rustfmt::skip]
+pub static FAMILIES: &[&Family] = &[
+    &json::FAMILY,
+];
 
 /// The functions of one file.
 #[derive(Debug)]
