@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod error;
+pub mod geo;
 pub mod json;
 pub mod scalar;
 

@@ -527,7 +527,7 @@ fn scalar_json(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Argument, Role, bind};
     use super::*;
 
@@ -540,11 +540,12 @@ mod tests {
         }
     }
 
-    fn text(text: &str) -> Value {
+    pub(in crate::scalar) fn text(text: &str) -> Value {
         Value::String(text.to_owned())
     }
 
-    fn call(name: &str, args: &[Value]) -> Fallible<Value> {
+    /// Binds and calls a function with literals.
+    pub(in crate::scalar) fn call(name: &str, args: &[Value]) -> Fallible<Value> {
         let literals: Vec<Argument> = args.iter().map(literal).collect();
         let bound = bind(name, &literals, Role::Scalar)?;
         let blocks: Vec<Block> = args

@@ -7,6 +7,7 @@
 
 pub mod lift;
 
+mod geo;
 mod json;
 mod json_extract;
 
@@ -21,6 +22,7 @@ use crate::{FunctionError, canonical_name};
 #[rustfmt::skip]
 pub static FAMILIES: &[&Family] = &[
     &json::FAMILY,
+    &geo::FAMILY,
 ];
 
 /// The functions of one file.
