@@ -7,6 +7,8 @@ pub mod aggregate;
 pub mod datetime;
 pub mod error;
 pub mod pattern;
+pub mod geo;
+pub mod json;
 pub mod scalar;
 pub mod sketch;
 

@@ -31,6 +31,10 @@ mod text_slice;
 mod text_tokens;
 
 use std::borrow::Cow;
+mod geo;
+mod json;
+mod json_extract;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -59,6 +63,10 @@ pub static FAMILIES: &[&Family] = &[
     &datetime::FAMILY,
     &datetime_truncate::FAMILY,
     &datetime_format::FAMILY,
+#[rustfmt::skip]
+pub static FAMILIES: &[&Family] = &[
+    &json::FAMILY,
+    &geo::FAMILY,
 ];
 
 /// The functions of one file.
