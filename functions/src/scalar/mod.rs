@@ -5,21 +5,23 @@
 //! Invariant: `eval` gets arguments already converted to the row's parameter types, all of the same number of rows, and
 //! returns a block of that many rows of the type that binding announced.
 
+mod arithmetic;
 mod array;
 mod array_build;
+mod comparison;
+mod conversion;
 mod datetime;
 mod datetime_format;
 mod datetime_lift;
 mod datetime_truncate;
 mod epoch;
-pub mod lift;
-
-mod arithmetic;
-mod comparison;
-mod conversion;
+mod geo;
 mod hash;
 mod hash_city;
 mod hash_murmur;
+mod json;
+mod json_extract;
+pub mod lift;
 mod logic;
 mod math;
 mod numbers;
@@ -31,10 +33,6 @@ mod text_slice;
 mod text_tokens;
 
 use std::borrow::Cow;
-mod geo;
-mod json;
-mod json_extract;
-
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -43,6 +41,7 @@ use common::{Block, ColumnType, DataType, Value};
 use crate::{FunctionError, canonical_name};
 
 /// Every family, in the order of the reference page.
+#[rustfmt::skip]
 pub static FAMILIES: &[&Family] = &[
     &arithmetic::FAMILY,
     &math::FAMILY,
@@ -58,13 +57,10 @@ pub static FAMILIES: &[&Family] = &[
     &text_bytes::FAMILY,
     &regex::FAMILY,
     &hash::FAMILY,
-    &array::FAMILY,
     &epoch::FAMILY,
     &datetime::FAMILY,
     &datetime_truncate::FAMILY,
     &datetime_format::FAMILY,
-#[rustfmt::skip]
-pub static FAMILIES: &[&Family] = &[
     &json::FAMILY,
     &geo::FAMILY,
 ];
