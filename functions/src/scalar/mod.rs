@@ -13,6 +13,7 @@ mod conversion;
 mod hash;
 mod hash_city;
 mod hash_murmur;
+mod ip;
 mod logic;
 mod math;
 mod numbers;
@@ -22,6 +23,8 @@ mod text_bytes;
 mod text_edit;
 mod text_slice;
 mod text_tokens;
+mod uri;
+mod url;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -46,6 +49,8 @@ pub static FAMILIES: &[&Family] = &[
     &text_bytes::FAMILY,
     &regex::FAMILY,
     &hash::FAMILY,
+    &url::FAMILY,
+    &ip::FAMILY,
 ];
 
 /// The functions of one file.
@@ -414,5 +419,60 @@ impl BoundScalar {
         lift::skipping_nulls(&nulls, arguments, self.returns, |arguments| {
             (self.function.eval)(arguments, context)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn rows() -> impl Iterator<Item = &'static ScalarFunction> {
+        FAMILIES.iter().flat_map(|family| family.functions)
+    }
+
+    #[test]
+    fn every_row_is_named_canonically_and_described() {
+        for row in rows() {
+            assert!(!row.names.is_empty(), "a row without a name: {}", row.doc);
+            for name in row.names {
+                assert_eq!(*name, canonical_name(name), "names are canonical");
+            }
+            assert!(
+                row.doc.ends_with('.'),
+                "`{}` needs a sentence of documentation",
+                row.names[0]
+            );
+        }
+    }
+
+    /// Rows that share a name, a role and a number of arguments, apart by the types they take.
+    const TOLD_APART_BY_TYPE: &[&str] = &[];
+
+    #[test]
+    fn no_row_hides_another() {
+        let mut seen = HashSet::new();
+        for row in rows() {
+            let roles: &[u8] = match row.role {
+                Role::Both => &[0, 1],
+                Role::Transform => &[0],
+                Role::Scalar => &[1],
+            };
+            let count = match row.params {
+                Params::Fixed(params) => params.len(),
+                Params::Variadic { min, .. } => min,
+            };
+            for name in row.names {
+                for role in roles {
+                    let new = seen.insert((*name, *role, count));
+                    let intended = TOLD_APART_BY_TYPE.contains(name);
+                    assert!(
+                        new || intended,
+                        "`{name}` with {count} arguments stands twice"
+                    );
+                }
+            }
+        }
     }
 }
