@@ -10,12 +10,15 @@ pub mod lift;
 mod arithmetic;
 mod comparison;
 mod conversion;
+#[cfg(test)]
+mod examples;
 mod hash;
 mod hash_city;
 mod hash_murmur;
 mod ip;
 mod logic;
 mod math;
+mod membership;
 mod numbers;
 mod regex;
 mod text;
@@ -23,6 +26,7 @@ mod text_bytes;
 mod text_edit;
 mod text_slice;
 mod text_tokens;
+mod trigonometry;
 mod uri;
 mod url;
 
@@ -30,7 +34,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use common::{Block, ColumnType, DataType, Value};
+use common::{Block, ColumnType, DataType, Value, Values};
 
 use crate::{FunctionError, canonical_name};
 
@@ -38,7 +42,8 @@ use crate::{FunctionError, canonical_name};
 pub static FAMILIES: &[&Family] = &[
     &arithmetic::FAMILY,
     &math::FAMILY,
-    &math::TRIGONOMETRY,
+    &trigonometry::FAMILY,
+    &trigonometry::RANDOM,
     &comparison::FAMILY,
     &logic::FAMILY,
     &conversion::FAMILY,
@@ -371,6 +376,9 @@ impl BoundScalar {
         rows: usize,
         context: &EvalContext,
     ) -> Result<Block, FunctionError> {
+        if arguments.is_empty() && !self.function.deterministic {
+            return self.call_each_row(rows, context);
+        }
         let converted = self.converted(arguments)?;
         let rows = arguments.first().map_or(rows, Block::rows);
         // All arguments constant: one evaluation serves every row.
@@ -388,6 +396,20 @@ impl BoundScalar {
             return Ok(Block::constant(self.returns, &value, rows));
         }
         self.evaluate(&converted, context)
+    }
+
+    /// A volatile function without arguments, called anew for every row.
+    fn call_each_row(&self, rows: usize, context: &EvalContext) -> Result<Block, FunctionError> {
+        let mut values = Values::empty_of(self.returns);
+        for _ in 0..rows {
+            let answer = (self.function.eval)(&[], context)?;
+            if answer.values().is_empty() {
+                values.push_placeholder();
+            } else {
+                values.push_from(answer.values(), 0);
+            }
+        }
+        Ok(Block::new(self.returns, values))
     }
 
     /// The arguments in the types of the parameters; borrowed where they all have them.
@@ -447,29 +469,22 @@ mod tests {
         }
     }
 
-    /// Rows that share a name, a role and a number of arguments, apart by the types they take.
-    const TOLD_APART_BY_TYPE: &[&str] = &[];
-
     #[test]
     fn no_row_hides_another() {
         let mut seen = HashSet::new();
         for row in rows() {
-            let roles: &[u8] = match row.role {
-                Role::Both => &[0, 1],
-                Role::Transform => &[0],
-                Role::Scalar => &[1],
+            let roles: &[&str] = match row.role {
+                Role::Both => &["transform", "scalar"],
+                Role::Transform => &["transform"],
+                Role::Scalar => &["scalar"],
             };
-            let count = match row.params {
-                Params::Fixed(params) => params.len(),
-                Params::Variadic { min, .. } => min,
-            };
+            let params = format!("{:?}", row.params);
             for name in row.names {
                 for role in roles {
-                    let new = seen.insert((*name, *role, count));
-                    let intended = TOLD_APART_BY_TYPE.contains(name);
+                    let new = seen.insert((*name, *role, params.clone()));
                     assert!(
-                        new || intended,
-                        "`{name}` with {count} arguments stands twice"
+                        new,
+                        "`{name}` stands twice as {role} function with {params}"
                     );
                 }
             }
