@@ -15,15 +15,17 @@ mod datetime_format;
 mod datetime_lift;
 mod datetime_truncate;
 mod epoch;
+mod examples;
 mod geo;
 mod hash;
 mod hash_city;
 mod hash_murmur;
+mod ip;
 mod json;
 mod json_extract;
-pub mod lift;
 mod logic;
 mod math;
+mod membership;
 mod numbers;
 mod regex;
 mod text;
@@ -31,12 +33,17 @@ mod text_bytes;
 mod text_edit;
 mod text_slice;
 mod text_tokens;
+mod trigonometry;
+mod uri;
+mod url;
+pub mod lift;
+#[cfg(test)]
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use common::{Block, ColumnType, DataType, Value};
+use common::{Block, ColumnType, DataType, Value, Values};
 
 use crate::{FunctionError, canonical_name};
 
@@ -45,7 +52,8 @@ use crate::{FunctionError, canonical_name};
 pub static FAMILIES: &[&Family] = &[
     &arithmetic::FAMILY,
     &math::FAMILY,
-    &math::TRIGONOMETRY,
+    &trigonometry::FAMILY,
+    &trigonometry::RANDOM,
     &comparison::FAMILY,
     &logic::FAMILY,
     &array::FAMILY,
@@ -63,6 +71,8 @@ pub static FAMILIES: &[&Family] = &[
     &datetime_format::FAMILY,
     &json::FAMILY,
     &geo::FAMILY,
+    &url::FAMILY,
+    &ip::FAMILY,
 ];
 
 /// The functions of one file.
@@ -383,6 +393,9 @@ impl BoundScalar {
         rows: usize,
         context: &EvalContext,
     ) -> Result<Block, FunctionError> {
+        if arguments.is_empty() && !self.function.deterministic {
+            return self.call_each_row(rows, context);
+        }
         let converted = self.converted(arguments)?;
         let rows = arguments.first().map_or(rows, Block::rows);
         // All arguments constant: one evaluation serves every row.
@@ -400,6 +413,20 @@ impl BoundScalar {
             return Ok(Block::constant(self.returns, &value, rows));
         }
         self.evaluate(&converted, context)
+    }
+
+    /// A volatile function without arguments, called anew for every row.
+    fn call_each_row(&self, rows: usize, context: &EvalContext) -> Result<Block, FunctionError> {
+        let mut values = Values::empty_of(self.returns);
+        for _ in 0..rows {
+            let answer = (self.function.eval)(&[], context)?;
+            if answer.values().is_empty() {
+                values.push_placeholder();
+            } else {
+                values.push_from(answer.values(), 0);
+            }
+        }
+        Ok(Block::new(self.returns, values))
     }
 
     /// The arguments in the types of the parameters; borrowed where they all have them.
@@ -431,5 +458,53 @@ impl BoundScalar {
         lift::skipping_nulls(&nulls, arguments, self.returns, |arguments| {
             (self.function.eval)(arguments, context)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn rows() -> impl Iterator<Item = &'static ScalarFunction> {
+        FAMILIES.iter().flat_map(|family| family.functions)
+    }
+
+    #[test]
+    fn every_row_is_named_canonically_and_described() {
+        for row in rows() {
+            assert!(!row.names.is_empty(), "a row without a name: {}", row.doc);
+            for name in row.names {
+                assert_eq!(*name, canonical_name(name), "names are canonical");
+            }
+            assert!(
+                row.doc.ends_with('.'),
+                "`{}` needs a sentence of documentation",
+                row.names[0]
+            );
+        }
+    }
+
+    #[test]
+    fn no_row_hides_another() {
+        let mut seen = HashSet::new();
+        for row in rows() {
+            let roles: &[&str] = match row.role {
+                Role::Both => &["transform", "scalar"],
+                Role::Transform => &["transform"],
+                Role::Scalar => &["scalar"],
+            };
+            let params = format!("{:?}", row.params);
+            for name in row.names {
+                for role in roles {
+                    let new = seen.insert((*name, *role, params.clone()));
+                    assert!(
+                        new,
+                        "`{name}` stands twice as {role} function with {params}"
+                    );
+                }
+            }
+        }
     }
 }
