@@ -7,7 +7,11 @@
 
 mod array;
 mod array_build;
+mod array_read;
+#[cfg(test)]
+mod date_array_tests;
 mod datetime;
+mod datetime_convert;
 mod datetime_format;
 mod datetime_lift;
 mod datetime_truncate;
