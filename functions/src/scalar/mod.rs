@@ -5,12 +5,16 @@
 //! Invariant: `eval` gets arguments already converted to the row's parameter types, all of the same number of rows, and
 //! returns a block of that many rows of the type that binding announced.
 
+#[cfg(test)]
 mod arithmetic;
 mod array;
 mod array_build;
+mod array_read;
 mod comparison;
 mod conversion;
+mod date_array_tests;
 mod datetime;
+mod datetime_convert;
 mod datetime_format;
 mod datetime_lift;
 mod datetime_truncate;
