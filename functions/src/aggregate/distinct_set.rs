@@ -10,6 +10,7 @@ use hashbrown::HashSet;
 use super::bytes::{Reader, broken, put_bytes, put_len};
 use super::{Groups, rows};
 use crate::FunctionError;
+use crate::sketch::Item;
 
 /// Distinct values of one type.
 #[derive(Clone)]
@@ -151,6 +152,17 @@ impl DistinctSet {
         };
         numbers.sort_by(f64::total_cmp);
         numbers
+    }
+
+    /// Calls `f` with every value, FLOAT as DOUBLE, text as its bytes.
+    pub(crate) fn each_item(&self, mut f: impl FnMut(Item<'_>)) {
+        match self {
+            Self::Empty => {}
+            Self::Int(set) => set.iter().for_each(|x| f(Item::Long(i64::from(*x)))),
+            Self::Long(set) => set.iter().for_each(|x| f(Item::Long(*x))),
+            Self::Double(set) => set.iter().for_each(|x| f(Item::Double(f64::from_bits(*x)))),
+            Self::Bytes(set) => set.iter().for_each(|x| f(Item::Bytes(x))),
+        }
     }
 
     /// Appends the set: a kind, a count, the values.
