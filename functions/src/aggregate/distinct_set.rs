@@ -142,6 +142,17 @@ impl DistinctSet {
         Ok(())
     }
 
+    /// Keeps the values that are also in `other`.
+    pub(crate) fn retain_in(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Int(set), Self::Int(other)) => set.retain(|x| other.contains(x)),
+            (Self::Long(set), Self::Long(other)) => set.retain(|x| other.contains(x)),
+            (Self::Double(set), Self::Double(other)) => set.retain(|x| other.contains(x)),
+            (Self::Bytes(set), Self::Bytes(other)) => set.retain(|x| other.contains(x)),
+            (set, _) => *set = Self::Empty,
+        }
+    }
+
     /// The numbers, smallest first; empty for text and bytes.
     pub(crate) fn numbers(&self) -> Vec<f64> {
         let mut numbers: Vec<f64> = match self {

@@ -16,6 +16,8 @@ mod covariance;
 mod digest;
 mod distinct;
 mod distinct_set;
+mod funnel;
+mod funnel_count;
 mod histogram;
 mod label;
 mod min_max;
@@ -69,6 +71,8 @@ pub static FAMILIES: &[&[AggregateRow]] = &[
     histogram::ROWS,
     moments::ROWS,
     covariance::ROWS,
+    funnel::ROWS,
+    funnel_count::ROWS,
 ];
 
 /// Which group each row of a block belongs to.
