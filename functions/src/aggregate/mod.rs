@@ -16,9 +16,11 @@ mod covariance;
 mod digest;
 mod distinct;
 mod distinct_set;
+mod expr_extreme;
 mod funnel;
 mod funnel_count;
 mod histogram;
+mod id_set;
 mod label;
 mod min_max;
 mod mode;
@@ -27,6 +29,7 @@ mod percentile;
 mod range;
 mod rows;
 mod smart;
+mod st_union;
 mod sum;
 mod sum_array;
 mod sum_precision;
@@ -71,6 +74,9 @@ pub static FAMILIES: &[&[AggregateRow]] = &[
     histogram::ROWS,
     moments::ROWS,
     covariance::ROWS,
+    st_union::ROWS,
+    id_set::ROWS,
+    expr_extreme::ROWS,
     funnel::ROWS,
     funnel_count::ROWS,
 ];

@@ -97,6 +97,18 @@ fn bind<C: Counter>(call: &AggregateCall<'_>, size: u8, threshold: usize) -> Bou
     }))
 }
 
+/// The groups that occur, and for each row the position of its group among them.
+fn dense(groups: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let mut touched = groups.to_vec();
+    touched.sort_unstable();
+    touched.dedup();
+    let local = groups
+        .iter()
+        .map(|group| touched.binary_search(group).unwrap_or(0) as u32);
+    let local = local.collect();
+    (touched, local)
+}
+
 impl<C: Counter> Smart<C> {
     fn sketch(&self, set: &DistinctSet) -> C {
         let mut sketch = C::sized(self.size);
@@ -143,13 +155,15 @@ impl<C: Counter> Aggregate for Smart<C> {
         inputs: &[Block],
     ) -> Result<(), FunctionError> {
         let block = rows::filled(&inputs[0]);
-        // The block's own distinct values first, so that a set takes each once a block.
-        let mut parts = vec![DistinctSet::Empty; states.len()];
-        DistinctSet::add_all(&mut parts, groups, &block, |set| set);
-        for (state, part) in states.iter_mut().zip(parts) {
-            if part.len() > 0 {
-                self.merge(state, State::Exact(part))?;
-            }
+        // The block's own distinct values first, so that a sketch takes each once a block.
+        let (touched, local) = match groups {
+            Groups::One(rows) => (vec![0], vec![0; rows]),
+            Groups::Each(groups) => dense(groups),
+        };
+        let mut parts = vec![DistinctSet::Empty; touched.len()];
+        DistinctSet::add_all(&mut parts, Groups::Each(&local), &block, |set| set);
+        for (group, part) in touched.into_iter().zip(parts) {
+            self.merge(&mut states[group as usize], State::Exact(part))?;
         }
         Ok(())
     }
