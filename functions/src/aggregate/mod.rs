@@ -19,6 +19,7 @@ mod distinct_set;
 mod expr_extreme;
 mod funnel;
 mod funnel_count;
+mod funnel_events;
 mod histogram;
 mod id_set;
 mod label;
@@ -79,6 +80,7 @@ pub static FAMILIES: &[&[AggregateRow]] = &[
     expr_extreme::ROWS,
     funnel::ROWS,
     funnel_count::ROWS,
+    funnel_events::ROWS,
 ];
 
 /// Which group each row of a block belongs to.
