@@ -6,6 +6,7 @@
 pub mod aggregate;
 pub mod error;
 pub mod geo;
+pub mod id_set;
 pub mod json;
 pub mod scalar;
 

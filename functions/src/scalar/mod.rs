@@ -10,6 +10,9 @@ pub mod lift;
 mod geo;
 mod json;
 mod json_extract;
+mod membership;
+mod sketch;
+mod vector;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -23,6 +26,9 @@ use crate::{FunctionError, canonical_name};
 pub static FAMILIES: &[&Family] = &[
     &json::FAMILY,
     &geo::FAMILY,
+    &vector::FAMILY,
+    &sketch::FAMILY,
+    &membership::FAMILY,
 ];
 
 /// The functions of one file.
