@@ -9,6 +9,7 @@ pub mod geo;
 pub mod id_set;
 pub mod json;
 pub mod scalar;
+pub mod sketch;
 
 pub use aggregate::{Aggregate, AggregateFunction, Grouped, Groups};
 pub use error::FunctionError;
