@@ -5,20 +5,23 @@
 
 use base64::Engine as _;
 use common::{Block, BytesVec, ColumnType, DataType, Value, Values};
-use datasketches::codec::{SketchBytes, SketchSlice};
 use datasketches::cpc::{CpcSketch, CpcUnion};
-use datasketches::error::{Error, ErrorKind};
+use datasketches::error::Error;
 use datasketches::hash::value::{canonical_float, raw_bytes};
 use datasketches::theta::{
     CompactThetaSketch, ThetaANotB, ThetaIntersection, ThetaSketchBuilder, ThetaUnionBuilder,
 };
 use datasketches::tuple::{
     CompactTupleSketch, SummaryCombinePolicy, SummaryPolicy, SummaryUpdatePolicy, TupleANotB,
-    TupleIntersection, TupleSketchBuilder, TupleSummaryValue, TupleUnionBuilder,
+    TupleIntersection, TupleSketchBuilder, TupleUnionBuilder,
 };
 
 use super::{Family, NullRule, Param, Params, ROW, Returns, ScalarFunction, param};
 use crate::FunctionError;
+use crate::sketch::hyperloglog::HyperLogLog;
+use crate::sketch::tuple::IntegerSummary;
+use crate::sketch::ultraloglog::UltraLogLog;
+use crate::sketch::{Counter, Item};
 
 type Fallible<T> = Result<T, FunctionError>;
 
@@ -36,6 +39,8 @@ const THETA_LG_K: u8 = 14;
 const UNION_LG_K: u8 = 12;
 const CPC_LG_K: u8 = 12;
 const TUPLE_LG_K: u8 = 14;
+const HLL_LOG2M: u8 = 8;
+const ULL_P: u8 = 12;
 
 /// The functions of this file.
 pub(crate) static FAMILY: Family = Family {
@@ -137,6 +142,58 @@ pub(crate) static FAMILY: Family = Family {
                     let b = read_theta(&sketch_bytes(&args[1], row)?)?;
                     let rest = ThetaANotB::default().compute(&a, &b, true).map_err(wrong)?;
                     Ok(rest.serialize())
+                })
+            },
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["tohll"],
+            params: ANY,
+            returns: BYTES,
+            nulls: NullRule::Sees,
+            doc: "A HyperLogLog counter that holds the value; empty for null.",
+            eval: |args, _| {
+                by_row(args, |row| {
+                    counter_of::<HyperLogLog>(&args[0].value(row), HLL_LOG2M)
+                })
+            },
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["tohll"],
+            params: SIZED,
+            returns: BYTES,
+            nulls: NullRule::Sees,
+            doc: "The same with log2m.",
+            eval: |args, _| {
+                by_row(args, |row| {
+                    counter_of::<HyperLogLog>(&args[0].value(row), size(&args[1].value(row))?)
+                })
+            },
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["toull"],
+            params: ANY,
+            returns: BYTES,
+            nulls: NullRule::Sees,
+            doc: "An UltraLogLog counter that holds the value; empty for null.",
+            eval: |args, _| {
+                by_row(args, |row| {
+                    counter_of::<UltraLogLog>(&args[0].value(row), ULL_P)
+                })
+            },
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["toull"],
+            params: SIZED,
+            returns: BYTES,
+            nulls: NullRule::Sees,
+            doc: "The same with p.",
+            eval: |args, _| {
+                by_row(args, |row| {
+                    counter_of::<UltraLogLog>(&args[0].value(row), size(&args[1].value(row))?)
                 })
             },
             ..ROW
@@ -414,6 +471,21 @@ macro_rules! feed {
     };
 }
 
+fn counter_of<C: Counter>(value: &Value, size: u8) -> Fallible<Vec<u8>> {
+    let mut counter = C::sized(size);
+    match value {
+        Value::Null => {}
+        Value::Float(v) => counter.offer(Item::Float(*v)),
+        Value::Double(v) => counter.offer(Item::Double(*v)),
+        Value::Bytes(v) => counter.offer(Item::Bytes(v)),
+        value => match value.as_i64() {
+            Some(number) => counter.offer(Item::Long(number)),
+            None => counter.offer(Item::Text(&value.to_text())),
+        },
+    }
+    Ok(counter.save())
+}
+
 fn theta_of(value: &Value, lg_k: u8) -> Fallible<Vec<u8>> {
     let mut sketch = ThetaSketchBuilder::default()
         .lg_k(lg_k)
@@ -445,7 +517,7 @@ fn read_theta(bytes: &[u8]) -> Fallible<CompactThetaSketch> {
     CompactThetaSketch::deserialize(bytes).map_err(wrong)
 }
 
-fn read_tuple(bytes: &[u8]) -> Fallible<CompactTupleSketch<Summary>> {
+fn read_tuple(bytes: &[u8]) -> Fallible<CompactTupleSketch<IntegerSummary>> {
     CompactTupleSketch::deserialize(bytes).map_err(wrong)
 }
 
@@ -457,44 +529,16 @@ enum Mode {
     Max = 2,
 }
 
-/// Java's `IntegerSummary`: the value and the mode that made it.
-#[derive(Debug, Clone, Copy)]
-struct Summary {
-    value: i32,
-    mode: u8,
-}
-
-impl TupleSummaryValue for Summary {
-    fn serialize_size(&self) -> usize {
-        5
-    }
-
-    fn serialize_value(&self, bytes: &mut SketchBytes) {
-        bytes.write(&self.value.to_le_bytes());
-        bytes.write_u8(self.mode);
-    }
-
-    fn deserialize_value(cursor: &mut SketchSlice<'_>) -> Result<Self, Error> {
-        let broken = |_: std::io::Error| {
-            Error::new(ErrorKind::InvalidData, "an integer summary was expected")
-        };
-        Ok(Self {
-            value: cursor.read_i32_le().map_err(broken)?,
-            mode: cursor.read_u8().map_err(broken)?,
-        })
-    }
-}
-
 impl SummaryPolicy for Mode {
-    type Summary = Summary;
+    type Summary = IntegerSummary;
 
-    fn create(&self) -> Summary {
+    fn create(&self) -> IntegerSummary {
         let value = match self {
             Self::Sum => 0,
             Self::Min => i32::MAX,
             Self::Max => i32::MIN,
         };
-        Summary {
+        IntegerSummary {
             value,
             mode: *self as u8,
         }
@@ -502,7 +546,7 @@ impl SummaryPolicy for Mode {
 }
 
 impl SummaryUpdatePolicy<i32> for Mode {
-    fn update(&self, summary: &mut Summary, value: i32) {
+    fn update(&self, summary: &mut IntegerSummary, value: i32) {
         summary.value = match self {
             Self::Sum => summary.value.wrapping_add(value),
             Self::Min => summary.value.min(value),
@@ -512,7 +556,7 @@ impl SummaryUpdatePolicy<i32> for Mode {
 }
 
 impl SummaryCombinePolicy for Mode {
-    fn combine(&self, summary: &mut Summary, other: &Summary) {
+    fn combine(&self, summary: &mut IntegerSummary, other: &IntegerSummary) {
         self.update(summary, other.value);
     }
 }
@@ -584,6 +628,12 @@ mod tests {
     #[test]
     fn cpc_and_tuple_sketches_count() -> Fallible<()> {
         let cpc = |value: &str| call("toCpcSketch", &[text(value), Value::Int(11)]);
+        for name in ["toHLL", "toULL"] {
+            assert!(
+                matches!(call(name, &[text("a")])?, Value::Bytes(_)),
+                "{name}"
+            );
+        }
         let union = call("cpcSketchUnion", &[cpc("a")?, cpc("b")?])?;
         assert_eq!(call("getCpcSketchEstimate", &[union])?, Value::Long(2));
         let tuple = |key: &str, value: i32| {
