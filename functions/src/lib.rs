@@ -7,6 +7,7 @@ pub mod aggregate;
 pub mod datetime;
 pub mod error;
 pub mod geo;
+pub mod id_set;
 pub mod json;
 pub mod pattern;
 pub mod scalar;

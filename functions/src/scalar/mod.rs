@@ -32,6 +32,7 @@ mod math;
 mod membership;
 mod numbers;
 mod regex;
+mod sketch;
 mod text;
 mod text_bytes;
 mod text_edit;
@@ -40,6 +41,7 @@ mod text_tokens;
 mod trigonometry;
 mod uri;
 mod url;
+mod vector;
 pub mod lift;
 #[cfg(test)]
 
@@ -77,6 +79,9 @@ pub static FAMILIES: &[&Family] = &[
     &geo::FAMILY,
     &url::FAMILY,
     &ip::FAMILY,
+    &vector::FAMILY,
+    &sketch::FAMILY,
+    &membership::FAMILY,
 ];
 
 /// The functions of one file.
