@@ -39,7 +39,6 @@ fn body<T: Encodable>(request: &T, version: i16) -> Option<Bytes> {
 
 /// A request with something in every array.
 fn request(key: ApiKey, version: i16) -> Option<Bytes> {
-    let text = StrBytes::from_static_str;
     match key {
         ApiKey::Produce => body(
             &ProduceRequest::default().with_acks(1).with_topic_data(vec![
@@ -99,6 +98,13 @@ fn request(key: ApiKey, version: i16) -> Option<Bytes> {
                 ])),
             version,
         ),
+        other => group_request(other, version),
+    }
+}
+
+fn group_request(key: ApiKey, version: i16) -> Option<Bytes> {
+    let text = StrBytes::from_static_str;
+    match key {
         ApiKey::JoinGroup => body(
             &JoinGroupRequest::default()
                 .with_group_id(group())
