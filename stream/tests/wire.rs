@@ -159,8 +159,9 @@ fn frame(key: ApiKey, version: i16, correlation: i32) -> Outcome<Vec<u8>> {
 fn ask(addr: SocketAddr, frame: &[u8]) -> Outcome<Option<Vec<u8>>> {
     let mut socket = TcpStream::connect(addr)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    socket.write_all(frame)?;
-    socket.shutdown(std::net::Shutdown::Write)?;
+    let _closed = socket.write_all(frame);
+    // The broker may have closed the connection already: that is an answer too.
+    let _closed = socket.shutdown(std::net::Shutdown::Write);
     let mut answer = Vec::new();
     let read = socket.read_to_end(&mut answer);
     Ok(read.ok().filter(|_| !answer.is_empty()).map(|_| answer))
