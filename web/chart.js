@@ -1,6 +1,6 @@
 // Lines, bars and sparklines in SVG. Knows points and colours, nothing of queries or tables.
 
-import { compact, h, svg } from "./dom.js";
+import { h, svg, tick } from "./dom.js";
 
 const COLOURS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
 const colour = (at) => `var(${COLOURS[at % COLOURS.length]})`;
@@ -27,7 +27,7 @@ export function chart({ kind, labels, series, positions, width, height }) {
   if (all.length === 0) return h("p", { class: "empty" }, "Nothing to draw: no numeric value.");
   const scale = ticks(Math.min(0, ...all), Math.max(0, ...all), 5);
   const [low, high] = [scale[0], scale[scale.length - 1]];
-  const left = Math.max(...scale.map((n) => compact(n).length)) * 7 + 14;
+  const left = Math.max(...scale.map((n) => tick(n).length)) * 7 + 14;
   const [right, top, bottom] = [12, 8, 26];
   const inner = Math.max(50, width - left - right);
   const tall = Math.max(50, height - top - bottom);
@@ -39,15 +39,18 @@ export function chart({ kind, labels, series, positions, width, height }) {
   const root = svg("svg", { width, height, role: "img", "aria-label": `${kind} chart of ${series.map((s) => s.name).join(", ")}` });
   for (const n of scale) {
     root.append(svg("line", { class: n === 0 ? "base" : "axis", x1: left, x2: width - right, y1: y(n), y2: y(n) }),
-      svg("text", { x: left - 8, y: y(n) + 4, "text-anchor": "end" }, compact(n)));
+      svg("text", { x: left - 8, y: y(n) + 4, "text-anchor": "end" }, tick(n)));
   }
   const widest = Math.min(140, Math.max(...labels.map((label) => label.length)) * 6.4 + 14);
-  const every = Math.max(1, Math.ceil((labels.length * widest) / inner));
-  const room = inner / Math.ceil(labels.length / every) - 8;
-  for (let at = 0; at < labels.length; at += every) {
-    const anchor = placed && at === 0 ? "start" : placed && at + every >= labels.length && x(at) > width - right - 60 ? "end" : "middle";
-    root.append(svg("text", { x: x(at), y: height - 8, "text-anchor": anchor }, clip(labels[at], Math.max(room, 30))));
-  }
+  const room = kind === "bar" && slot > 40 ? slot - 6 : widest;
+  let free = 0;
+  labels.forEach((label, at) => {
+    const text = clip(label, room);
+    const half = text.length * 3.3;
+    if (x(at) - half < free || x(at) + half > width) return;
+    free = x(at) + half + 12;
+    root.append(svg("text", { x: x(at), y: height - 8, "text-anchor": "middle" }, text));
+  });
   if (kind === "bar") bars(root, { series, slot, left, y });
   else lines(root, { series, x, y });
   hover(root, { labels, series, x, top, tall, bar: kind === "bar" });
@@ -80,7 +83,7 @@ function lines(root, { series, x, y }) {
 }
 
 function hover(root, { labels, series, x, top, tall }) {
-  const mark = svg("line", { class: "base", y1: top, y2: top + tall, x1: -9, x2: -9 });
+  const mark = svg("line", { class: "base", y1: top, y2: top + tall, visibility: "hidden" });
   const tip = h("div", { class: "tip", hidden: true });
   root.append(mark);
   root.addEventListener("mousemove", (event) => {
@@ -89,13 +92,14 @@ function hover(root, { labels, series, x, top, tall }) {
     labels.forEach((_, at) => { if (Math.abs(x(at) - inside) < Math.abs(x(nearest) - inside)) nearest = at; });
     mark.setAttribute("x1", x(nearest));
     mark.setAttribute("x2", x(nearest));
+    mark.setAttribute("visibility", "visible");
     tip.textContent = [labels[nearest], ...series.map((one) => `${one.name}  ${one.values[nearest] ?? "null"}`)].join("\n");
     if (!tip.isConnected) root.parentNode.append(tip);
     tip.hidden = false;
     tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
     tip.style.top = `${Math.max(4, event.clientY - tip.offsetHeight - 10)}px`;
   });
-  root.addEventListener("mouseleave", () => { tip.hidden = true; mark.setAttribute("x1", -9); mark.setAttribute("x2", -9); });
+  root.addEventListener("mouseleave", () => { tip.hidden = true; mark.setAttribute("visibility", "hidden"); });
 }
 
 /** A small line without axes; `values` oldest first. */

@@ -1,7 +1,7 @@
 // The console's shell: which view is shown, keys, theme, and the refresh of what is visible.
 // A view is `(parameters, shell) => {root, refresh?(signal), every?, keys?}`.
 
-import { get, h, memory } from "./dom.js";
+import { clock, get, h, memory, Refused } from "./dom.js";
 import { clusterView } from "./cluster.js";
 import { queryView } from "./query.js";
 import { tableView, tablesView } from "./tables.js";
@@ -47,13 +47,14 @@ async function refresh() {
     await view.refresh(own.signal);
     if (own.signal.aborted) return;
     updated = Date.now();
-    pulse.className = "";
+    pulse.className = pulse.title = "";
     pulse.textContent = view.every ? `live, every ${view.every / 1000} s` : "up to date";
   } catch (error) {
     if (own.signal.aborted || error.name === "AbortError") return;
     pulse.className = "lost";
-    pulse.textContent = updated ? `no answer since ${new Date(updated).toLocaleTimeString()}` : "no answer";
-    if (!view.root.hasChildNodes()) throw error;
+    pulse.title = error.message;
+    if (error instanceof Refused) pulse.textContent = `${error.line}: HTTP ${error.status}`;
+    else pulse.textContent = updated ? `no answer since ${clock(updated)}` : "no answer";
   }
   if (view.every && view === current) timer = setTimeout(() => { if (!document.hidden) refresh(); }, view.every);
 }
@@ -84,7 +85,7 @@ const systemDark = matchMedia("(prefers-color-scheme: dark)");
 function applyTheme() {
   const wanted = memory.get("theme", "auto");
   document.documentElement.dataset.theme = wanted === "auto" ? (systemDark.matches ? "dark" : "light") : wanted;
-  document.getElementById("theme").textContent = wanted;
+  document.getElementById("theme").textContent = `${wanted} theme`;
 }
 function nextTheme() {
   const order = ["auto", "light", "dark"];

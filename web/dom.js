@@ -23,11 +23,17 @@ export const svg = (tag, properties, ...children) => fill(document.createElement
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+const fine = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 2 });
 
 /** 1234567 -> 1,234,567; what is no number -> a dash. */
 export const count = (n) => (Number.isFinite(n) ? whole.format(n) : "–");
 /** 1234567 -> 1.2M */
 export const compact = (n) => (Number.isFinite(n) ? short.format(n) : "–");
+
+/** 1250 -> 1.25K: for the marks of an axis. */
+export const tick = (n) => fine.format(n);
+/** The time of day, 24 hours. */
+export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hourCycle: "h23" });
 
 /** Bytes in the largest unit that keeps three digits; negative means unknown, as in the REST answers. */
 export function bytes(n) {

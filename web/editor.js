@@ -99,11 +99,12 @@ export function editor({ value, names, onrun, onchange }) {
     const all = [...names(), ...FUNCTIONS.map((name) => ({ name, kind: "function" })), ...KEYWORDS.map((name) => ({ name, kind: "" }))];
     const rank = (one) => {
       const lower = one.name.toLowerCase();
-      const at = lower.startsWith(wanted) ? 0 : wanted.length > 1 && lower.includes(wanted) ? 2 : -1;
+      const at = lower.startsWith(wanted) ? 0 : wanted.length > 2 && lower.includes(wanted) ? 2 : -1;
       return at < 0 ? -1 : at + (one.near ? 0 : 1);
     };
     choices = all.map((one) => ({ ...one, rank: rank(one) })).filter((one) => one.rank >= 0)
-      .sort((a, b) => a.rank - b.rank).slice(0, 40);
+      .sort((a, b) => a.rank - b.rank);
+    choices = [...new Map(choices.toReversed().map((one) => [`${one.name} ${one.kind}`, one])).values()].toReversed().slice(0, 40);
     if (choices.length === 0 || (choices.length === 1 && choices[0].name.toLowerCase() === wanted)) { close(); return; }
     chosen = 0;
     list();

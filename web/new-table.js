@@ -5,7 +5,7 @@ import { call, copy, failure, h, memory, part } from "./dom.js";
 
 const TYPES = ["INT", "LONG", "FLOAT", "DOUBLE", "BIG_DECIMAL", "BOOLEAN", "TIMESTAMP", "STRING", "JSON", "BYTES"];
 const ROLES = ["dimension", "metric", "time", "skip"];
-const SAMPLE = `{"id": 17, "symbol": "VALE3", "shares": 250, "price": 61.4, "tags": ["b3"], "updated_at": 1719838800000}`;
+const SAMPLE = JSON.stringify({ id: 17, symbol: "VALE3", shares: 250, price: 61.4, tags: ["b3"], updated_at: 1719838800000 }, null, 2);
 
 /** The records of a sample: one object, an array of them, or one a line. */
 function records(text) {
@@ -72,7 +72,7 @@ function tableOf(name, columns, settings) {
   const realtime = settings.type === "REALTIME";
   return {
     tableName: name, tableType: settings.type,
-    segmentsConfig: { ...(time ? { timeColumnName: time } : {}), schemaName: name, replication: "1" },
+    segmentsConfig: { ...(time ? { timeColumnName: time } : {}), replication: "1" },
     tenants: {},
     tableIndexConfig: {
       loadMode: "MMAP",
@@ -131,6 +131,11 @@ export function newTableView() {
     problem.textContent = realtime && !used.some((one) => one.role === "time") ? "A realtime table needs a time column: give one column the role time." : "";
   }
   async function send() {
+    if (name.value.trim() === "" && config.value.includes('"my_table"')) {
+      problem.textContent = "Give the table a name.";
+      name.focus();
+      return;
+    }
     create.disabled = true;
     report.replaceChildren();
     const step = async (words, path, text) => {
@@ -147,6 +152,7 @@ export function newTableView() {
       report.append(failure(error));
     }
     create.disabled = false;
+    report.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 
   const copyButton = (area, what) => h("button", { class: "quiet", type: "button", onclick: () => copy(area.value, what) }, "Copy");

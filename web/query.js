@@ -98,7 +98,9 @@ function axes({ names, types, rows }) {
   const ordered = timeLike >= 0 ? [...limit].sort((a, b) => (Number(a[x]) || Date.parse(a[x])) - (Number(b[x]) || Date.parse(b[x]))) : limit;
   const at = (value) => (typeof value === "number" ? value : Date.parse(value));
   const millis = timeLike >= 0 && ordered.every((row) => at(row[x]) > 1e11);
-  const label = (row, n) => (x < 0 ? String(n + 1) : millis ? new Date(at(row[x])).toISOString().slice(0, 16).replace("T", " ") : shown(row[x]));
+  const label = (row, n) => (x < 0 ? String(n + 1) : millis ? moment(at(row[x])) : shown(row[x]));
+  const sameDay = millis && new Set(ordered.map((row) => new Date(at(row[x])).toDateString())).size === 1;
+  const moment = (ms) => new Date(ms).toISOString().slice(sameDay ? 11 : 0, sameDay ? 19 : 16).replace("T", " ").replace(/:00$/, sameDay ? "" : ":00");
   return {
     kind: timeLike >= 0 ? "line" : "bar",
     cut: rows.length > limit.length ? limit.length : 0,
@@ -118,10 +120,10 @@ export function queryView() {
   let asChart = false;
   let kind = null;
 
+  const mentioned = (table) => new RegExp(`\\b${table.replace(/[^\w]/g, ".")}\\b`).test(sql.value);
   const names = () => {
-    const text = sql.value;
     return [...schemas].flatMap(([table, columns]) => {
-      const near = new RegExp(`\\b${table.replace(/[^\w]/g, ".")}\\b`).test(text);
+      const near = mentioned(table);
       return [{ name: table, kind: "table", near: true }, ...columns.map((column) => ({ name: column.name, kind: column.type, near }))];
     });
   };
@@ -142,6 +144,7 @@ export function queryView() {
   function drawSide() {
     const wanted = filter.value.toLowerCase();
     const open = new Set([...side.querySelectorAll("details[open]")].map((one) => one.dataset.table));
+    if (!side.hasChildNodes()) [...schemas.keys()].filter(mentioned).forEach((table) => open.add(table));
     side.replaceChildren(...[...schemas].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([table, columns]) => {
       const inside = columns.filter((column) => table.toLowerCase().includes(wanted) || column.name.toLowerCase().includes(wanted));
       if (wanted && inside.length === 0 && !table.toLowerCase().includes(wanted)) return [];
@@ -177,19 +180,19 @@ export function queryView() {
   }
 
   async function run(prefix = "") {
-    const text = sql.value.trim();
-    if (text === "") return;
+    const text = sql.value;
+    if (text.trim() === "") return;
     abort?.abort();
     const own = new AbortController();
     abort = own;
-    remember(text);
+    remember(text.trim());
     runButton.firstChild.data = "Cancel";
     stats.replaceChildren("running …");
     const options = [multistage.checked && "useMultistageEngine=true", nulls.checked && "enableNullHandling=true", timeout.value && `timeoutMs=${timeout.value}`].filter(Boolean);
     const started = performance.now();
     try {
       const answer = await post("/sql", { sql: prefix + text, ...(options.length ? { queryOptions: options.join(";") } : {}) }, own.signal);
-      present(answer, performance.now() - started);
+      present(answer, performance.now() - started, prefix.length);
     } catch (error) {
       result = null;
       stats.replaceChildren(own.signal.aborted ? "cancelled" : "failed");
@@ -198,17 +201,20 @@ export function queryView() {
       if (abort === own) { abort = null; runButton.firstChild.data = "Run"; }
     }
   }
-  function present(answer, elapsed) {
+  function present(answer, elapsed, shift) {
     const exceptions = answer?.exceptions ?? [];
     const table = answer?.resultTable;
     stats.replaceChildren(...statsOf(answer ?? {}, elapsed));
     const errors = exceptions.map((one) => {
       const at = position(one.message ?? "");
+      // What was put in front of the text moves the columns of its first line.
+      for (const line of at ? [0, 2] : []) if (at[line] === 1) at[line + 1] = Math.max(1, at[line + 1] - shift);
       if (at) sql.mark(...at);
       return h("div", { class: "error", role: "alert" }, h("b", null, one.errorCode), h("span", { class: "mono" }, one.message ?? ""),
         at && h("div", null, h("button", { type: "button", onclick: () => sql.goto(at[0], at[1]) }, `Line ${at[0]}, column ${at[1]}`)));
     });
     kind = null;
+    drawn = null;
     out.scrollTop = 0;
     result = table && { names: table.dataSchema?.columnNames ?? [], types: table.dataSchema?.columnDataTypes ?? [], rows: table.rows ?? [] };
     out.replaceChildren(...errors);
@@ -271,8 +277,8 @@ export function queryView() {
     keys: { e: () => sql.focus(), h: toggleHistory, Escape: () => out.querySelector(".history")?.remove() },
     async refresh(signal) {
       const tables = await loadSchemas(signal);
-      drawSide();
       if (sql.value === "" && tables.length > 0) sql.value = `SELECT * FROM ${quoted(tables[0])} LIMIT 100`;
+      drawSide();
     },
   };
 }

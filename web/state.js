@@ -78,7 +78,8 @@ function segments(ideal, view, zk, size) {
       });
     }
   }
-  return rows.sort((a, b) => (b.created || 0) - (a.created || 0) || a.name.localeCompare(b.name, undefined, { numeric: true }));
+  const trouble = (row) => row.replicas.some((one) => one.wanted !== one.real);
+  return rows.sort((a, b) => trouble(b) - trouble(a) || (b.created || 0) - (a.created || 0) || a.name.localeCompare(b.name, undefined, { numeric: true }));
 }
 
 function health(rows, view, paused) {

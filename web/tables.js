@@ -1,6 +1,6 @@
 // The list of tables, and the page of one table: segments, ingestion, schema, configuration, actions.
 
-import { bytes, compact, count, duration, each, failure, get, h, json, part, post, time, toast } from "./dom.js";
+import { bytes, clock, compact, count, duration, each, failure, get, h, json, part, post, time, toast } from "./dom.js";
 import { chart, sparkline } from "./chart.js";
 import { tableState } from "./state.js";
 
@@ -20,21 +20,21 @@ export function tablesView() {
     const rows = states.filter((one) => one.table.toLowerCase().includes(wanted));
     const chosen = body.querySelector("tr[aria-selected]")?.dataset.row;
     body.replaceChildren(...rows.map((one) => h("tr", { "data-row": one.table, "aria-selected": one.table === chosen ? "true" : null },
-      h("td", null, link(one.table)), h("td", null, one.types.map((type) => h("span", { class: "chip" }, type.toLowerCase()))),
+      h("td", null, link(one.table)), h("td", null, dot(one.level), one.words), h("td", null, one.types.map((type) => h("span", { class: "chip" }, type.toLowerCase()))),
       h("td", { class: "num" }, count(one.docs)), h("td", { class: "num" }, bytes(one.bytes)), h("td", { class: "num" }, count(one.rows.length)),
       h("td", { class: "num" }, one.types.includes("REALTIME") ? perSecond(one.rate) : ""),
       h("td", { class: "num" }, one.types.includes("REALTIME") ? count(one.lag) : ""),
-      h("td", null, one.samples.length > 1 ? sparkline(speeds(one.samples), 90, 18) : ""),
-      h("td", null, dot(one.level), one.words))));
+      h("td", null, one.samples.length > 2 ? sparkline(speeds(one.samples), 90, 18) : ""))));
     total.textContent = states.length === 0 ? "" : `${count(states.length)} ${states.length === 1 ? "table" : "tables"}, ${compact(states.reduce((n, one) => n + (one.docs || 0), 0))} docs, ${bytes(states.reduce((n, one) => n + Math.max(0, one.bytes || 0), 0))}`;
     empty.hidden = rows.length > 0;
     empty.replaceChildren(states.length === 0 ? h("span", null, "No tables yet. ", h("a", { class: "link", href: "#/new" }, "Create one from a JSON sample"), ".") : "No table matches.");
   }
-  const head = ["Table", "Type", ["Docs"], ["Size"], ["Segments"], ["Rows"], ["Lag"], "Rate", "Health"];
+  const head = ["Table", "Health", "Type", ["Docs"], ["Size"], ["Segments"], ["Rows in"], ["Lag"], "Rate"];
   return {
     root: h("div", { class: "page" }, h("div", { class: "head" }, h("h1", null, "Tables"), total, h("span", { class: "grow" }), filter),
       h("div", { class: "scroll" }, h("table", null, h("thead", null, h("tr", null, head.map((name) => h("th", { class: Array.isArray(name) ? "num" : "" }, name)))), body)), empty),
-    every: 5000,
+    // Every row costs a handful of requests: the more rows, the rarer.
+    get every() { return Math.max(5000, states.length * 100); },
     async refresh(signal) {
       const { tables = [] } = await get("/tables", signal);
       states = await each([...tables].sort(), (table) => tableState(table, signal, { zk: false }));
@@ -50,7 +50,9 @@ function speeds(samples) {
 
 const TABS = [["segments", "Segments"], ["ingestion", "Ingestion"], ["schema", "Schema"], ["config", "Config"]];
 const LEVEL = { ONLINE: "good", CONSUMING: "info", ERROR: "bad", OFFLINE: "warn" };
-const serverName = (name) => name.replace(/^Server_/, "").replace(/_(\d+)$/, ":$1");
+const address = (name) => name.replace(/^Server_/, "").replace(/_(\d+)$/, ":$1");
+const host = (name) => address(name).replace(/:\d+$/, "");
+const minute = (ms) => time(ms).slice(0, 16);
 
 /** The page of one table. */
 export function tableView([table, tab = "segments"], shell) {
@@ -62,6 +64,11 @@ export function tableView([table, tab = "segments"], shell) {
   const pane = h("div");
   let state = null;
   let schema = null;
+  /** Servers by host alone where that tells them apart. */
+  function serverName(name) {
+    const servers = new Set(state.rows.flatMap((row) => row.replicas.map((one) => one.server)));
+    return new Set([...servers].map(host)).size === servers.size ? host(name) : address(name);
+  }
 
   const act = (name, path, question) => h("button", {
     type: "button",
@@ -107,7 +114,7 @@ export function tableView([table, tab = "segments"], shell) {
     const offsets = row.start === undefined ? "" : `${row.start} – ${row.end ?? (live ? `${live.offset} …` : "…")}`;
     return h("tr", { "data-row": row.name }, h("td", { class: "mono" }, row.name), h("td", null, row.replicas.map(chip)), h("td", { class: "dim" }, row.status.toLowerCase().replace("_", " ")),
       h("td", { class: "num" }, offsets), h("td", { class: "num" }, Number.isFinite(row.docs) ? count(row.docs) : live ? h("span", { class: "dim" }, count(live.offset - Number(row.start))) : "–"),
-      h("td", { class: "num" }, bytes(row.bytes)), h("td", { class: "dim" }, Number.isFinite(row.from) ? `${time(row.from)} – ${time(row.to)}` : "–"), h("td", { class: "dim" }, time(row.created)));
+      h("td", { class: "num" }, bytes(row.bytes)), h("td", { class: "dim" }, Number.isFinite(row.from) ? `${minute(row.from)} – ${minute(row.to)}` : "–"), h("td", { class: "dim" }, minute(row.created)));
   }
   function drawSegments() {
     const wanted = filter.value.toLowerCase();
@@ -129,7 +136,7 @@ export function tableView([table, tab = "segments"], shell) {
       h("td", null, h("span", { class: `chip ${one.state === "CONSUMING" ? "info" : "warn"}` }, String(one.state).toLowerCase().replaceAll("_", " "))), h("td", { class: "dim" }, serverName(one.server ?? "")),
       h("td", { class: "num" }, count(one.offset)), h("td", { class: "num" }, count(one.upstream)), h("td", { class: "num" }, count(one.lag)), h("td", { class: "num" }, duration(one.lagMs)),
       h("td", null, sparkline(known.map((sample) => sample.each[one.id]), 150, 18, at)), h("td", { class: "dim" }, time(one.seen))));
-    const labels = known.map((sample) => new Date(sample.at).toLocaleTimeString());
+    const labels = known.map((sample) => clock(sample.at));
     const wide = Math.max(280, Math.floor(((pane.clientWidth || 900) - 40) / 2));
     const drawing = (name, values) => h("div", null, h("h2", null, name), known.length > 1
       ? chart({ kind: "line", labels: labels.slice(-values.length), series: [{ name, values }], positions: known.slice(-values.length).map((sample) => sample.at), width: wide, height: 150 })
@@ -162,7 +169,12 @@ export function tableView([table, tab = "segments"], shell) {
     async refresh(signal) {
       if (!schema) schema = await get(`/tables/${part(table)}/schema`, signal).catch((error) => { if (error.name === "AbortError") throw error; return null; });
       state = await tableState(table, signal);
-      if (!state.config && state.failed.length > 0) { pane.replaceChildren(failure(state.failed[0])); return; }
+      facts.hidden = state.types.length === 0;
+      if (facts.hidden) {
+        const first = state.failed.toSorted((a, b) => a.line.length - b.line.length)[0];
+        pane.replaceChildren(first ? failure(first) : h("div", { class: "empty" }, "There is no table of this name."));
+        return;
+      }
       drawHead();
       if (tab === "segments" || tab === "ingestion" || !pane.hasChildNodes()) drawTab();
     },
