@@ -62,7 +62,6 @@ pub struct Pipeline {
     decoder: Box<dyn Decoder>,
     fast: Option<JsonColumns>,
     clock: Arc<dyn Clock>,
-    record: Record,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -93,7 +92,6 @@ impl Pipeline {
             decoder,
             fast,
             clock,
-            record: Record::new(),
         })
     }
 
@@ -141,9 +139,9 @@ impl Pipeline {
         now_ms: i64,
         outcome: &mut IngestOutcome,
     ) -> Result<(), RowError> {
-        self.record.clear();
-        self.decoder.decode(payload, &mut self.record)?;
-        self.maker.append(&self.record, batch, now_ms, outcome)
+        let mut record = Record::new();
+        self.decoder.decode(payload, &mut record)?;
+        self.maker.append(record, batch, now_ms, outcome)
     }
 }
 

@@ -60,12 +60,12 @@ impl RowMaker {
     /// Where a transform or a conversion fails; the batch then holds the beginning of a row, to be rolled back.
     pub fn append(
         &mut self,
-        record: &Record,
+        record: Record,
         batch: &mut RowBatch,
         now_ms: i64,
         outcome: &mut IngestOutcome,
     ) -> Result<(), RowError> {
-        self.append_row(record, false, batch, now_ms, outcome)
+        self.append_row(&record, false, batch, now_ms, outcome)
     }
 
     fn append_row(

@@ -44,13 +44,22 @@ impl<'a> JsonCursor<'a> {
             Ok(text) => text,
             Err(error) => std::str::from_utf8(&payload[..error.valid_up_to()]).unwrap_or(""),
         };
-        let pos = if text.starts_with('\u{FEFF}') { 3 } else { 0 };
+        Self::of_text(text, booleans_as_text)
+    }
+
+    /// Starts at the first character of a text.
+    pub(crate) fn of_text(text: &'a str, booleans_as_text: bool) -> Self {
         Self {
             text,
             bytes: text.as_bytes(),
-            pos,
+            pos: if text.starts_with('\u{FEFF}') { 3 } else { 0 },
             booleans_as_text,
         }
+    }
+
+    /// Bytes from the start to the cursor.
+    pub(crate) fn position(&self) -> usize {
+        self.pos
     }
 
     /// An error at the cursor.

@@ -3,6 +3,9 @@
 //! A decoder is one file and one row of [`DECODERS`]. Must not know: columns, streams.
 //! Invariant: a decoder never panics, whatever the bytes, and keeps nothing of a message that it refused.
 
+pub(crate) mod avro;
+mod csv;
+pub(crate) mod csv_text;
 pub mod json;
 pub(crate) mod json_columns;
 pub(crate) mod json_text;
@@ -33,10 +36,14 @@ pub type Properties = StreamConfig;
 pub type MakeDecoder = fn(&Properties) -> Result<Box<dyn Decoder>, ConfigError>;
 
 /// Every decoder by the simple name of Pinot's class.
-pub static DECODERS: &[(&[&str], MakeDecoder)] = &[(
-    &["JSONMessageDecoder", "KafkaJSONMessageDecoder", "json"],
-    json::make,
-)];
+pub static DECODERS: &[(&[&str], MakeDecoder)] = &[
+    (
+        &["JSONMessageDecoder", "KafkaJSONMessageDecoder", "json"],
+        json::make,
+    ),
+    (&["CSVMessageDecoder", "csv"], csv::make),
+    (&["SimpleAvroMessageDecoder"], avro::make),
+];
 
 /// The decoder for a class name; packages before the last dot do not matter.
 ///
