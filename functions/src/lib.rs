@@ -4,8 +4,13 @@
 //! Invariant: names are looked up in canonical form (lower case, no underscore); a kernel never panics on any input.
 
 pub mod aggregate;
+pub mod datetime;
 pub mod error;
+pub mod pattern;
+pub mod geo;
+pub mod json;
 pub mod scalar;
+pub mod sketch;
 
 pub use aggregate::{Aggregate, AggregateFunction, Grouped, Groups};
 pub use error::FunctionError;

@@ -5,7 +5,35 @@
 //! Invariant: `eval` gets arguments already converted to the row's parameter types, all of the same number of rows, and
 //! returns a block of that many rows of the type that binding announced.
 
+mod array;
+mod array_build;
+mod datetime;
+mod datetime_format;
+mod datetime_lift;
+mod datetime_truncate;
+mod epoch;
 pub mod lift;
+
+mod arithmetic;
+mod comparison;
+mod conversion;
+mod hash;
+mod hash_city;
+mod hash_murmur;
+mod logic;
+mod math;
+mod numbers;
+mod regex;
+mod text;
+mod text_bytes;
+mod text_edit;
+mod text_slice;
+mod text_tokens;
+
+use std::borrow::Cow;
+mod geo;
+mod json;
+mod json_extract;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -15,7 +43,31 @@ use common::{Block, ColumnType, DataType, Value};
 use crate::{FunctionError, canonical_name};
 
 /// Every family, in the order of the reference page.
-pub static FAMILIES: &[Family] = &[];
+pub static FAMILIES: &[&Family] = &[
+    &arithmetic::FAMILY,
+    &math::FAMILY,
+    &math::TRIGONOMETRY,
+    &comparison::FAMILY,
+    &logic::FAMILY,
+    &array::FAMILY,
+    &conversion::FAMILY,
+    &text_edit::FAMILY,
+    &text_edit::MEASURES,
+    &text_slice::FAMILY,
+    &text_tokens::FAMILY,
+    &text_bytes::FAMILY,
+    &regex::FAMILY,
+    &hash::FAMILY,
+    &array::FAMILY,
+    &epoch::FAMILY,
+    &datetime::FAMILY,
+    &datetime_truncate::FAMILY,
+    &datetime_format::FAMILY,
+#[rustfmt::skip]
+pub static FAMILIES: &[&Family] = &[
+    &json::FAMILY,
+    &geo::FAMILY,
+];
 
 /// The functions of one file.
 #[derive(Debug)]
@@ -335,12 +387,7 @@ impl BoundScalar {
         rows: usize,
         context: &EvalContext,
     ) -> Result<Block, FunctionError> {
-        let mut converted = Vec::with_capacity(arguments.len());
-        for (argument, param) in arguments.iter().zip(&self.params) {
-            let to =
-                converted_type(*param, argument.column_type()).unwrap_or(argument.column_type());
-            converted.push(argument.cast(to)?);
-        }
+        let converted = self.converted(arguments)?;
         let rows = arguments.first().map_or(rows, Block::rows);
         // All arguments constant: one evaluation serves every row.
         if self.function.deterministic && converted.iter().all(Block::is_constant) {
@@ -357,6 +404,24 @@ impl BoundScalar {
             return Ok(Block::constant(self.returns, &value, rows));
         }
         self.evaluate(&converted, context)
+    }
+
+    /// The arguments in the types of the parameters; borrowed where they all have them.
+    fn converted<'a>(&self, arguments: &'a [Block]) -> Result<Cow<'a, [Block]>, FunctionError> {
+        let mut types = Vec::with_capacity(arguments.len());
+        for (argument, param) in arguments.iter().zip(&self.params) {
+            let from = argument.column_type();
+            types.push(converted_type(*param, from).unwrap_or(from));
+        }
+        if arguments
+            .iter()
+            .zip(&types)
+            .all(|(a, to)| a.column_type() == *to)
+        {
+            return Ok(Cow::Borrowed(arguments));
+        }
+        let cast = arguments.iter().zip(types).map(|(a, to)| a.cast(to));
+        Ok(Cow::Owned(cast.collect::<Result<_, _>>()?))
     }
 
     fn evaluate(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
