@@ -31,7 +31,12 @@ fn pipeline() -> Result<Pipeline, Box<dyn Error>> {
         "tableName": "trades", "tableType": "REALTIME", "segmentsConfig": {"timeColumnName": "update_at"}
     }))?;
     let decoder = decoder::make("JSONMessageDecoder", &Properties::new())?;
-    Ok(Pipeline::new(&schema, &table, decoder, common::clock::system())?)
+    Ok(Pipeline::new(
+        &schema,
+        &table,
+        decoder,
+        common::clock::system(),
+    )?)
 }
 
 fn messages(count: u64) -> MessageBatch {

@@ -11,7 +11,6 @@ pub mod message;
 pub mod pipeline;
 pub mod record;
 pub mod row_maker;
-pub mod rows;
 pub mod stream;
 
 pub use decoder::Decoder;
@@ -20,4 +19,4 @@ pub use message::{Message, MessageBatch};
 pub use pipeline::{IngestOutcome, Pipeline};
 pub use record::{Field, Record};
 pub use row_maker::RowMaker;
-pub use rows::{RowBatch, RowColumn};
+pub use segment::RowBatch;

@@ -14,7 +14,7 @@ use crate::error::{ConfigError, RowError};
 use crate::message::Message;
 use crate::record::Record;
 use crate::row_maker::RowMaker;
-use crate::rows::RowBatch;
+use segment::RowBatch;
 
 /// Errors that an outcome keeps the text of.
 const KEPT_ERRORS: usize = 5;
@@ -109,23 +109,25 @@ impl Pipeline {
     ) -> IngestOutcome {
         let now_ms = self.clock.now_ms();
         let mut outcome = IngestOutcome::default();
+        let before = batch.rows();
         for message in messages {
+            let row = before + outcome.rows;
             let Some(payload) = message.payload else {
                 outcome.tombstones += 1;
                 continue;
             };
             if let Some(fast) = &mut self.fast {
                 if fast
-                    .append(self.maker.plans(), payload, batch, now_ms)
+                    .append(self.maker.plans(), payload, batch, row, now_ms)
                     .is_ok()
                 {
                     outcome.rows += 1;
                     continue;
                 }
-                batch.roll_back();
+                batch.truncate(row);
             }
             if let Err(error) = self.careful(payload, batch, now_ms, &mut outcome) {
-                batch.roll_back();
+                batch.truncate(row);
                 outcome.refuse(message.offset, &error);
             }
         }

@@ -9,12 +9,12 @@ use crate::convert::{ColumnPlan, column_plans};
 use crate::error::{ConfigError, RowError};
 use crate::pipeline::IngestOutcome;
 use crate::record::Record;
-use crate::rows::RowBatch;
+use segment::RowBatch;
 
 /// Makes rows of a table's records.
 #[derive(Debug)]
 pub struct RowMaker {
-    schema: Schema,
+    empty: RowBatch,
     plans: Vec<ColumnPlan>,
     hints: Vec<usize>,
     continue_on_error: bool,
@@ -29,7 +29,7 @@ impl RowMaker {
         let plans = column_plans(schema, table)?;
         let ingestion = table.ingestion_config.as_ref();
         Ok(Self {
-            schema: schema.clone(),
+            empty: RowBatch::new(schema).map_err(|e| ConfigError::Invalid(e.to_string()))?,
             hints: (0..plans.len()).collect(),
             plans,
             continue_on_error: ingestion.is_some_and(|i| i.continue_on_error),
@@ -39,7 +39,7 @@ impl RowMaker {
     /// An empty batch with this table's columns.
     #[must_use]
     pub fn new_batch(&self) -> RowBatch {
-        RowBatch::new(&self.schema)
+        self.empty.clone()
     }
 
     /// The columns in schema order.
@@ -95,7 +95,6 @@ impl RowMaker {
                 },
             }
         }
-        batch.end_row();
         outcome.rows += 1;
         outcome.incomplete += usize::from(incomplete);
         Ok(())

@@ -20,7 +20,7 @@ use crate::error::{ConfigError, RowError};
 use crate::pipeline::IngestOutcome;
 use crate::record::Record;
 use crate::row_maker::RowMaker;
-use crate::rows::RowBatch;
+use segment::RowBatch;
 
 /// What can go wrong with a file.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,8 @@ fn read(format: &str, content: &[u8], properties: &Properties) -> Result<RowBatc
     let records = open(format, Bytes::copy_from_slice(content), properties)?;
     let clock = Arc::new(ManualClock::at(0));
     let mut rows = FileRows::new(records, &schema, &table, clock, 100)?;
-    rows.next().unwrap_or_else(|| Ok(RowBatch::new(&schema)))
+    rows.next()
+        .unwrap_or_else(|| RowBatch::new(&schema).map_err(|e| broken("schema", e)))
 }
 
 fn texts(batch: &RowBatch) -> Vec<String> {

@@ -14,7 +14,7 @@ use super::scalar;
 use super::time::{format_now, is_valid};
 use crate::error::{ConfigError, ConvertError};
 use crate::record::Field;
-use crate::rows::RowColumn;
+use segment::rows::BatchColumn;
 
 /// One column as the pipeline writes it.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ impl ColumnPlan {
     }
 
     /// Appends a null: the default, flagged where the table records nulls.
-    pub fn append_null(&self, column: &mut RowColumn, now_ms: i64) {
+    pub fn append_null(&self, column: &mut BatchColumn, now_ms: i64) {
         let now;
         let default = match &self.time {
             Some(time) if time.default_is_now => {
@@ -119,6 +119,9 @@ impl ColumnPlan {
             }
             _ => &self.default,
         };
+        if self.records_nulls {
+            column.nulls.push(column.values.len() as u32);
+        }
         match &mut column.values {
             Values::Array(array) => {
                 array.items.push(default);
@@ -126,7 +129,6 @@ impl ColumnPlan {
             }
             values => values.push(default),
         }
-        column.nulls.push(self.records_nulls);
     }
 
     /// Appends a field.
@@ -135,7 +137,7 @@ impl ColumnPlan {
     /// Where the field has no form in the column's type; the column is then as before.
     pub fn append(
         &self,
-        column: &mut RowColumn,
+        column: &mut BatchColumn,
         field: &Field,
         now_ms: i64,
     ) -> Result<(), ConvertError> {
@@ -156,10 +158,7 @@ impl ColumnPlan {
                 self.append_null(column, now_ms);
                 Ok(())
             }
-            Ok(Appended::Value) => {
-                column.nulls.push(false);
-                Ok(())
-            }
+            Ok(Appended::Value) => Ok(()),
             Ok(Appended::Null) => {
                 self.append_null(column, now_ms);
                 Ok(())
@@ -243,7 +242,11 @@ impl ColumnPlan {
     }
 
     /// Appends a row of several items; items that are NaN are left out, and none left is a null.
-    fn append_items(&self, column: &mut RowColumn, fields: &[&Field]) -> Result<Appended, String> {
+    fn append_items(
+        &self,
+        column: &mut BatchColumn,
+        fields: &[&Field],
+    ) -> Result<Appended, String> {
         let Values::Array(array) = &mut column.values else {
             return Err("several values in a single-value column".to_owned());
         };

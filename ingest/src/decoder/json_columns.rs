@@ -9,7 +9,8 @@ use common::{DataType, Values};
 use crate::convert::ColumnPlan;
 use crate::decoder::json_text::{JsonCursor, Number};
 use crate::record::Field;
-use crate::rows::{RowBatch, RowColumn};
+use segment::RowBatch;
+use segment::rows::BatchColumn;
 
 /// The row must be tried on the careful path.
 #[derive(Debug)]
@@ -44,24 +45,23 @@ impl JsonColumns {
         }
     }
 
-    /// Parses one message into the row after the batch's last and ends it.
+    /// Parses one message into row `row`, the one after the batch's last.
     pub(crate) fn append(
         &mut self,
         plans: &[ColumnPlan],
         payload: &[u8],
         batch: &mut RowBatch,
+        row: usize,
         now_ms: i64,
     ) -> Result<(), Refused> {
-        let row = batch.rows();
         let written = self.fields(plans, payload, batch.columns_mut(), row, now_ms)?;
         if written < plans.len() {
             for (plan, column) in plans.iter().zip(batch.columns_mut()) {
-                if column.nulls.len() == row {
+                if column.values.len() == row {
                     plan.append_null(column, now_ms);
                 }
             }
         }
-        batch.end_row();
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl JsonColumns {
         &mut self,
         plans: &[ColumnPlan],
         payload: &[u8],
-        columns: &mut [RowColumn],
+        columns: &mut [BatchColumn],
         row: usize,
         now_ms: i64,
     ) -> Result<usize, Refused> {
@@ -96,7 +96,7 @@ impl JsonColumns {
                 Some(index) => {
                     let column = &mut columns[index];
                     // A name that comes twice is rare enough for the careful path.
-                    if column.nulls.len() != row {
+                    if column.values.len() != row {
                         return Err(Refused);
                     }
                     append_value(&plans[index], self.plain[index], cursor, column, now_ms)?;
@@ -154,7 +154,7 @@ fn append_value(
     plan: &ColumnPlan,
     plain: bool,
     cursor: &mut JsonCursor<'_>,
-    column: &mut RowColumn,
+    column: &mut BatchColumn,
     now_ms: i64,
 ) -> Result<(), Refused> {
     if plain {
@@ -162,7 +162,6 @@ fn append_value(
             (b'-' | b'0'..=b'9', values) if !matches!(values, Values::Text(_)) => {
                 let number = cursor.number().map_err(|_| Refused)?;
                 if append_number(plan, number, values) {
-                    column.nulls.push(false);
                     return Ok(());
                 }
                 return append_field(plan, &field_of(number), column, now_ms);
@@ -173,7 +172,6 @@ fn append_value(
                 let clean = matches!(text, std::borrow::Cow::Borrowed(_));
                 if plan.text_passes(&text, clean) {
                     texts.push(&text);
-                    column.nulls.push(false);
                     return Ok(());
                 }
                 return append_field(plan, &Field::Text(text.into_owned()), column, now_ms);
@@ -211,7 +209,7 @@ fn field_of(number: Number<'_>) -> Field {
 fn append_field(
     plan: &ColumnPlan,
     field: &Field,
-    column: &mut RowColumn,
+    column: &mut BatchColumn,
     now_ms: i64,
 ) -> Result<(), Refused> {
     plan.append(column, field, now_ms).map_err(|_| Refused)

@@ -354,12 +354,7 @@ fn broken_messages_leave_the_batch_alone() {
         "{:?}",
         outcome.errors
     );
-    assert!(
-        batch
-            .columns()
-            .iter()
-            .all(|c| c.values.len() == 2 && c.nulls.len() == 2)
-    );
+    assert!(batch.columns().iter().all(|c| c.values.len() == 2));
 }
 
 #[test]
@@ -385,8 +380,8 @@ fn nulls_are_flagged_where_they_are_recorded() {
     let mut pipeline = pipeline(&schema, &table());
     let mut batch = pipeline.new_batch();
     pipeline.decode_into([Message::of(b"{\"b\":null}")], &mut batch);
-    assert_eq!(batch.columns()[0].nulls, [true]);
-    assert_eq!(batch.columns()[1].nulls, [false]);
+    assert_eq!(batch.columns()[0].nulls, [0]);
+    assert!(batch.columns()[1].nulls.is_empty());
 }
 
 fn wide() -> Pipeline {
@@ -432,7 +427,7 @@ proptest! {
         let mut batch = pipeline.new_batch();
         let outcome = pipeline.decode_into([Message::of(text.as_bytes())], &mut batch);
         prop_assert_eq!(outcome.rows, batch.rows());
-        prop_assert!(batch.columns().iter().all(|c| c.values.len() == batch.rows() && c.nulls.len() == batch.rows()));
+        prop_assert!(batch.columns().iter().all(|c| c.values.len() == batch.rows()));
     }
 
     /// Both paths agree: the fast one and the one through a record.
@@ -446,6 +441,10 @@ proptest! {
         let (mut a, mut b) = (fast.new_batch(), careful.new_batch());
         fast.decode_into([Message::of(text.as_bytes())], &mut a);
         careful.decode_into([Message::of(text.as_bytes())], &mut b);
-        prop_assert_eq!(a, b);
+        prop_assert_eq!(a.rows(), b.rows());
+        for (x, y) in a.columns().iter().zip(b.columns()) {
+            prop_assert_eq!(&x.values, &y.values);
+            prop_assert_eq!(&x.nulls, &y.nulls);
+        }
     }
 }
