@@ -80,6 +80,14 @@ macro_rules! var_vec {
                 self.offsets.push(self.data.len() as u32);
             }
 
+            /// Keeps the first `len` values.
+            pub fn truncate(&mut self, len: usize) {
+                if len < self.len() {
+                    self.offsets.truncate(len + 1);
+                    self.data.truncate(self.offsets[len] as usize);
+                }
+            }
+
             /// All values in order.
             pub fn iter(&self) -> impl ExactSizeIterator<Item = $slice> + '_ {
                 self.offsets
@@ -140,6 +148,14 @@ impl ArrayVec {
     #[must_use]
     pub fn range(&self, row: usize) -> std::ops::Range<usize> {
         self.offsets[row] as usize..self.offsets[row + 1] as usize
+    }
+
+    /// Keeps the first `len` rows.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len() {
+            self.offsets.truncate(len + 1);
+            self.items.truncate(self.offsets[len] as usize);
+        }
     }
 
     /// Ends a row after its items were pushed to `items`.
@@ -297,6 +313,20 @@ impl Values {
                 v.end_row();
             }
             (values, _) => values.push_placeholder(),
+        }
+    }
+
+    /// Keeps the first `len` values and the room of the others.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Int(v) => v.truncate(len),
+            Self::Long(v) => v.truncate(len),
+            Self::Float(v) => v.truncate(len),
+            Self::Double(v) => v.truncate(len),
+            Self::BigDecimal(v) => v.truncate(len),
+            Self::Text(v) => v.truncate(len),
+            Self::Bytes(v) => v.truncate(len),
+            Self::Array(v) => v.truncate(len),
         }
     }
 

@@ -5,6 +5,43 @@
 //! Invariant: splitting the rows in any way and merging the parts in any order gives the same answer; `load(save(s))`
 //! equals `s`.
 
+mod approximate;
+mod arguments;
+mod average;
+mod boolean;
+mod bytes;
+mod collect;
+mod count;
+mod covariance;
+mod digest;
+mod distinct;
+mod distinct_set;
+mod expr_extreme;
+mod funnel;
+mod funnel_count;
+mod funnel_events;
+mod histogram;
+mod id_set;
+mod label;
+mod min_max;
+mod mode;
+mod moments;
+mod percentile;
+mod range;
+mod rows;
+mod smart;
+mod st_union;
+mod sum;
+mod sum_array;
+mod sum_precision;
+#[cfg(test)]
+mod testing;
+mod text_extreme;
+mod theta;
+mod values;
+mod whole;
+mod with_time;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -15,7 +52,36 @@ use crate::scalar::Argument;
 use crate::{FunctionError, canonical_name};
 
 /// Every family of aggregates, one file each.
-pub static FAMILIES: &[&[AggregateRow]] = &[];
+pub static FAMILIES: &[&[AggregateRow]] = &[
+    count::ROWS,
+    sum::ROWS,
+    min_max::ROWS,
+    average::ROWS,
+    range::ROWS,
+    mode::ROWS,
+    distinct::ROWS,
+    approximate::ROWS,
+    percentile::ROWS,
+    digest::ROWS,
+    smart::ROWS,
+    theta::ROWS,
+    whole::ROWS,
+    sum_precision::ROWS,
+    text_extreme::ROWS,
+    with_time::ROWS,
+    boolean::ROWS,
+    collect::ROWS,
+    sum_array::ROWS,
+    histogram::ROWS,
+    moments::ROWS,
+    covariance::ROWS,
+    st_union::ROWS,
+    id_set::ROWS,
+    expr_extreme::ROWS,
+    funnel::ROWS,
+    funnel_count::ROWS,
+    funnel_events::ROWS,
+];
 
 /// Which group each row of a block belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -120,9 +186,14 @@ pub trait Aggregate: Send + Sync + 'static {
     fn load(&self, bytes: &[u8]) -> Result<Self::State, FunctionError>;
     /// The answer of a group; it alone decides the answer for "nothing aggregated".
     fn finish(&self, state: &Self::State) -> Value;
-    /// Positions of the arguments shown in the result's column name; by default all.
-    fn shown(&self, arguments: usize) -> Vec<usize> {
-        (0..arguments).collect()
+    /// The result's column name in the single-stage engine, from the canonical name and the arguments' texts (literals
+    /// in single quotes); by default all of them.
+    fn label(&self, name: &str, arguments: &[String]) -> String {
+        label::all(name, arguments)
+    }
+    /// False where the function never looks at nulls: its inputs are then evaluated as without null handling.
+    fn sees_nulls(&self) -> bool {
+        true
     }
     /// Bytes a state holds beyond its own size, for memory accounting.
     fn heap_bytes(&self, _state: &Self::State) -> usize {
@@ -136,8 +207,10 @@ pub trait AggregateFunction: Send + Sync {
     fn returns(&self) -> ColumnType;
     /// Positions of the arguments to evaluate.
     fn inputs(&self) -> Vec<usize>;
-    /// Positions of the arguments shown in the column name.
-    fn shown(&self, arguments: usize) -> Vec<usize>;
+    /// The result's column name in the single-stage engine, see [`Aggregate::label`].
+    fn label(&self, name: &str, arguments: &[String]) -> String;
+    /// See [`Aggregate::sees_nulls`].
+    fn sees_nulls(&self) -> bool;
     /// States for no group yet.
     fn grouped(&self) -> Box<dyn Grouped>;
 }
@@ -194,8 +267,12 @@ impl<A: Aggregate> AggregateFunction for Bound<A> {
         self.0.inputs()
     }
 
-    fn shown(&self, arguments: usize) -> Vec<usize> {
-        self.0.shown(arguments)
+    fn label(&self, name: &str, arguments: &[String]) -> String {
+        self.0.label(name, arguments)
+    }
+
+    fn sees_nulls(&self) -> bool {
+        self.0.sees_nulls()
     }
 
     fn grouped(&self) -> Box<dyn Grouped> {

@@ -1,0 +1,442 @@
+//! Comparison: =, <>, <, <=, >, >=, BETWEEN, IN, and the null-safe forms.
+//!
+//! Operands meet in one type: the same stored type natively, mixed numbers as DOUBLE or BIG_DECIMAL, text against another
+//! type in that type. Must not know: predicates on indexes.
+//! Invariant: doubles compare as `Double.compare` does (NaN greatest and equal to itself).
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use common::value::compare_text;
+use common::{Block, ColumnType, DataType, Value, Values};
+
+use super::lift::by_value;
+use super::numbers::zip;
+use super::{Family, NullRule, Param, Params, ROW, Returns, Role, ScalarFunction};
+use crate::FunctionError;
+
+type Answer = Result<Block, FunctionError>;
+type Names = &'static [&'static str];
+type Example = (&'static str, &'static str);
+type Kernel = fn(&[Block], &super::EvalContext) -> Answer;
+
+const BOOLEAN: Returns = Returns::Is(ColumnType::sv(DataType::Boolean));
+const ANY2: Params = Params::Fixed(&[Param::Any, Param::Any]);
+
+/// How far apart two DOUBLEs may be and still be equal for the scalar functions.
+const TOLERANCE: f64 = 1e-7;
+
+const fn row(
+    names: Names,
+    params: Params,
+    doc: &'static str,
+    example: Example,
+    eval: Kernel,
+) -> ScalarFunction {
+    ScalarFunction {
+        names,
+        params,
+        returns: BOOLEAN,
+        doc,
+        example,
+        eval,
+        ..ROW
+    }
+}
+
+/// The comparisons.
+pub(crate) static FAMILY: Family = Family {
+    title: "Comparison",
+    functions: &[
+        ScalarFunction {
+            role: Role::Transform,
+            ..row(
+                &["equals"],
+                ANY2,
+                "True where two columns hold the same value.",
+                ("", ""),
+                |a, _| compare(a, Ordering::is_eq),
+            )
+        },
+        ScalarFunction {
+            role: Role::Scalar,
+            ..row(
+                &["equals"],
+                ANY2,
+                "True where both are the same; doubles within 1e-7.",
+                ("equals(1, 2)", "false"),
+                |a, _| nearly_equal(a, true),
+            )
+        },
+        ScalarFunction {
+            role: Role::Transform,
+            ..row(
+                &["notequals"],
+                ANY2,
+                "True where two columns differ.",
+                ("", ""),
+                |a, _| compare(a, Ordering::is_ne),
+            )
+        },
+        ScalarFunction {
+            role: Role::Scalar,
+            ..row(
+                &["notequals"],
+                ANY2,
+                "True where both differ; doubles by more than 1e-7.",
+                ("notEquals(1, 2)", "true"),
+                |a, _| nearly_equal(a, false),
+            )
+        },
+        row(
+            &["greaterthan"],
+            ANY2,
+            "True where the first is greater.",
+            ("greaterThan('b', 'a')", "true"),
+            |a, _| compare(a, Ordering::is_gt),
+        ),
+        row(
+            &["greaterthanorequal"],
+            ANY2,
+            "True where the first is not less.",
+            ("greaterThanOrEqual(1, 1)", "true"),
+            |a, _| compare(a, Ordering::is_ge),
+        ),
+        row(
+            &["lessthan"],
+            ANY2,
+            "True where the first is less.",
+            ("lessThan('a', 'B')", "false"),
+            |a, _| compare(a, Ordering::is_lt),
+        ),
+        row(
+            &["lessthanorequal"],
+            ANY2,
+            "True where the first is not greater.",
+            ("lessThanOrEqual(0.1, 0.1)", "true"),
+            |a, _| compare(a, Ordering::is_le),
+        ),
+        row(
+            &["between"],
+            Params::Fixed(&[Param::Any, Param::Any, Param::Any]),
+            "True where the first lies between the others, bounds included.",
+            ("between(2, 1, 3)", "true"),
+            |a, _| between(a),
+        ),
+        ScalarFunction {
+            nulls: NullRule::Sees,
+            ..row(
+                &["in"],
+                Params::Variadic {
+                    params: &[Param::Any],
+                    min: 2,
+                },
+                "True where the first is one of the others.",
+                ("\"in\"(2, 1, 2)", "true"),
+                |a, _| super::membership::among(a, true),
+            )
+        },
+        ScalarFunction {
+            nulls: NullRule::Sees,
+            ..row(
+                &["notin"],
+                Params::Variadic {
+                    params: &[Param::Any],
+                    min: 2,
+                },
+                "True where the first is none of the others.",
+                ("not_in(2, 1, 2)", "false"),
+                |a, _| super::membership::among(a, false),
+            )
+        },
+        ScalarFunction {
+            nulls: NullRule::Sees,
+            ..row(
+                &["isdistinctfrom"],
+                ANY2,
+                "True where both differ; null is a value like any other.",
+                ("isDistinctFrom(1, 1)", "false"),
+                |a, _| distinct(a, true),
+            )
+        },
+        ScalarFunction {
+            nulls: NullRule::Sees,
+            ..row(
+                &["isnotdistinctfrom"],
+                ANY2,
+                "True where both are the same; null is a value like any other.",
+                ("isNotDistinctFrom(1, 1)", "true"),
+                |a, _| distinct(a, false),
+            )
+        },
+        row(
+            &["arraysoverlap"],
+            Params::Fixed(&[Param::AnyArray, Param::AnyArray]),
+            "True where two arrays share an element.",
+            ("arrays_overlap(ARRAY[1, 2], ARRAY[2, 3])", "true"),
+            |a, _| overlap(a),
+        ),
+    ],
+};
+
+/// The type in which two operands meet; `None` where values compare one by one.
+pub(super) fn meeting_type(a: ColumnType, b: ColumnType) -> Option<ColumnType> {
+    use DataType::{BigDecimal, Boolean, Bytes, Double, Timestamp, Unknown};
+    if a.multi || b.multi {
+        return None;
+    }
+    let (x, y) = (a.data_type, b.data_type);
+    if x == y || y == Unknown {
+        return Some(a);
+    }
+    if x == Unknown {
+        return Some(b);
+    }
+    let text = |t: DataType| t.stored() == DataType::String;
+    let of = |t| Some(ColumnType::sv(t));
+    match (text(x), text(y)) {
+        (true, true) => return of(DataType::String),
+        (true, false) | (false, true) => {
+            let other = if text(x) { y } else { x };
+            return of(match other {
+                Boolean | Timestamp | Bytes | BigDecimal => other,
+                _ => Double,
+            });
+        }
+        _ => {}
+    }
+    let integer = |t: DataType| matches!(t.stored(), DataType::Int | DataType::Long);
+    if x == BigDecimal || y == BigDecimal {
+        of(BigDecimal)
+    } else if x == Bytes || y == Bytes {
+        None
+    } else if integer(x) && integer(y) {
+        of(DataType::Long)
+    } else {
+        of(Double)
+    }
+}
+
+/// Both operands in the type where they meet, borrowed where they have it.
+fn meet<'a>(a: &'a Block, b: &'a Block) -> Result<(Cow<'a, Block>, Cow<'a, Block>), FunctionError> {
+    match meeting_type(a.column_type(), b.column_type()) {
+        Some(to) => Ok((operand(a, to)?, operand(b, to)?)),
+        None => Ok((Cow::Borrowed(a), Cow::Borrowed(b))),
+    }
+}
+
+pub(super) fn operand(block: &Block, to: ColumnType) -> Result<Cow<'_, Block>, FunctionError> {
+    if block.column_type() == to {
+        return Ok(Cow::Borrowed(block));
+    }
+    Ok(Cow::Owned(block.cast(to)?))
+}
+
+/// `Double.compare`.
+#[inline]
+fn compare_doubles(a: f64, b: f64) -> Ordering {
+    if a < b {
+        Ordering::Less
+    } else if a > b {
+        Ordering::Greater
+    } else if a == b && a != 0.0 {
+        Ordering::Equal
+    } else {
+        rank(a).cmp(&rank(b))
+    }
+}
+
+/// Places -0.0, 0.0 and NaN, which `<` and `>` do not tell apart.
+fn rank(x: f64) -> u8 {
+    if x.is_nan() {
+        2
+    } else {
+        u8::from(x.is_sign_positive())
+    }
+}
+
+pub(super) fn booleans(values: Vec<i32>) -> Block {
+    Block::new(DataType::Boolean, Values::Int(values))
+}
+
+fn compare(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
+    compare_two(&args[0], &args[1], holds)
+}
+
+pub(super) fn compare_two(a: &Block, b: &Block, holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
+    let (a, b) = meet(a, b)?;
+    let rows = a.rows();
+    let (p, q) = (a.is_constant(), b.is_constant());
+    let yes = |ordering| i32::from(holds(ordering));
+    Ok(booleans(match (a.values(), b.values()) {
+        (Values::Int(x), Values::Int(y)) => zip((x, p), (y, q), rows, |x, y| yes(x.cmp(&y))),
+        (Values::Long(x), Values::Long(y)) => zip((x, p), (y, q), rows, |x, y| yes(x.cmp(&y))),
+        (Values::Float(x), Values::Float(y)) => zip((x, p), (y, q), rows, |x, y| {
+            yes(compare_doubles(f64::from(x), f64::from(y)))
+        }),
+        (Values::Double(x), Values::Double(y)) => {
+            zip((x, p), (y, q), rows, |x, y| yes(compare_doubles(x, y)))
+        }
+        (Values::Text(x), Values::Text(y)) => (0..rows)
+            .map(|row| yes(compare_text(x.get(a.at(row)), y.get(b.at(row)))))
+            .collect(),
+        (Values::Bytes(x), Values::Bytes(y)) => (0..rows)
+            .map(|row| yes(x.get(a.at(row)).cmp(y.get(b.at(row)))))
+            .collect(),
+        (Values::BigDecimal(x), Values::BigDecimal(y)) => (0..rows)
+            .map(|row| yes(x[a.at(row)].cmp(&y[b.at(row)])))
+            .collect(),
+        _ => (0..rows)
+            .map(|row| yes(a.value(row).total_cmp(&b.value(row))))
+            .collect(),
+    }))
+}
+
+fn nearly_equal(args: &[Block], equal: bool) -> Answer {
+    let (a, b) = meet(&args[0], &args[1])?;
+    if let (Values::Double(x), Values::Double(y)) = (a.values(), b.values()) {
+        let (p, q) = (a.is_constant(), b.is_constant());
+        return Ok(booleans(zip((x, p), (y, q), a.rows(), |x, y| {
+            let same = (x - y).abs() <= TOLERANCE || x == y;
+            i32::from(same == equal)
+        })));
+    }
+    compare_two(&a, &b, |ordering| ordering.is_eq() == equal)
+}
+
+fn between(args: &[Block]) -> Answer {
+    let low = compare_two(&args[0], &args[1], Ordering::is_ge)?;
+    let high = compare_two(&args[0], &args[2], Ordering::is_le)?;
+    let (Values::Int(mut both), Values::Int(high)) = (low.into_values(), high.into_values()) else {
+        return Err(super::numbers::not_numeric());
+    };
+    for (x, y) in both.iter_mut().zip(high) {
+        *x &= y;
+    }
+    Ok(booleans(both))
+}
+
+/// For each row, whether both values are there and equal.
+pub(super) fn same(args: &[Block]) -> Result<Vec<bool>, FunctionError> {
+    let equal = nearly_equal(args, true)?;
+    Ok((0..args[0].rows())
+        .map(|row| {
+            !args[0].is_null(row)
+                && !args[1].is_null(row)
+                && equal.value(row) == Value::Boolean(true)
+        })
+        .collect())
+}
+
+fn distinct(args: &[Block], wanted: bool) -> Answer {
+    let rows = args[0].rows();
+    let (a, b) = (&args[0], &args[1]);
+    let differs = compare(args, Ordering::is_ne)?;
+    let Values::Int(mut flags) = differs.into_values() else {
+        return Err(super::numbers::not_numeric());
+    };
+    for (row, flag) in flags.iter_mut().enumerate().take(rows) {
+        let differs = match (a.is_null(row), b.is_null(row)) {
+            (true, true) => false,
+            (false, false) => *flag != 0,
+            _ => true,
+        };
+        *flag = i32::from(differs == wanted);
+    }
+    Ok(booleans(flags))
+}
+
+fn overlap(args: &[Block]) -> Answer {
+    by_value(args, DataType::Boolean, args[0].rows(), |row| {
+        let (Value::Array(_, a), Value::Array(_, b)) = (&row[0], &row[1]) else {
+            return Ok(Value::Boolean(false));
+        };
+        Ok(Value::Boolean(a.iter().any(|x| b.contains(x))))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::{Argument, EvalContext, bind};
+
+    fn call(name: &str, args: &[Block], role: Role) -> Answer {
+        let arguments: Vec<Argument> = args
+            .iter()
+            .map(|block| Argument {
+                column_type: block.column_type(),
+                literal: block.constant_value(),
+            })
+            .collect();
+        bind(name, &arguments, role)?.call(args, args[0].rows(), &EvalContext { now_ms: 0 })
+    }
+
+    fn text(value: &str, rows: usize) -> Block {
+        Block::constant(DataType::String, &Value::String(value.into()), rows)
+    }
+
+    fn flags(block: &Block) -> Vec<Value> {
+        (0..block.rows()).map(|row| block.value(row)).collect()
+    }
+
+    #[test]
+    fn operands_meet_in_one_type() -> Result<(), FunctionError> {
+        use Value::{Boolean, Null};
+        let ints = Block::from_values(DataType::Int, &[Value::Int(1), Null, Value::Int(-34)]);
+        let answer = call(
+            "greater_than",
+            &[ints.clone(), text("0.5", 3)],
+            Role::Transform,
+        )?;
+        assert_eq!(flags(&answer), [Boolean(true), Null, Boolean(false)]);
+        let yes = Block::new(DataType::Boolean, Values::Int(vec![1, 0]));
+        let answer = call("=", &[yes.clone(), text("x", 2)], Role::Transform);
+        assert!(answer.is_err(), "operators are named, not spelled");
+        let answer = call("equals", &[yes, text("x", 2)], Role::Transform)?;
+        assert_eq!(flags(&answer), [Boolean(false), Boolean(true)]);
+        let near = Block::new(
+            DataType::Double,
+            Values::Double(vec![0.1 + 0.2, f64::INFINITY]),
+        );
+        let point = Block::constant(DataType::Double, &Value::Double(0.3), 2);
+        let answer = call("equals", &[near.clone(), point.clone()], Role::Scalar)?;
+        assert_eq!(flags(&answer), [Boolean(true), Boolean(false)]);
+        let answer = call("equals", &[near, point], Role::Transform)?;
+        assert_eq!(flags(&answer), [Boolean(false), Boolean(false)]);
+        Ok(())
+    }
+
+    #[test]
+    fn in_is_three_valued() -> Result<(), FunctionError> {
+        use Value::{Boolean, Null};
+        let ints = Block::from_values(DataType::Int, &[Value::Int(1), Null, Value::Int(2)]);
+        let one = Block::constant(DataType::Int, &Value::Int(1), 3);
+        let null = Block::constant(DataType::Unknown, &Null, 3);
+        let answer = call(
+            "in",
+            &[ints.clone(), one.clone(), one.clone()],
+            Role::Transform,
+        )?;
+        assert_eq!(flags(&answer), [Boolean(true), Null, Boolean(false)]);
+        let answer = call("not_in", &[ints.clone(), one.clone(), null], Role::Scalar)?;
+        assert_eq!(flags(&answer), [Boolean(false), Null, Null]);
+        let answer = call("is_distinct_from", &[ints.clone(), one], Role::Transform)?;
+        assert_eq!(
+            flags(&answer),
+            [Boolean(false), Boolean(true), Boolean(true)]
+        );
+        let whole = ints.take(&[0, 2]);
+        let answer = call("in", &[whole, text("2", 2), text("7", 2)], Role::Transform)?;
+        assert_eq!(flags(&answer), [Boolean(false), Boolean(true)]);
+        Ok(())
+    }
+
+    #[test]
+    fn doubles_compare_as_in_java() {
+        assert_eq!(compare_doubles(-f64::NAN, f64::INFINITY), Ordering::Greater);
+        assert_eq!(compare_doubles(f64::NAN, -f64::NAN), Ordering::Equal);
+        assert_eq!(compare_doubles(-0.0, 0.0), Ordering::Less);
+        assert_eq!(compare_doubles(0.0, 0.0), Ordering::Equal);
+        assert_eq!(compare_doubles(1.0, 2.0), Ordering::Less);
+    }
+}

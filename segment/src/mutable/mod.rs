@@ -1,0 +1,194 @@
+//! Segments that take rows: columnar from the first row, readable without locks while they grow.
+//!
+//! One [`SegmentWriter`] appends batches and publishes; [`MutableSegment::snapshot`] gives what was published last.
+//! Must not know: streams, offsets, time of day. Invariant: a snapshot shows whole batches, and never changes.
+
+pub(crate) mod column;
+pub(crate) mod dictionary;
+mod hash_table;
+mod postings;
+mod snapshot;
+mod store;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use common::{Schema, TableConfig};
+use hashbrown::HashMap;
+
+use crate::Segment;
+use crate::error::{Result, SegmentError};
+use crate::plan::SegmentPlan;
+use crate::rows::RowBatch;
+use crate::time;
+use column::ColumnWriter;
+use snapshot::{ColumnShared, Published, Snapshot};
+
+/// Rows and values of a column that a segment can hold.
+const MAX_ENTRIES: usize = i32::MAX as usize;
+
+/// A segment that takes rows; shared by its writer and all queries.
+pub struct MutableSegment {
+    name: Arc<str>,
+    columns: Vec<Arc<ColumnShared>>,
+    positions: Arc<HashMap<String, usize>>,
+    published: ArcSwap<Published>,
+    memory_bytes: AtomicUsize,
+}
+
+impl MutableSegment {
+    /// An empty segment with the columns of a schema, and its one writer.
+    ///
+    /// # Errors
+    /// Where a default null value does not fit its column.
+    pub fn create(
+        name: &str,
+        schema: &Schema,
+        table: &TableConfig,
+    ) -> Result<(SegmentWriter, Arc<Self>)> {
+        let plan = SegmentPlan::new(schema, table)?;
+        let mut writers: Vec<_> = plan.columns.iter().map(ColumnWriter::new).collect();
+        let positions: HashMap<_, _> = plan
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| (column.name.clone(), at))
+            .collect();
+        let time_column = plan
+            .time_column
+            .as_ref()
+            .and_then(|name| positions.get(name).copied());
+        let segment = Arc::new(Self {
+            name: Arc::from(name),
+            columns: writers.iter().map(ColumnWriter::shared).collect(),
+            positions: Arc::new(positions),
+            published: ArcSwap::from_pointee(Published {
+                rows: 0,
+                last_indexed_ms: None,
+                time_range_ms: None,
+                columns: writers.iter_mut().map(ColumnWriter::publish).collect(),
+            }),
+            memory_bytes: AtomicUsize::new(0),
+        });
+        let writer = SegmentWriter {
+            segment: Arc::clone(&segment),
+            columns: writers,
+            rows: 0,
+            time_column,
+            time_format: plan.time_format,
+        };
+        Ok((writer, segment))
+    }
+
+    /// Name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Rows that are visible.
+    #[must_use]
+    pub fn doc_count(&self) -> u32 {
+        self.published.load().rows
+    }
+
+    /// What was published last.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<dyn Segment> {
+        let published = self.published.load();
+        Arc::new(Snapshot::new(
+            Arc::clone(&self.name),
+            &self.columns,
+            Arc::clone(&self.positions),
+            &published,
+        ))
+    }
+
+    /// Bytes that the columns use, as of the last publish.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// The one writer of a mutable segment.
+pub struct SegmentWriter {
+    segment: Arc<MutableSegment>,
+    columns: Vec<ColumnWriter>,
+    rows: u32,
+    time_column: Option<usize>,
+    time_format: Option<String>,
+}
+
+impl SegmentWriter {
+    /// Appends the rows of a batch; they become visible with [`Self::publish`]. All or nothing.
+    ///
+    /// # Errors
+    /// Where columns are missing or of another type, or the segment is full.
+    pub fn append(&mut self, batch: &RowBatch) -> Result<()> {
+        let rows = batch.rows();
+        if batch.columns().len() != self.columns.len() {
+            return Err(SegmentError::Rows(format!(
+                "a batch of {} columns for the {} columns of segment `{}`",
+                batch.columns().len(),
+                self.columns.len(),
+                self.segment.name
+            )));
+        }
+        for (writer, column) in self.columns.iter().zip(batch.columns()) {
+            let name = &writer.shared().name;
+            if !writer.accepts(column) || column.values.len() != rows {
+                return Err(SegmentError::Rows(format!(
+                    "column `{name}` has {} values of another type or number than the {rows} rows of the batch",
+                    column.values.len()
+                )));
+            }
+            let entries = match &column.values {
+                common::Values::Array(array) => array.items.len(),
+                values => values.len(),
+            };
+            if writer.entries() + entries > MAX_ENTRIES || self.rows as usize + rows > MAX_ENTRIES {
+                return Err(SegmentError::Full {
+                    segment: self.segment.name.to_string(),
+                    limit: format!("column `{name}` cannot hold more than {MAX_ENTRIES} values"),
+                });
+            }
+        }
+        for (writer, column) in self.columns.iter_mut().zip(batch.columns()) {
+            writer.append(column, self.rows);
+        }
+        self.rows += rows as u32;
+        Ok(())
+    }
+
+    /// Makes everything appended so far visible to new snapshots.
+    pub fn publish(&mut self, last_indexed_ms: i64) {
+        let columns: Vec<_> = self.columns.iter_mut().map(ColumnWriter::publish).collect();
+        let time_range_ms = self.time_column.and_then(|at| {
+            let (min, max) = columns.get(at)?.min_max.as_ref()?;
+            let format = self.time_format.as_deref();
+            Some((time::millis(min, format)?, time::millis(max, format)?))
+        });
+        let memory = self.columns.iter().map(ColumnWriter::memory_bytes).sum();
+        self.segment.memory_bytes.store(memory, Ordering::Relaxed);
+        self.segment.published.store(Arc::new(Published {
+            rows: self.rows,
+            last_indexed_ms: Some(last_indexed_ms),
+            time_range_ms,
+            columns,
+        }));
+    }
+
+    /// Rows appended so far, visible or not.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The segment that this writes.
+    #[must_use]
+    pub fn segment(&self) -> &Arc<MutableSegment> {
+        &self.segment
+    }
+}

@@ -1,0 +1,181 @@
+//! What schema and table config ask of each column: encoding, codec, nulls, indexes.
+//!
+//! Must not know: how any of it is stored. Invariant: one plan serves the mutable and the sealed form of a segment.
+
+use common::schema::FieldRole;
+use common::{ColumnType, DataType, FieldSpec, Schema, TableConfig, Value};
+use serde_json::Value as Json;
+
+use crate::error::{Result, SegmentError};
+use crate::format::codec::Codec;
+
+/// The plan of one column.
+#[derive(Debug, Clone)]
+pub struct ColumnPlan {
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub column_type: ColumnType,
+    /// Role in the schema.
+    pub role: FieldRole,
+    /// Stored without dictionary.
+    pub raw: bool,
+    /// Compression of a raw column.
+    pub codec: Codec,
+    /// Nulls are recorded.
+    pub nullable: bool,
+    /// Stands for null, and for rows from before the column existed; an array for a multi-value column.
+    pub default: Value,
+    /// Mutable segments keep posting lists.
+    pub inverted: bool,
+    /// Partition function, its settings and the number of partitions.
+    pub partition: Option<(String, Json, u32)>,
+}
+
+/// The plan of a table.
+#[derive(Debug, Clone)]
+pub struct SegmentPlan {
+    /// Columns in schema order.
+    pub columns: Vec<ColumnPlan>,
+    /// The primary time column.
+    pub time_column: Option<String>,
+    /// Format of the time column, as the schema has it.
+    pub time_format: Option<String>,
+    /// The column that sealed segments are sorted by.
+    pub sorted_column: Option<String>,
+    /// The table config, for the indexes.
+    pub table: TableConfig,
+    /// The schema.
+    pub schema: Schema,
+}
+
+impl SegmentPlan {
+    /// Reads schema and table config.
+    ///
+    /// # Errors
+    /// Where a default value does not fit its column.
+    pub fn new(schema: &Schema, table: &TableConfig) -> Result<Self> {
+        let columns = schema
+            .fields
+            .iter()
+            .map(|(role, field)| column_plan(schema, table, *role, field))
+            .collect::<Result<Vec<_>>>()?;
+        let time_column = table
+            .segments_config
+            .time_column_name
+            .clone()
+            .filter(|name| schema.field(name).is_some());
+        let time_format = time_column
+            .as_ref()
+            .and_then(|name| schema.field(name))
+            .and_then(|field| field.format.clone());
+        let sorted_column = table
+            .table_index_config
+            .sorted_column
+            .first()
+            .filter(|name| schema.field(name).is_some_and(|f| f.single_value_field))
+            .cloned();
+        Ok(Self {
+            columns,
+            time_column,
+            time_format,
+            sorted_column,
+            table: table.clone(),
+            schema: schema.clone(),
+        })
+    }
+}
+
+fn column_plan(
+    schema: &Schema,
+    table: &TableConfig,
+    role: FieldRole,
+    field: &FieldSpec,
+) -> Result<ColumnPlan> {
+    let column_type = field.column_type();
+    let default = field
+        .null_value(role)
+        .map_err(|e| SegmentError::Config(format!("column `{}`: {e}", field.name)))?;
+    let default = if column_type.multi {
+        Value::Array(column_type.data_type, vec![default])
+    } else {
+        default
+    };
+    let indexing = &table.table_index_config;
+    let inverted = indexing.inverted_index_columns.contains(&field.name)
+        || table
+            .field_config(&field.name)
+            .is_some_and(|config| config.asks_for("inverted"));
+    let raw = is_raw(table, role, field, inverted);
+    Ok(ColumnPlan {
+        name: field.name.clone(),
+        column_type,
+        role,
+        raw,
+        codec: codec(table, role, field),
+        nullable: schema.records_nulls(field, indexing.null_handling_enabled),
+        default,
+        inverted: inverted && !raw,
+        partition: partition(table, &field.name),
+    })
+}
+
+/// Metrics are raw unless the config wants a dictionary for them; everything else has one unless the config does not.
+fn is_raw(table: &TableConfig, role: FieldRole, field: &FieldSpec, inverted: bool) -> bool {
+    if table.is_raw(&field.name) || field.data_type == DataType::Map {
+        return true;
+    }
+    let wants_dictionary = || {
+        inverted
+            || table.field_config(&field.name).is_some_and(|config| {
+                config
+                    .encoding_type
+                    .as_deref()
+                    .is_some_and(|e| e.eq_ignore_ascii_case("DICTIONARY"))
+            })
+    };
+    role == FieldRole::Metric && !wants_dictionary()
+}
+
+fn codec(table: &TableConfig, role: FieldRole, field: &FieldSpec) -> Codec {
+    let text = |json: &Json| json.as_str().map(str::to_owned);
+    let config = table.field_config(&field.name);
+    let configured = config
+        .and_then(|config| config.compression_codec.clone())
+        .or_else(|| {
+            let forward = config?.indexes.get("forward")?;
+            forward
+                .get("compressionCodec")
+                .or_else(|| forward.get("chunkCompressionType"))
+                .and_then(text)
+        })
+        .or_else(|| {
+            let codecs = &table.table_index_config.no_dictionary_config;
+            codecs.get(&field.name).and_then(text)
+        });
+    let usual = if role == FieldRole::Metric {
+        Codec::PassThrough
+    } else {
+        Codec::Lz4
+    };
+    configured.map_or(usual, |name| Codec::for_config(&name).unwrap_or(usual))
+}
+
+fn partition(table: &TableConfig, column: &str) -> Option<(String, Json, u32)> {
+    let entry = table
+        .table_index_config
+        .segment_partition_config
+        .as_ref()?
+        .get("columnPartitionMap")?
+        .get(column)?;
+    let count = entry.get("numPartitions")?;
+    let count = count
+        .as_u64()
+        .or_else(|| count.as_str()?.parse().ok())
+        .and_then(|n| u32::try_from(n).ok())?;
+    Some((
+        entry.get("functionName")?.as_str()?.to_owned(),
+        entry.get("functionConfig").cloned().unwrap_or(Json::Null),
+        count,
+    ))
+}

@@ -1,0 +1,287 @@
+//! Entries of a sealed column, read in place: packed ids, run ends, plain values, compressed chunks.
+//!
+//! Must not know: rows of multi-value columns, dictionaries. Invariant: ids are below the cardinality whatever the file
+//! holds; a chunk that cannot be read gives placeholders.
+
+use std::ops::Range;
+
+use common::{DataType, Values};
+
+use crate::Docs;
+use crate::buffer::bits;
+use crate::buffer::map::Region;
+use crate::format::codec::Codec;
+use crate::number::{Number, with_number};
+use crate::var::VarKind;
+
+/// Where the entries of a column are.
+pub(crate) enum Forward {
+    /// Bit-packed ids.
+    Ids {
+        bytes: Region,
+        width: u32,
+        cardinality: u32,
+    },
+    /// End row of each id.
+    Runs { ends: Region, cardinality: u32 },
+    /// Numbers one after the other.
+    Plain { bytes: Region, data_type: DataType },
+    /// Compressed chunks.
+    Chunks(ChunkedValues),
+}
+
+/// Compressed chunks of values.
+pub(crate) struct ChunkedValues {
+    pub(crate) bytes: Region,
+    pub(crate) ends: Region,
+    pub(crate) codec: Codec,
+    pub(crate) per_chunk: u32,
+    pub(crate) largest: u32,
+    pub(crate) entries: u32,
+    pub(crate) data_type: DataType,
+}
+
+#[inline]
+pub(crate) fn u32_at(bytes: &[u8], index: usize) -> u32 {
+    u32::at(bytes, index)
+}
+
+trait At {
+    fn at(bytes: &[u8], index: usize) -> Self;
+}
+
+impl At for u32 {
+    #[inline]
+    fn at(bytes: &[u8], index: usize) -> Self {
+        bytes
+            .get(index * 4..)
+            .and_then(|rest| rest.first_chunk::<4>())
+            .map_or(0, |chunk| Self::from_le_bytes(*chunk))
+    }
+}
+
+impl At for u64 {
+    #[inline]
+    fn at(bytes: &[u8], index: usize) -> Self {
+        bytes
+            .get(index * 8..)
+            .and_then(|rest| rest.first_chunk::<8>())
+            .map_or(0, |chunk| Self::from_le_bytes(*chunk))
+    }
+}
+
+/// The id of the run that a row is in: the first whose end is above it.
+pub(crate) fn run_of(ends: &[u8], cardinality: u32, row: u32) -> u32 {
+    let (mut low, mut high) = (0, cardinality);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if u32_at(ends, middle as usize) <= row {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low.min(cardinality.saturating_sub(1))
+}
+
+impl Forward {
+    /// Appends the ids of entries; nothing for a raw column.
+    pub(crate) fn ids(&self, entries: &Docs<'_>, out: &mut Vec<u32>) {
+        match self {
+            Self::Ids {
+                bytes,
+                width,
+                cardinality,
+            } => {
+                let bytes: &[u8] = bytes;
+                let start = out.len();
+                match entries {
+                    Docs::Range(range) => {
+                        bits::get_range(
+                            bytes,
+                            *width,
+                            range.start as usize..range.end as usize,
+                            out,
+                        );
+                    }
+                    Docs::List(list) => {
+                        out.extend(list.iter().map(|i| bits::get(bytes, *width, *i as usize)));
+                    }
+                }
+                let largest = cardinality.saturating_sub(1);
+                if (1_u64 << width) > u64::from(*cardinality) {
+                    out[start..]
+                        .iter_mut()
+                        .for_each(|id| *id = (*id).min(largest));
+                }
+            }
+            Self::Runs { ends, cardinality } => run_ids(ends, *cardinality, entries, out),
+            Self::Plain { .. } | Self::Chunks(_) => {}
+        }
+    }
+
+    /// The values of entries of a raw column; none for another.
+    pub(crate) fn values(&self, entries: &Docs<'_>) -> Values {
+        match self {
+            Self::Plain { bytes, data_type } => with_number!(data_type.stored(),
+                T => plain::<T>(bytes, entries),
+                _ => Values::empty(*data_type)),
+            Self::Chunks(chunks) => chunks.values(entries),
+            Self::Ids { .. } | Self::Runs { .. } => Values::empty(DataType::Int),
+        }
+    }
+}
+
+fn run_ids(ends: &[u8], cardinality: u32, entries: &Docs<'_>, out: &mut Vec<u32>) {
+    let last = cardinality.saturating_sub(1);
+    match entries {
+        Docs::Range(range) if !range.is_empty() => {
+            let mut id = run_of(ends, cardinality, range.start);
+            let mut row = range.start;
+            while row < range.end {
+                let end = if id >= last {
+                    range.end
+                } else {
+                    u32_at(ends, id as usize)
+                };
+                let end = end.clamp(row, range.end);
+                out.resize(out.len() + (end - row) as usize, id);
+                row = end;
+                id += u32::from(id < last);
+            }
+        }
+        Docs::Range(_) => {}
+        Docs::List(list) => {
+            let mut run = 0..0;
+            let mut id = 0;
+            for row in *list {
+                if !run.contains(row) {
+                    id = run_of(ends, cardinality, *row);
+                    let start = if id == 0 {
+                        0
+                    } else {
+                        u32_at(ends, id as usize - 1)
+                    };
+                    run = start..u32_at(ends, id as usize);
+                }
+                out.push(id);
+            }
+        }
+    }
+}
+
+fn plain<T: Number>(bytes: &[u8], entries: &Docs<'_>) -> Values {
+    let mut out = Vec::with_capacity(entries.len());
+    append_plain::<T>(bytes, entries, &mut out);
+    T::wrap(out)
+}
+
+fn append_plain<T: Number>(bytes: &[u8], entries: &Docs<'_>, out: &mut Vec<T>) {
+    match entries {
+        Docs::Range(range) => {
+            let part: Range<usize> = range.start as usize * T::WIDTH..range.end as usize * T::WIDTH;
+            match bytes.get(part) {
+                Some(part) => out.extend(part.chunks_exact(T::WIDTH).map(T::read)),
+                None => out.extend(range.clone().map(|i| T::at(bytes, i as usize))),
+            }
+        }
+        Docs::List(list) => out.extend(list.iter().map(|i| T::at(bytes, *i as usize))),
+    }
+}
+
+impl ChunkedValues {
+    /// Decompresses a chunk; empty where it cannot be read.
+    fn chunk(&self, index: u32, out: &mut Vec<u8>) {
+        out.clear();
+        let index = index as usize;
+        let start = if index == 0 {
+            0
+        } else {
+            u64::at(&self.ends, index - 1)
+        };
+        let end = u64::at(&self.ends, index);
+        let chunk = usize::try_from(start)
+            .ok()
+            .zip(usize::try_from(end).ok())
+            .and_then(|(start, end)| self.bytes.get(start..end));
+        let Some((len, compressed)) = chunk.and_then(|chunk| chunk.split_first_chunk::<4>()) else {
+            return;
+        };
+        let len = u32::from_le_bytes(*len);
+        if len > self.largest || !self.codec.decompress(compressed, len as usize, out) {
+            tracing::error!(
+                chunk = index,
+                "compressed chunk of a raw column cannot be read"
+            );
+            out.clear();
+        }
+    }
+
+    fn values(&self, entries: &Docs<'_>) -> Values {
+        let mut out = Values::with_capacity(self.data_type, entries.len());
+        let mut buffer = Vec::new();
+        let mut within = Vec::new();
+        match entries {
+            Docs::Range(range) => {
+                let mut from = range.start;
+                while from < range.end {
+                    let index = from / self.per_chunk;
+                    let first = index * self.per_chunk;
+                    let to = range.end.min(first.saturating_add(self.per_chunk));
+                    self.chunk(index, &mut buffer);
+                    self.append(
+                        &buffer,
+                        index,
+                        &Docs::Range(from - first..to - first),
+                        &mut out,
+                    );
+                    from = to;
+                }
+            }
+            Docs::List(list) => {
+                let mut rest = *list;
+                while let Some(entry) = rest.first() {
+                    let index = entry / self.per_chunk;
+                    let first = index * self.per_chunk;
+                    let count = rest
+                        .iter()
+                        .take_while(|e| *e / self.per_chunk == index)
+                        .count();
+                    within.clear();
+                    within.extend(rest[..count].iter().map(|entry| entry - first));
+                    self.chunk(index, &mut buffer);
+                    self.append(&buffer, index, &Docs::List(&within), &mut out);
+                    rest = &rest[count..];
+                }
+            }
+        }
+        out
+    }
+
+    fn append(&self, chunk: &[u8], index: u32, within: &Docs<'_>, out: &mut Values) {
+        match out {
+            Values::Int(v) => append_plain(chunk, within, v),
+            Values::Long(v) => append_plain(chunk, within, v),
+            Values::Float(v) => append_plain(chunk, within, v),
+            Values::Double(v) => append_plain(chunk, within, v),
+            out => {
+                let kind = VarKind::of(self.data_type);
+                let count = self
+                    .entries
+                    .saturating_sub(index * self.per_chunk)
+                    .min(self.per_chunk) as usize;
+                let data = chunk.get(count * 4..).unwrap_or(&[]);
+                within.for_each(|entry| {
+                    let entry = entry as usize;
+                    let start = if entry == 0 {
+                        0
+                    } else {
+                        u32_at(chunk, entry - 1)
+                    };
+                    let range = start as usize..u32_at(chunk, entry) as usize;
+                    kind.push(data.get(range).unwrap_or(&[]), out);
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! A sealed segment: a mapped file. Opening checks the footer and copies nothing.
+//!
+//! Must not know: how files come and go. Invariant: whatever the bytes, reading never panics; `verify` tells whether
+//! they are what was written.
+
+mod column;
+mod dictionary;
+mod forward;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use hashbrown::HashMap;
+
+use crate::buffer::map::Region;
+use crate::error::{Result, SegmentError};
+use crate::format::footer::{BufferEntry, ColumnMetadata, Encoding, SegmentMetadata};
+use crate::format::kind;
+use crate::format::reader::SegmentFile;
+use crate::number::with_number;
+use crate::{Column, ColumnStats, Segment};
+use column::SealedColumn;
+use dictionary::SealedDictionary;
+use forward::{ChunkedValues, Forward};
+
+/// A sealed segment.
+pub struct SealedSegment {
+    file: SegmentFile,
+    columns: Vec<SealedColumn>,
+    positions: HashMap<String, usize>,
+}
+
+impl SealedSegment {
+    /// Maps a segment file and checks its footer; buffers are checked by [`Self::verify`].
+    ///
+    /// # Errors
+    /// Where the file cannot be mapped, is no whole segment, or has a newer format.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = SegmentFile::open(path)?;
+        let columns = open_columns(&file)?;
+        let names = file.footer.metadata.columns.iter();
+        let positions = names
+            .enumerate()
+            .map(|(at, column)| (column.name.clone(), at))
+            .collect();
+        Ok(Self {
+            columns,
+            positions,
+            file,
+        })
+    }
+
+    /// Reads the whole file and compares every buffer with its checksum.
+    ///
+    /// # Errors
+    /// At the first buffer that differs.
+    pub fn verify(&self) -> Result<()> {
+        self.file.verify()
+    }
+
+    /// Metadata.
+    #[must_use]
+    pub fn metadata(&self) -> &SegmentMetadata {
+        &self.file.footer.metadata
+    }
+
+    /// Buffers with their sizes, in file order.
+    #[must_use]
+    pub fn directory(&self) -> &[BufferEntry] {
+        &self.file.footer.directory
+    }
+
+    /// Checksum that stands for the whole file.
+    #[must_use]
+    pub fn crc(&self) -> u32 {
+        self.file.crc
+    }
+
+    /// Bytes of the file.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.file.region.len() as u64
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+}
+
+/// Buffers of one column by kind, with what it takes to complain about them.
+struct Buffers<'a> {
+    file: &'a SegmentFile,
+    column: &'a str,
+    entries: &'a [&'a BufferEntry],
+}
+
+impl Buffers<'_> {
+    fn find(&self, kind: &str) -> Option<&BufferEntry> {
+        self.entries
+            .iter()
+            .copied()
+            .find(|entry| entry.kind == kind)
+    }
+
+    fn optional(&self, kind: &str) -> Region {
+        self.file.buffer(self.find(kind))
+    }
+
+    fn sized(&self, kind: &str, size: u64) -> Result<Region> {
+        let entry = self.find(kind);
+        match entry {
+            Some(entry) if entry.length >= size => Ok(self.file.buffer(Some(entry))),
+            Some(entry) => Err(self.corrupt(
+                entry.offset,
+                &format!("`{kind}` has {} bytes, expected {size}", entry.length),
+            )),
+            None if size == 0 => Ok(Region::empty()),
+            None => Err(self.corrupt(0, &format!("`{kind}` is missing"))),
+        }
+    }
+
+    fn corrupt(&self, offset: u64, problem: &str) -> SegmentError {
+        SegmentError::Corrupt {
+            path: self.file.path.clone(),
+            offset,
+            problem: format!("column `{}`: {problem}", self.column),
+        }
+    }
+}
+
+fn open_columns(file: &SegmentFile) -> Result<Vec<SealedColumn>> {
+    let mut buffers: HashMap<&str, Vec<&BufferEntry>> = HashMap::new();
+    for entry in &file.footer.directory {
+        buffers
+            .entry(entry.column.as_str())
+            .or_default()
+            .push(entry);
+    }
+    let columns = file.footer.metadata.columns.iter();
+    columns
+        .map(|column| {
+            let entries = buffers.get(column.name.as_str());
+            open_column(file, column, entries.map_or(&[], Vec::as_slice))
+        })
+        .collect()
+}
+
+fn open_column(
+    file: &SegmentFile,
+    metadata: &ColumnMetadata,
+    entries: &[&BufferEntry],
+) -> Result<SealedColumn> {
+    let buffers = Buffers {
+        file,
+        column: &metadata.name,
+        entries,
+    };
+    let rows = file.footer.metadata.rows;
+    let count = u32::try_from(metadata.entries)
+        .ok()
+        .filter(|count| metadata.multi || *count == rows)
+        .ok_or_else(|| buffers.corrupt(0, "the number of entries does not fit the rows"))?;
+    let dictionary = match metadata.encoding {
+        Encoding::Raw => None,
+        Encoding::Dictionary | Encoding::Sorted => Some(open_dictionary(&buffers, metadata)?),
+    };
+    let row_ends = match metadata.multi {
+        true => Some(buffers.sized(kind::ROW_ENDS, u64::from(rows) * 4)?),
+        false => None,
+    };
+    let (min, max) = metadata.min_max();
+    Ok(SealedColumn {
+        column_type: metadata.column_type(),
+        stats: ColumnStats {
+            cardinality: metadata.cardinality,
+            min,
+            max,
+            sorted: metadata.sorted,
+            total_entries: metadata.entries,
+            max_entries: metadata.max_entries,
+            partitions: metadata
+                .partitions
+                .as_ref()
+                .map(|p| (p.function.clone(), p.count, p.present.clone())),
+        },
+        entries: count,
+        forward: open_forward(&buffers, metadata, count)?,
+        row_ends,
+        dictionary,
+        null_bytes: buffers.optional(kind::NULLS),
+        nulls: OnceLock::new(),
+        indexes: Vec::new(),
+    })
+}
+
+fn open_dictionary(
+    buffers: &Buffers<'_>,
+    metadata: &ColumnMetadata,
+) -> Result<Arc<SealedDictionary>> {
+    let dictionary = SealedDictionary::new(
+        buffers.optional(kind::DICTIONARY),
+        buffers.optional(kind::DICTIONARY_ENDS),
+        metadata.cardinality.unwrap_or(0),
+        metadata.data_type,
+    );
+    if dictionary.is_whole() {
+        Ok(Arc::new(dictionary))
+    } else {
+        Err(buffers.corrupt(
+            0,
+            "the dictionary has another size than its cardinality asks for",
+        ))
+    }
+}
+
+fn open_forward(buffers: &Buffers<'_>, metadata: &ColumnMetadata, entries: u32) -> Result<Forward> {
+    let cardinality = metadata.cardinality.unwrap_or(0);
+    if metadata.encoding != Encoding::Raw && cardinality == 0 && entries > 0 {
+        return Err(buffers.corrupt(0, "the dictionary is empty"));
+    }
+    let data_type = metadata.data_type;
+    Ok(match metadata.encoding {
+        Encoding::Dictionary => {
+            if !(1..=32).contains(&metadata.bits) {
+                return Err(buffers.corrupt(0, &format!("ids of {} bits", metadata.bits)));
+            }
+            let size = (u64::from(entries) * u64::from(metadata.bits)).div_ceil(8);
+            Forward::Ids {
+                bytes: buffers.sized(kind::IDS, size)?,
+                width: metadata.bits,
+                cardinality,
+            }
+        }
+        Encoding::Sorted => Forward::Runs {
+            ends: buffers.sized(kind::RUNS, u64::from(cardinality) * 4)?,
+            cardinality,
+        },
+        Encoding::Raw if metadata.chunk_entries == 0 => {
+            let width = with_number!(data_type.stored(), T => width_of::<T>(), _ => 0);
+            Forward::Plain {
+                bytes: buffers.sized(kind::RAW, u64::from(entries) * width)?,
+                data_type,
+            }
+        }
+        Encoding::Raw => {
+            let chunks = entries.div_ceil(metadata.chunk_entries);
+            Forward::Chunks(ChunkedValues {
+                bytes: buffers.optional(kind::RAW),
+                ends: buffers.sized(kind::CHUNK_ENDS, u64::from(chunks) * 8)?,
+                codec: metadata.codec,
+                per_chunk: metadata.chunk_entries,
+                largest: metadata.chunk_bytes,
+                entries,
+                data_type,
+            })
+        }
+    })
+}
+
+fn width_of<T: crate::number::Number>() -> u64 {
+    T::WIDTH as u64
+}
+
+impl Segment for SealedSegment {
+    fn name(&self) -> &str {
+        &self.metadata().name
+    }
+
+    fn doc_count(&self) -> u32 {
+        self.metadata().rows
+    }
+
+    fn column(&self, name: &str) -> Option<&dyn Column> {
+        let column = self.columns.get(*self.positions.get(name)?)?;
+        Some(column)
+    }
+
+    fn column_names(&self) -> Vec<String> {
+        self.metadata()
+            .columns
+            .iter()
+            .map(|c| c.name.clone())
+            .collect()
+    }
+
+    fn time_range_ms(&self) -> Option<(i64, i64)> {
+        self.metadata().time_range_ms
+    }
+}

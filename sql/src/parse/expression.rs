@@ -1,0 +1,399 @@
+//! Syntax trees of expressions to [`Expr`], with Pinot's names for operators.
+//!
+//! Must not know: aliases, columns. Invariant: a literal's type follows its spelling: INT where it fits 32 bits, else LONG,
+//! else BIG_DECIMAL; DOUBLE with a point or exponent.
+
+use std::str::FromStr;
+
+use common::{BigDecimal, DataType, Value};
+use sqlparser::ast::{
+    self, BinaryOperator, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments,
+    UnaryOperator,
+};
+
+use crate::expr::FILTERED;
+use crate::{Expr, SqlError};
+
+/// The expression of a syntax tree.
+///
+/// # Errors
+/// For syntax that the single-stage engine does not have.
+pub fn scalar(ast: &Ast) -> Result<Expr, SqlError> {
+    Ok(match ast {
+        Ast::Identifier(ident) => Expr::Column(ident.value.clone()),
+        Ast::CompoundIdentifier(parts) => Expr::Column(
+            parts
+                .iter()
+                .map(|p| p.value.as_str())
+                .collect::<Vec<_>>()
+                .join("."),
+        ),
+        Ast::Nested(inner) => scalar(inner)?,
+        Ast::Value(value) => Expr::Literal(literal(&value.value)?),
+        Ast::TypedString(typed) => Expr::Literal(literal(&typed.value.value)?),
+        Ast::UnaryOp { op, expr } => unary(*op, expr)?,
+        Ast::BinaryOp { left, op, right } => binary(left, op, right)?,
+        Ast::Function(function) => function_call(function)?,
+        Ast::Case {
+            operand,
+            conditions,
+            else_result,
+            ..
+        } => case(operand.as_deref(), conditions, else_result.as_deref())?,
+        Ast::Cast {
+            expr, data_type, ..
+        } => Expr::call(
+            "cast",
+            vec![scalar(expr)?, Expr::text(type_name(data_type))],
+        ),
+        Ast::Extract { field, expr, .. } => Expr::call(
+            "extract",
+            vec![Expr::text(field.to_string().to_uppercase()), scalar(expr)?],
+        ),
+        Ast::Array(array) => Expr::call("arrayvalueconstructor", all(&array.elem)?),
+        Ast::Wildcard(_) => Expr::Star,
+        other => tests(other)?,
+    })
+}
+
+fn tests(ast: &Ast) -> Result<Expr, SqlError> {
+    let one = |name: &str, e: &Ast| Ok(Expr::call(name, vec![scalar(e)?]));
+    match ast {
+        Ast::IsNull(e) => one("is_null", e),
+        Ast::IsNotNull(e) => one("is_not_null", e),
+        Ast::IsTrue(e) => one("istrue", e),
+        Ast::IsNotTrue(e) => one("isnottrue", e),
+        Ast::IsFalse(e) => one("isfalse", e),
+        Ast::IsNotFalse(e) => one("isnotfalse", e),
+        Ast::IsDistinctFrom(a, b) => Ok(Expr::call("isdistinctfrom", vec![scalar(a)?, scalar(b)?])),
+        Ast::IsNotDistinctFrom(a, b) => Ok(Expr::call(
+            "isnotdistinctfrom",
+            vec![scalar(a)?, scalar(b)?],
+        )),
+        Ast::InList {
+            expr,
+            list,
+            negated,
+        } => {
+            if list.is_empty() {
+                return Err(SqlError::Parse("IN expects at least one value".to_owned()));
+            }
+            let mut args = vec![scalar(expr)?];
+            args.extend(all(list)?);
+            Ok(Expr::call(if *negated { "not_in" } else { "in" }, args))
+        }
+        Ast::Between {
+            expr,
+            negated,
+            low,
+            high,
+        } => {
+            let between = Expr::call("between", vec![scalar(expr)?, scalar(low)?, scalar(high)?]);
+            Ok(not_if(*negated, between))
+        }
+        Ast::Like {
+            negated,
+            expr,
+            pattern,
+            escape_char,
+            ..
+        }
+        | Ast::ILike {
+            negated,
+            expr,
+            pattern,
+            escape_char,
+            ..
+        } => {
+            let mut args = vec![scalar(expr)?, scalar(pattern)?];
+            if let Some(escape) = escape_char {
+                args.push(Expr::Literal(literal(&escape.value)?));
+            }
+            Ok(not_if(*negated, Expr::call("like", args)))
+        }
+        other => special_calls(other),
+    }
+}
+
+fn special_calls(ast: &Ast) -> Result<Expr, SqlError> {
+    match ast {
+        Ast::Ceil { expr, .. } => Ok(Expr::call("ceil", vec![scalar(expr)?])),
+        Ast::Floor { expr, .. } => Ok(Expr::call("floor", vec![scalar(expr)?])),
+        Ast::Substring {
+            expr,
+            substring_from,
+            substring_for,
+            shorthand,
+            ..
+        } => {
+            let mut args = vec![scalar(expr)?];
+            for part in [substring_from, substring_for].into_iter().flatten() {
+                args.push(scalar(part)?);
+            }
+            Ok(Expr::call(
+                if *shorthand { "substr" } else { "substring" },
+                args,
+            ))
+        }
+        Ast::Trim {
+            trim_where,
+            trim_what,
+            expr,
+            ..
+        } => {
+            let side = trim_where
+                .map_or_else(|| "BOTH".to_owned(), |side| side.to_string().to_uppercase());
+            let what = trim_what
+                .as_deref()
+                .map_or_else(|| Ok(Expr::text(" ")), scalar)?;
+            Ok(Expr::call(
+                "trim",
+                vec![Expr::text(side), what, scalar(expr)?],
+            ))
+        }
+        Ast::Position { expr, r#in } => {
+            Ok(Expr::call("position", vec![scalar(expr)?, scalar(r#in)?]))
+        }
+        Ast::CompoundFieldAccess { root, access_chain } => {
+            let mut out = scalar(root)?;
+            for access in access_chain {
+                let key = match access {
+                    ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => scalar(index)?,
+                    other => return Err(SqlError::Parse(format!("`{other}` is not supported"))),
+                };
+                out = Expr::call("item", vec![out, key]);
+            }
+            Ok(out)
+        }
+        Ast::Overlay {
+            expr,
+            overlay_what,
+            overlay_from,
+            overlay_for,
+        } => {
+            let mut args = vec![scalar(expr)?, scalar(overlay_what)?, scalar(overlay_from)?];
+            if let Some(length) = overlay_for {
+                args.push(scalar(length)?);
+            }
+            Ok(Expr::call("overlay", args))
+        }
+        Ast::Tuple(items) => Ok(Expr::call("row", all(items)?)),
+        other => Err(super::multi_stage(&format!("`{other}`"))),
+    }
+}
+
+fn all(list: &[Ast]) -> Result<Vec<Expr>, SqlError> {
+    list.iter().map(scalar).collect()
+}
+
+fn not_if(negated: bool, expr: Expr) -> Expr {
+    if negated {
+        Expr::call("not", vec![expr])
+    } else {
+        expr
+    }
+}
+
+fn unary(op: UnaryOperator, operand: &Ast) -> Result<Expr, SqlError> {
+    let inner = scalar(operand)?;
+    match op {
+        UnaryOperator::Plus => Ok(inner),
+        UnaryOperator::Not => Ok(Expr::call("not", vec![inner])),
+        UnaryOperator::Minus => Ok(match &inner {
+            Expr::Literal(value) => {
+                negated_literal(value).map_or_else(|| minus_prefix(inner.clone()), Expr::Literal)
+            }
+            _ => minus_prefix(inner),
+        }),
+        other => Err(SqlError::Parse(format!(
+            "operator `{other}` is not supported"
+        ))),
+    }
+}
+
+fn minus_prefix(inner: Expr) -> Expr {
+    Expr::call("minus_prefix", vec![inner])
+}
+
+fn negated_literal(value: &Value) -> Option<Value> {
+    Some(match value {
+        Value::Int(v) => Value::Int(v.checked_neg()?),
+        // -2147483648 is an INT although 2147483648 is not.
+        Value::Long(v) if *v == 1 << 31 => Value::Int(i32::MIN),
+        Value::Long(v) => Value::Long(v.checked_neg()?),
+        Value::Double(v) => Value::Double(-v),
+        Value::BigDecimal(v) if v.to_plain_string() == "9223372036854775808" => {
+            Value::Long(i64::MIN)
+        }
+        Value::BigDecimal(v) => Value::BigDecimal(-v),
+        _ => return None,
+    })
+}
+
+fn binary(left: &Ast, op: &BinaryOperator, right: &Ast) -> Result<Expr, SqlError> {
+    let name = match op {
+        BinaryOperator::Plus => "plus",
+        BinaryOperator::Minus => "minus",
+        BinaryOperator::Multiply => "times",
+        BinaryOperator::Divide => "divide",
+        BinaryOperator::Modulo => "mod",
+        BinaryOperator::Eq => "equals",
+        BinaryOperator::NotEq => "not_equals",
+        BinaryOperator::Gt => "greater_than",
+        BinaryOperator::GtEq => "greater_than_or_equal",
+        BinaryOperator::Lt => "less_than",
+        BinaryOperator::LtEq => "less_than_or_equal",
+        BinaryOperator::And => "and",
+        BinaryOperator::Or => "or",
+        BinaryOperator::StringConcat => "||",
+        other => {
+            return Err(SqlError::Parse(format!(
+                "operator `{other}` is not supported"
+            )));
+        }
+    };
+    let (left, right) = (scalar(left)?, scalar(right)?);
+    // Chains of AND and OR are one call, as Pinot shows them.
+    let mut args = Vec::new();
+    for side in [left, right] {
+        match side {
+            Expr::Call(call) if call.name == name && matches!(name, "and" | "or") => {
+                args.extend(call.args)
+            }
+            other => args.push(other),
+        }
+    }
+    Ok(Expr::call(name, args))
+}
+
+fn case(
+    operand: Option<&Ast>,
+    conditions: &[ast::CaseWhen],
+    otherwise: Option<&Ast>,
+) -> Result<Expr, SqlError> {
+    let mut args = Vec::with_capacity(conditions.len() * 2 + 1);
+    for when in conditions {
+        let condition = scalar(&when.condition)?;
+        args.push(match operand {
+            Some(operand) => Expr::call("equals", vec![scalar(operand)?, condition]),
+            None => condition,
+        });
+        args.push(scalar(&when.result)?);
+    }
+    args.push(otherwise.map_or(Ok(Expr::Literal(Value::Null)), scalar)?);
+    Ok(Expr::call("case", args))
+}
+
+fn function_call(function: &ast::Function) -> Result<Expr, SqlError> {
+    if function.over.is_some() {
+        return Err(super::multi_stage("a window function"));
+    }
+    let written: Vec<String> = function.name.0.iter().map(super::object_part).collect();
+    let mut name = functions::canonical_name(&written.join("."));
+    let mut args = Vec::new();
+    let mut distinct = false;
+    match &function.args {
+        FunctionArguments::None => {}
+        FunctionArguments::Subquery(_) => return Err(super::multi_stage("a subquery")),
+        FunctionArguments::List(list) => {
+            distinct = matches!(
+                list.duplicate_treatment,
+                Some(ast::DuplicateTreatment::Distinct)
+            );
+            for arg in &list.args {
+                args.push(argument(arg)?);
+            }
+        }
+    }
+    if takes_unit(&name)
+        && let Some(Expr::Column(unit)) = args.first()
+    {
+        args[0] = Expr::text(unit.to_uppercase());
+    }
+    if distinct {
+        name = distinct_name(&name, &args)?.to_owned();
+    }
+    if name == "count" && args.first() == Some(&Expr::Column("*".to_owned())) {
+        args = vec![Expr::Star];
+    }
+    let call = Expr::call(name, args);
+    Ok(match &function.filter {
+        Some(condition) => Expr::call(FILTERED, vec![call, scalar(condition)?]),
+        None => call,
+    })
+}
+
+/// Functions whose first argument may be a bare unit (`TIMESTAMPADD(DAY, ..)`).
+fn takes_unit(name: &str) -> bool {
+    matches!(
+        name,
+        "timestampadd" | "timestampdiff" | "dateadd" | "datediff"
+    )
+}
+
+/// `COUNT(DISTINCT x)` and its like have their own aggregations.
+fn distinct_name<'a>(name: &str, args: &[Expr]) -> Result<&'a str, SqlError> {
+    match (name, args.len()) {
+        ("count", 1) => Ok("distinctcount"),
+        ("sum", 1) => Ok("distinctsum"),
+        ("avg", 1) => Ok("distinctavg"),
+        ("count", _) => Err(super::multi_stage("COUNT(DISTINCT) of several columns")),
+        (other, _) => Err(SqlError::Parse(format!(
+            "Function '{other}' on DISTINCT is not supported."
+        ))),
+    }
+}
+
+fn argument(arg: &FunctionArg) -> Result<Expr, SqlError> {
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => scalar(expr),
+        FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Ok(Expr::Star),
+        other => Err(SqlError::Parse(format!(
+            "argument `{other}` is not supported"
+        ))),
+    }
+}
+
+fn type_name(data_type: &ast::DataType) -> String {
+    match data_type {
+        ast::DataType::Int(_) | ast::DataType::Integer(_) => "INTEGER".to_owned(),
+        other => other.to_string().to_uppercase(),
+    }
+}
+
+/// The value of a literal.
+pub(super) fn literal(value: &ast::Value) -> Result<Value, SqlError> {
+    Ok(match value {
+        ast::Value::Number(text, _) => number(text)?,
+        ast::Value::SingleQuotedString(text)
+        | ast::Value::EscapedStringLiteral(text)
+        | ast::Value::NationalStringLiteral(text) => Value::String(text.clone()),
+        ast::Value::Boolean(value) => Value::Boolean(*value),
+        ast::Value::Null => Value::Null,
+        ast::Value::HexStringLiteral(text) => {
+            let bytes = Value::String(text.clone()).cast(DataType::Bytes);
+            bytes.map_err(|_| SqlError::Parse(format!("X'{text}' is no hexadecimal text")))?
+        }
+        other => {
+            return Err(SqlError::Parse(format!(
+                "literal `{other}` is not supported"
+            )));
+        }
+    })
+}
+
+fn number(text: &str) -> Result<Value, SqlError> {
+    let wrong = || SqlError::Parse(format!("`{text}` is no number"));
+    if let Ok(int) = text.parse::<i32>() {
+        return Ok(Value::Int(int));
+    }
+    if let Ok(long) = text.parse::<i64>() {
+        return Ok(Value::Long(long));
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return BigDecimal::from_str(text)
+            .map(Value::BigDecimal)
+            .map_err(|_| wrong());
+    }
+    text.parse::<f64>().map(Value::Double).map_err(|_| wrong())
+}

@@ -1,0 +1,241 @@
+//! From a statement's text to a [`Query`]: grammar by `sqlparser`, shape and rules by Pinot's single-stage engine.
+//!
+//! Must not know: schemas. Invariant: what only the multi-stage engine can answer is refused with that hint.
+
+mod expression;
+
+use common::Value;
+use sqlparser::ast::{
+    self, GroupByExpr, LimitClause, OrderByKind, SelectItem as AstItem, SetExpr, TableFactor,
+};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::Parser;
+
+use crate::query::{OrderBy, Query, SelectItem};
+use crate::rewrite;
+use crate::{Expr, Filter, SqlError, Statement};
+
+pub use expression::scalar;
+
+/// LIMIT where the query has none.
+pub const DEFAULT_LIMIT: usize = 10;
+
+const MULTI_STAGE: &str = "It seems that the query is only supported by the multi-stage query engine, please retry the query \
+     using the multi-stage query engine (SET useMultistageEngine=true)";
+
+fn multi_stage(what: &str) -> SqlError {
+    SqlError::Parse(format!("{MULTI_STAGE}: {what}"))
+}
+
+/// Parses the SQL of a statement into its one syntax tree, for either engine.
+///
+/// # Errors
+/// With line and column where the text is not SQL.
+pub fn syntax(sql: &str) -> Result<ast::Statement, SqlError> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        SqlError::Parse(format!(
+            "Caught exception while parsing query: {}: {error}",
+            sql.trim()
+        ))
+    };
+    let mut statements = Parser::parse_sql(&GenericDialect {}, sql).map_err(|e| wrong(&e))?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some(statement), true) => Ok(statement),
+        _ => Err(wrong(&"expected one statement")),
+    }
+}
+
+/// Parses and rewrites a single-stage query. `now_ms` is the query's time, for folding `now()`.
+///
+/// # Errors
+/// Where the text is not SQL, breaks a rule, or needs the multi-stage engine.
+pub fn query(statement: &Statement, now_ms: i64) -> Result<Query, SqlError> {
+    let ast::Statement::Query(ast) = syntax(&statement.sql)? else {
+        return Err(SqlError::Parse(format!(
+            "Caught exception while parsing query: {}: expected SELECT",
+            statement.sql.trim()
+        )));
+    };
+    if ast.with.is_some() {
+        return Err(multi_stage("WITH"));
+    }
+    let SetExpr::Select(select) = ast.body.as_ref() else {
+        return Err(multi_stage("set operations and nested queries"));
+    };
+    let mut query = from_select(select)?;
+    query.options = statement.options.clone();
+    query.explain = statement.explain;
+    query.order_by = order_by(ast.order_by.as_ref())?;
+    (query.limit, query.offset) = limits(ast.limit_clause.as_ref(), ast.fetch.as_ref())?;
+    rewrite::apply(query, now_ms)
+}
+
+fn from_select(select: &ast::Select) -> Result<Query, SqlError> {
+    if select.top.is_some() {
+        return Err(SqlError::Parse(
+            "TOP is not supported: use LIMIT".to_owned(),
+        ));
+    }
+    let distinct = match &select.distinct {
+        None | Some(ast::Distinct::All) => false,
+        Some(ast::Distinct::Distinct) => true,
+        Some(ast::Distinct::On(_)) => return Err(multi_stage("DISTINCT ON")),
+    };
+    let table = table(&select.from)?;
+    let items = select
+        .projection
+        .iter()
+        .map(|item| select_item(item, table.as_deref()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let scope = |e: &ast::Expr| scalar(e).and_then(|e| unqualified(e, table.as_deref()));
+    let filter = select.selection.as_ref().map(scope).transpose()?;
+    let having = select.having.as_ref().map(scope).transpose()?;
+    let group_by = match &select.group_by {
+        GroupByExpr::Expressions(list, modifiers) if modifiers.is_empty() => {
+            list.iter().map(scope).collect::<Result<Vec<_>, _>>()?
+        }
+        _ => return Err(multi_stage("GROUP BY ALL, GROUPING SETS, ROLLUP or CUBE")),
+    };
+    Ok(Query {
+        table,
+        select: items,
+        distinct,
+        filter: filter.map(|e| Filter::from_expr(&e)).transpose()?,
+        group_by,
+        having: having.map(|e| Filter::from_expr(&e)).transpose()?,
+        order_by: Vec::new(),
+        limit: DEFAULT_LIMIT,
+        offset: 0,
+        options: crate::Options::default(),
+        explain: false,
+    })
+}
+
+fn table(from: &[ast::TableWithJoins]) -> Result<Option<String>, SqlError> {
+    let [only] = from else {
+        return if from.is_empty() {
+            Ok(None)
+        } else {
+            Err(SqlError::Validation("JOIN is not supported".to_owned()))
+        };
+    };
+    if !only.joins.is_empty() {
+        return Err(multi_stage("JOIN"));
+    }
+    match &only.relation {
+        TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            ..
+        } => {
+            if alias.is_some() {
+                return Err(multi_stage("a table alias"));
+            }
+            let parts: Vec<String> = name.0.iter().map(object_part).collect();
+            if parts.iter().any(String::is_empty) {
+                return Err(SqlError::Parse("a table name is empty".to_owned()));
+            }
+            Ok(Some(parts.join(".")))
+        }
+        TableFactor::Derived { .. } => Err(multi_stage(
+            "a nested query (Nested query is not supported without gapfill)",
+        )),
+        _ => Err(multi_stage("FROM")),
+    }
+}
+
+fn object_part(part: &ast::ObjectNamePart) -> String {
+    match part {
+        ast::ObjectNamePart::Identifier(ident) => ident.value.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn select_item(item: &AstItem, table: Option<&str>) -> Result<SelectItem, SqlError> {
+    match item {
+        AstItem::UnnamedExpr(expr) => Ok(SelectItem {
+            expr: unqualified(scalar(expr)?, table)?,
+            alias: None,
+        }),
+        AstItem::ExprWithAlias { expr, alias } => Ok(SelectItem {
+            expr: unqualified(scalar(expr)?, table)?,
+            alias: Some(alias.value.clone()),
+        }),
+        AstItem::Wildcard(_) => Ok(SelectItem {
+            expr: Expr::Star,
+            alias: None,
+        }),
+        _ => Err(multi_stage("a qualified `*`")),
+    }
+}
+
+/// `table.column` in a query over `table` is the column.
+fn unqualified(expr: Expr, table: Option<&str>) -> Result<Expr, SqlError> {
+    let Some(table) = table else { return Ok(expr) };
+    let raw = common::ids::split_type(table.rsplit('.').next().unwrap_or(table)).0;
+    expr.try_rewrite(&mut |e| match e {
+        Expr::Column(name) => Ok(Expr::Column(match name.split_once('.') {
+            Some((prefix, column))
+                if prefix.eq_ignore_ascii_case(raw) || prefix.eq_ignore_ascii_case(table) =>
+            {
+                column.to_owned()
+            }
+            _ => name,
+        })),
+        other => Ok(other),
+    })
+}
+
+fn order_by(ast: Option<&ast::OrderBy>) -> Result<Vec<OrderBy>, SqlError> {
+    let Some(order) = ast else {
+        return Ok(Vec::new());
+    };
+    let OrderByKind::Expressions(list) = &order.kind else {
+        return Err(multi_stage("ORDER BY ALL"));
+    };
+    list.iter()
+        .map(|item| {
+            Ok(OrderBy {
+                expr: scalar(&item.expr)?,
+                ascending: item.options.asc.unwrap_or(true),
+                nulls_first: item.options.nulls_first,
+            })
+        })
+        .collect()
+}
+
+fn limits(
+    clause: Option<&LimitClause>,
+    fetch: Option<&ast::Fetch>,
+) -> Result<(usize, usize), SqlError> {
+    let (limit, offset) = match clause {
+        None => (fetch.and_then(|f| f.quantity.as_ref()), None),
+        Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+            (limit.as_ref(), offset.as_ref().map(|o| &o.value))
+        }
+        Some(LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
+    };
+    Ok((
+        limit
+            .map(|e| count(e, "LIMIT"))
+            .transpose()?
+            .unwrap_or(DEFAULT_LIMIT),
+        offset.map(|e| count(e, "OFFSET")).transpose()?.unwrap_or(0),
+    ))
+}
+
+fn count(expr: &ast::Expr, what: &str) -> Result<usize, SqlError> {
+    let value = scalar(expr)?;
+    let number = match value.as_literal() {
+        Some(Value::String(_)) | None => None,
+        Some(other) => other.as_f64(),
+    };
+    match number {
+        // Java's int: larger numbers are refused, fractions cut off.
+        Some(n) if (0.0..2_147_483_648.0).contains(&n) => Ok(n as usize),
+        _ => Err(SqlError::Parse(format!(
+            "{what} expects a number from 0 to 2147483647, not `{expr}`"
+        ))),
+    }
+}

@@ -1,0 +1,81 @@
+//! Constants move out of SUM, AVG, MIN and MAX in SELECT: `SUM(a + 1)` is `SUM(a) + 1 * COUNT(a)`.
+//!
+//! Must not know: types. Invariant: the answer stays the same; the column's name becomes the rewritten form, as Pinot's.
+
+use common::Value;
+
+use crate::expr::Call;
+use crate::{Expr, Query};
+
+/// Rewrites the SELECT list; items with an alias keep it as their name.
+pub(super) fn optimise(query: &mut Query) {
+    for item in &mut query.select {
+        if let Some(better) = rewritten(&item.expr) {
+            item.expr = better;
+        }
+    }
+}
+
+fn rewritten(expr: &Expr) -> Option<Expr> {
+    let Expr::Call(Call { name, args }) = expr else {
+        return None;
+    };
+    let [Expr::Call(inner)] = args.as_slice() else {
+        return None;
+    };
+    let [left, right] = inner.args.as_slice() else {
+        return None;
+    };
+    let is_number = |e: &Expr| {
+        matches!(
+            e.as_literal(),
+            Some(Value::Int(_) | Value::Long(_) | Value::Double(_) | Value::Float(_))
+        )
+    };
+    let (operand, literal, literal_first) = match (is_number(left), is_number(right)) {
+        (false, true) => (left, right, false),
+        (true, false) => (right, left, true),
+        _ => return None,
+    };
+    if !matches!(operand, Expr::Column(_)) {
+        return None;
+    }
+    let of = |function: &str| Expr::call(function, vec![operand.clone()]);
+    let pair = |operator: &str, a: Expr, b: Expr| {
+        if literal_first {
+            Expr::call(operator, vec![b, a])
+        } else {
+            Expr::call(operator, vec![a, b])
+        }
+    };
+    match (name.as_str(), inner.name.as_str()) {
+        ("sum", "plus" | "add") => {
+            let counted = Expr::call("mult", vec![literal.clone(), of("count")]);
+            Some(pair("add", of("sum"), counted))
+        }
+        ("sum", "minus" | "sub") => {
+            let counted = Expr::call("mult", vec![literal.clone(), of("count")]);
+            Some(pair("sub", of("sum"), counted))
+        }
+        ("sum" | "avg", "times" | "mult") => Some(pair("mult", of(name), literal.clone())),
+        ("avg" | "min" | "max", "plus" | "add") => Some(pair("add", of(name), literal.clone())),
+        ("avg", "minus" | "sub") => Some(pair("sub", of(name), literal.clone())),
+        ("min" | "max", "minus" | "sub") => {
+            let function = if literal_first { opposite(name) } else { name };
+            Some(pair("sub", of(function), literal.clone()))
+        }
+        ("min" | "max", "times" | "mult") => {
+            let negative = literal
+                .as_literal()
+                .and_then(Value::as_f64)
+                .is_some_and(|v| v < 0.0);
+            let function = if negative { opposite(name) } else { name };
+            Some(pair("mult", of(function), literal.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn opposite(name: &str) -> &'static str {
+    if name == "min" { "max" } else { "min" }
+}
