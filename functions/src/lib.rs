@@ -6,9 +6,10 @@
 pub mod aggregate;
 pub mod datetime;
 pub mod error;
-pub mod pattern;
 pub mod geo;
+pub mod id_set;
 pub mod json;
+pub mod pattern;
 pub mod scalar;
 pub mod sketch;
 

@@ -54,7 +54,9 @@ impl From<QueryError> for QueryException {
             QueryError::Cast(_) => Self::new(ErrorCode::QueryExecution, message),
             QueryError::TimedOut(_) => Self::new(ErrorCode::ExecutionTimeout, message),
             QueryError::Cancelled => Self::new(ErrorCode::QueryCancellation, message),
-            QueryError::OutOfMemory { .. } => Self::new(ErrorCode::ServerResourceLimitExceeded, message),
+            QueryError::OutOfMemory { .. } => {
+                Self::new(ErrorCode::ServerResourceLimitExceeded, message)
+            }
         }
     }
 }

@@ -48,7 +48,10 @@ pub fn execute(
 ) -> Result<Executed, QueryError> {
     let mut stats = QueryStats::default();
     let kept = prune::select(plan, segments, &mut stats);
-    let tasks: Vec<Task<'_>> = kept.iter().flat_map(|segment| tasks_of(segment.as_ref())).collect();
+    let tasks: Vec<Task<'_>> = kept
+        .iter()
+        .flat_map(|segment| tasks_of(segment.as_ref()))
+        .collect();
     let run = |task: &Task<'_>| run_task(plan, task, limits, host);
     let parts: Vec<(Partial, QueryStats)> = if tasks.len() < 2 {
         tasks.iter().map(run).collect::<Result<_, _>>()?
@@ -69,23 +72,48 @@ fn tasks_of(segment: &dyn Segment) -> Vec<Task<'_>> {
     let pieces = docs.div_ceil(TASK_ROWS).max(1);
     let size = docs.div_ceil(pieces).next_multiple_of(BLOCK_ROWS as u32);
     (0..pieces)
-        .map(|piece| Task { segment, rows: (piece * size).min(docs)..((piece + 1) * size).min(docs) })
+        .map(|piece| Task {
+            segment,
+            rows: (piece * size).min(docs)..((piece + 1) * size).min(docs),
+        })
         .filter(|task| !task.rows.is_empty() || task.rows.start == 0)
         .collect()
 }
 
-fn run_task(plan: &Plan, task: &Task<'_>, limits: &Limits, host: &str) -> Result<(Partial, QueryStats), QueryError> {
+fn run_task(
+    plan: &Plan,
+    task: &Task<'_>,
+    limits: &Limits,
+    host: &str,
+) -> Result<(Partial, QueryStats), QueryError> {
     limits.check()?;
     let columns = SegmentColumns::open(task.segment, &plan.columns, plan.null_handling, host);
     let valid = task.segment.valid_docs();
     let docs = task.segment.doc_count();
-    let filter = SegmentFilter::compile(&plan.filter, &columns, docs, valid.as_deref(), &plan.context)?;
-    let mut scan = Scan { plan, columns: &columns, filter: &filter, rows: task.rows.clone(), limits, stats: QueryStats::default() };
+    let filter = SegmentFilter::compile(
+        &plan.filter,
+        &columns,
+        docs,
+        valid.as_deref(),
+        &plan.context,
+    )?;
+    let mut scan = Scan {
+        plan,
+        columns: &columns,
+        filter: &filter,
+        rows: task.rows.clone(),
+        limits,
+        stats: QueryStats::default(),
+    };
     let partial = match &plan.shape {
         Shape::Selection { outputs } => select::rows(&mut scan, outputs)?,
         Shape::Distinct { keys } => scan.groups(keys, &[], distinct_limit(plan))?,
-        Shape::Aggregation { keys, aggregations, .. } if keys.is_empty() => scan.totals(aggregations, task)?,
-        Shape::Aggregation { keys, aggregations, .. } => scan.groups(keys, aggregations, plan.group_limit)?,
+        Shape::Aggregation {
+            keys, aggregations, ..
+        } if keys.is_empty() => scan.totals(aggregations, task)?,
+        Shape::Aggregation {
+            keys, aggregations, ..
+        } => scan.groups(keys, aggregations, plan.group_limit)?,
     };
     let mut stats = scan.stats;
     let first = u64::from(task.rows.start == 0);
@@ -100,7 +128,11 @@ fn run_task(plan: &Plan, task: &Task<'_>, limits: &Limits, host: &str) -> Result
 
 /// DISTINCT without ORDER BY may stop at LIMIT keys; with it all are needed.
 fn distinct_limit(plan: &Plan) -> usize {
-    if plan.order_by.is_empty() { (plan.limit + plan.offset).max(1) } else { plan.group_limit }
+    if plan.order_by.is_empty() {
+        (plan.limit + plan.offset).max(1)
+    } else {
+        plan.group_limit
+    }
 }
 
 /// The rows of one task that pass the filter, block by block.
@@ -123,7 +155,10 @@ impl Scan<'_> {
             return Ok(());
         }
         let bounds = self.filter.bounds();
-        let mut start = self.rows.start.max(bounds.start / BLOCK_ROWS as u32 * BLOCK_ROWS as u32);
+        let mut start = self
+            .rows
+            .start
+            .max(bounds.start / BLOCK_ROWS as u32 * BLOCK_ROWS as u32);
         let end = self.rows.end.min(bounds.end);
         let mut list = Vec::new();
         while start < end {
@@ -133,7 +168,9 @@ impl Scan<'_> {
             let docs = if all {
                 Docs::Range(start..stop)
             } else {
-                let mask = self.filter.block(start..stop, &mut self.stats.num_entries_scanned_in_filter)?;
+                let mask = self
+                    .filter
+                    .block(start..stop, &mut self.stats.num_entries_scanned_in_filter)?;
                 if mask.is_full() {
                     Docs::Range(start..stop)
                 } else {
@@ -155,20 +192,39 @@ impl Scan<'_> {
     }
 
     /// Aggregations without keys.
-    fn totals(&mut self, aggregations: &[PlanAggregation], task: &Task<'_>) -> Result<Partial, QueryError> {
-        let mut states: Vec<Box<dyn Grouped>> = aggregations.iter().map(|a| a.function.grouped()).collect();
+    fn totals(
+        &mut self,
+        aggregations: &[PlanAggregation],
+        task: &Task<'_>,
+    ) -> Result<Partial, QueryError> {
+        let mut states: Vec<Box<dyn Grouped>> =
+            aggregations.iter().map(|a| a.function.grouped()).collect();
         states.iter_mut().for_each(|state| state.grow(1));
         if !self.without_scan(aggregations, &mut states, task)? {
-            let filters = self.aggregation_filters(aggregations)?;
+            let filters = own_filters(aggregations, self.columns, self.rows.end, self.plan)?;
             self.for_each_block(|scan, docs| {
                 let mut projection = Projection::new(scan.columns, docs.clone());
-                for ((aggregation, state), filter) in aggregations.iter().zip(&mut states).zip(&filters) {
+                for ((aggregation, state), filter) in
+                    aggregations.iter().zip(&mut states).zip(&filters)
+                {
                     match filter {
-                        None => update(aggregation, state.as_mut(), Groups::One(docs.len()), &mut projection, scan.plan)?,
+                        None => update(
+                            aggregation,
+                            state.as_mut(),
+                            Groups::One(docs.len()),
+                            &mut projection,
+                            scan.plan,
+                        )?,
                         Some(filter) => {
                             let (kept, _) = scan.filtered(filter, &docs)?;
                             let mut part = Projection::new(scan.columns, Docs::List(&kept));
-                            update(aggregation, state.as_mut(), Groups::One(kept.len()), &mut part, scan.plan)?;
+                            update(
+                                aggregation,
+                                state.as_mut(),
+                                Groups::One(kept.len()),
+                                &mut part,
+                                scan.plan,
+                            )?;
                         }
                     }
                 }
@@ -176,7 +232,11 @@ impl Scan<'_> {
             })?;
             self.count_entries(aggregations, &[]);
         }
-        Ok(Partial::Groups(GroupTable::from_distinct(Vec::new(), 1, states)))
+        Ok(Partial::Groups(GroupTable::from_distinct(
+            Vec::new(),
+            1,
+            states,
+        )))
     }
 
     /// Answers from counts and dictionaries where no row needs to be read.
@@ -187,7 +247,9 @@ impl Scan<'_> {
         task: &Task<'_>,
     ) -> Result<bool, QueryError> {
         let whole = task.rows.start == 0 && task.rows.end == task.segment.doc_count();
-        let Some(count) = self.filter.exact_count() else { return Ok(false) };
+        let Some(count) = self.filter.exact_count() else {
+            return Ok(false);
+        };
         if !whole || aggregations.iter().any(|a| a.filter.is_some()) {
             return Ok(false);
         }
@@ -214,13 +276,19 @@ impl Scan<'_> {
 
     /// The dictionary of an aggregation's column, where the answer depends on the distinct values only.
     fn distinct_values(&self, aggregation: &PlanAggregation) -> Option<Block> {
-        let sql::Expr::Call(call) = &aggregation.expr else { return None };
+        let sql::Expr::Call(call) = &aggregation.expr else {
+            return None;
+        };
         if !SET_LIKE.contains(&call.name.as_str()) {
             return None;
         }
-        let [input] = aggregation.inputs.as_slice() else { return None };
+        let [input] = aggregation.inputs.as_slice() else {
+            return None;
+        };
         let index = input.as_column()?;
-        let Source::Stored { column, .. } = &self.columns.sources[index] else { return None };
+        let Source::Stored { column, .. } = &self.columns.sources[index] else {
+            return None;
+        };
         if column.column_type().multi || self.columns.handled_nulls(index).is_some() {
             return None;
         }
@@ -229,22 +297,12 @@ impl Scan<'_> {
         Some(Block::new(column.column_type(), dictionary.decode(&ids)))
     }
 
-    fn aggregation_filters<'b>(
-        &'b self,
-        aggregations: &'b [PlanAggregation],
-    ) -> Result<Vec<Option<SegmentFilter<'b>>>, QueryError> {
-        let docs = self.rows.end;
-        aggregations
-            .iter()
-            .map(|aggregation| {
-                let Some(filter) = &aggregation.filter else { return Ok(None) };
-                SegmentFilter::compile(filter, self.columns, docs, None, &self.plan.context).map(Some)
-            })
-            .collect()
-    }
-
     /// The rows among `docs` that pass an aggregation's own filter, and their positions.
-    fn filtered(&mut self, filter: &SegmentFilter<'_>, docs: &Docs<'_>) -> Result<(Vec<u32>, Vec<u32>), QueryError> {
+    fn filtered(
+        &mut self,
+        filter: &SegmentFilter<'_>,
+        docs: &Docs<'_>,
+    ) -> Result<(Vec<u32>, Vec<u32>), QueryError> {
         let mut first = None;
         docs.for_each(|doc| {
             first.get_or_insert(doc);
@@ -271,28 +329,26 @@ impl Scan<'_> {
         limit: usize,
     ) -> Result<Partial, QueryError> {
         let columns = self.columns;
-        let filters = {
-            let docs = self.rows.end;
-            aggregations
-                .iter()
-                .map(|a| {
-                    a.filter
-                        .as_ref()
-                        .map(|f| SegmentFilter::compile(f, columns, docs, None, &self.plan.context))
-                        .transpose()
-                })
-                .collect::<Result<Vec<_>, _>>()?
-        };
+        let filters = own_filters(aggregations, columns, self.rows.end, self.plan)?;
         let mut grouping = SegmentKeys::new(keys, columns, limit);
-        let mut states: Vec<Box<dyn Grouped>> = aggregations.iter().map(|a| a.function.grouped()).collect();
+        let mut states: Vec<Box<dyn Grouped>> =
+            aggregations.iter().map(|a| a.function.grouped()).collect();
         let stops_early = aggregations.is_empty() && self.plan.order_by.is_empty();
         let mut held = 0;
         self.for_each_block(|scan, docs| {
             let mut projection = Projection::new(columns, docs.clone());
             let rows = grouping.group(&mut projection, &scan.plan.context)?;
-            for ((aggregation, state), filter) in aggregations.iter().zip(&mut states).zip(&filters) {
+            for ((aggregation, state), filter) in aggregations.iter().zip(&mut states).zip(&filters)
+            {
                 state.grow(grouping.count());
-                scan.update_groups(aggregation, state.as_mut(), filter.as_ref(), &rows, &docs, &mut projection)?;
+                scan.update_groups(
+                    aggregation,
+                    state.as_mut(),
+                    filter.as_ref(),
+                    &rows,
+                    &docs,
+                    &mut projection,
+                )?;
             }
             let now = states.iter().map(|s| s.bytes()).sum::<usize>() + grouping.count() * 16;
             scan.limits.account("groups", held, now)?;
@@ -303,7 +359,11 @@ impl Scan<'_> {
         self.stats.num_groups_limit_reached |= grouping.limit_reached && !aggregations.is_empty();
         self.count_entries(aggregations, keys);
         let count = grouping.count();
-        Ok(Partial::Groups(GroupTable::from_distinct(grouping.into_key_blocks(), count, states)))
+        Ok(Partial::Groups(GroupTable::from_distinct(
+            grouping.into_key_blocks(),
+            count,
+            states,
+        )))
     }
 
     fn update_groups(
@@ -322,8 +382,11 @@ impl Scan<'_> {
             let mut passes = vec![false; docs.len()];
             positions.iter().for_each(|p| passes[*p as usize] = true);
             let row_of = |entry: usize| entries.as_ref().map_or(entry, |e| e[entry] as usize);
-            let kept: Vec<usize> = (0..rows.groups.len()).filter(|entry| passes[row_of(*entry)]).collect();
-            groups = std::borrow::Cow::Owned(kept.iter().map(|entry| rows.groups[*entry]).collect());
+            let kept: Vec<usize> = (0..rows.groups.len())
+                .filter(|entry| passes[row_of(*entry)])
+                .collect();
+            groups =
+                std::borrow::Cow::Owned(kept.iter().map(|entry| rows.groups[*entry]).collect());
             entries = Some(kept.iter().map(|entry| row_of(*entry) as u32).collect());
         }
         let mut inputs = Vec::with_capacity(aggregation.inputs.len());
@@ -346,15 +409,49 @@ impl Scan<'_> {
                 read.insert(index);
             });
         }
-        self.stats.num_entries_scanned_post_filter = self.stats.num_docs_scanned * read.len() as u64;
+        self.stats.num_entries_scanned_post_filter =
+            self.stats.num_docs_scanned * read.len() as u64;
     }
+}
+
+/// The `FILTER (WHERE ..)` of each aggregation, compiled for a segment.
+fn own_filters<'b>(
+    aggregations: &'b [PlanAggregation],
+    columns: &'b SegmentColumns<'b>,
+    docs: u32,
+    plan: &'b Plan,
+) -> Result<Vec<Option<SegmentFilter<'b>>>, QueryError> {
+    aggregations
+        .iter()
+        .map(|aggregation| {
+            let Some(filter) = &aggregation.filter else {
+                return Ok(None);
+            };
+            SegmentFilter::compile(filter, columns, docs, None, &plan.context).map(Some)
+        })
+        .collect()
 }
 
 /// Aggregations whose answer is the same over distinct values as over all values.
 const SET_LIKE: &[&str] = &[
-    "min", "max", "minmaxrange", "distinctcount", "distinctcounthll", "distinctcountrawhll", "distinctcounthllplus",
-    "distinctcountbitmap", "distinctcountull", "distinctcountsmarthll", "distinctsum", "distinctavg",
-    "distinctcountthetasketch", "distinctcountcpcsketch", "minlong", "maxlong", "minstring", "maxstring",
+    "min",
+    "max",
+    "minmaxrange",
+    "distinctcount",
+    "distinctcounthll",
+    "distinctcountrawhll",
+    "distinctcounthllplus",
+    "distinctcountbitmap",
+    "distinctcountull",
+    "distinctcountsmarthll",
+    "distinctsum",
+    "distinctavg",
+    "distinctcountthetasketch",
+    "distinctcountcpcsketch",
+    "minlong",
+    "maxlong",
+    "minstring",
+    "maxstring",
 ];
 
 fn update(
@@ -368,7 +465,11 @@ fn update(
     for input in &aggregation.inputs {
         inputs.push(input.evaluate(projection, &plan.context)?);
     }
-    debug_assert!(inputs.iter().all(|b| !matches!(b.values(), Values::Array(_)) || b.rows() == groups.rows()));
+    debug_assert!(
+        inputs
+            .iter()
+            .all(|b| !matches!(b.values(), Values::Array(_)) || b.rows() == groups.rows())
+    );
     state.update(groups, &inputs)?;
     Ok(())
 }

@@ -64,7 +64,9 @@ impl BoundExpr {
         column: &mut impl FnMut(&str) -> Result<(usize, ColumnType), QueryError>,
     ) -> Result<Self, QueryError> {
         match expr {
-            Expr::Column(name) => column(name).map(|(index, column_type)| Self::Column(index, column_type)),
+            Expr::Column(name) => {
+                column(name).map(|(index, column_type)| Self::Column(index, column_type))
+            }
             Expr::Literal(value) => Ok(Self::Literal(value.clone(), value.column_type())),
             Expr::Star => Err(QueryError::validation("`*` is no expression")),
             Expr::Call(call) => {
@@ -87,7 +89,10 @@ impl BoundExpr {
             Self::Literal(value, _) => Some(value.clone()),
             _ => None,
         };
-        Argument { column_type: self.column_type(), literal }
+        Argument {
+            column_type: self.column_type(),
+            literal,
+        }
     }
 
     /// Calls `f` with the position of every column in it.
@@ -103,14 +108,25 @@ impl BoundExpr {
     ///
     /// # Errors
     /// Where a function refuses a value.
-    pub fn evaluate(&self, rows: &mut dyn Rows, context: &EvalContext) -> Result<Block, QueryError> {
+    pub fn evaluate(
+        &self,
+        rows: &mut dyn Rows,
+        context: &EvalContext,
+    ) -> Result<Block, QueryError> {
         self.evaluate_with(rows, context, false)
     }
 
-    fn evaluate_with(&self, rows: &mut dyn Rows, context: &EvalContext, nulls: bool) -> Result<Block, QueryError> {
+    fn evaluate_with(
+        &self,
+        rows: &mut dyn Rows,
+        context: &EvalContext,
+        nulls: bool,
+    ) -> Result<Block, QueryError> {
         match self {
             Self::Column(index, _) => rows.column(*index, nulls),
-            Self::Literal(value, column_type) => Ok(Block::constant(*column_type, value, rows.rows())),
+            Self::Literal(value, column_type) => {
+                Ok(Block::constant(*column_type, value, rows.rows()))
+            }
             Self::Call { function, args } => {
                 let wants_nulls = asks_for_null(function);
                 let blocks = args
@@ -126,11 +142,19 @@ impl BoundExpr {
 /// Functions whose whole purpose is null see recorded nulls in either null mode.
 fn asks_for_null(function: &BoundScalar) -> bool {
     let row = function.function();
-    row.nulls == NullRule::Sees && matches!(row.names.first(), Some(&("isnull" | "isnotnull" | "coalesce")))
+    row.nulls == NullRule::Sees
+        && matches!(
+            row.names.first(),
+            Some(&("isnull" | "isnotnull" | "coalesce"))
+        )
 }
 
 /// A literal's type where it stands for a column of results: an untyped NULL is UNKNOWN.
 #[must_use]
 pub fn literal_type(value: &Value) -> ColumnType {
-    if value.is_null() { ColumnType::sv(DataType::Unknown) } else { value.column_type() }
+    if value.is_null() {
+        ColumnType::sv(DataType::Unknown)
+    } else {
+        value.column_type()
+    }
 }

@@ -65,7 +65,10 @@ impl Limits {
             0
         };
         if total > self.memory_bytes {
-            return Err(QueryError::OutOfMemory { what, limit_bytes: self.memory_bytes });
+            return Err(QueryError::OutOfMemory {
+                what,
+                limit_bytes: self.memory_bytes,
+            });
         }
         Ok(())
     }

@@ -30,10 +30,13 @@ impl Partial {
     pub fn empty(plan: &Plan) -> Self {
         match &plan.shape {
             Shape::Selection { outputs } => select::no_rows(plan, outputs),
-            Shape::Distinct { keys } => {
-                Self::Groups(GroupTable::new(keys.iter().map(|k| element(k.column_type())).collect(), Vec::new()))
-            }
-            Shape::Aggregation { keys, aggregations, .. } => {
+            Shape::Distinct { keys } => Self::Groups(GroupTable::new(
+                keys.iter().map(|k| element(k.column_type())).collect(),
+                Vec::new(),
+            )),
+            Shape::Aggregation {
+                keys, aggregations, ..
+            } => {
                 let types = keys.iter().map(|k| element(k.column_type())).collect();
                 let states = aggregations.iter().map(|a| a.function.grouped()).collect();
                 Self::Groups(GroupTable::new(types, states))
@@ -49,8 +52,16 @@ impl Partial {
         match (self, other) {
             (Self::Groups(mine), Self::Groups(theirs)) => mine.merge(theirs),
             (
-                Self::Rows { columns, keys, count },
-                Self::Rows { columns: more_columns, keys: more_keys, count: more },
+                Self::Rows {
+                    columns,
+                    keys,
+                    count,
+                },
+                Self::Rows {
+                    columns: more_columns,
+                    keys: more_keys,
+                    count: more,
+                },
             ) => {
                 let wanted = plan.limit.saturating_add(plan.offset);
                 if plan.order_by.is_empty() && *count >= wanted {
@@ -61,7 +72,9 @@ impl Partial {
                 *count += more;
                 Ok(())
             }
-            _ => Err(QueryError::execution("parts of different queries cannot merge")),
+            _ => Err(QueryError::execution(
+                "parts of different queries cannot merge",
+            )),
         }
     }
 }
@@ -87,7 +100,11 @@ fn concat(a: &Block, b: &Block) -> Block {
         values.push_from(b.values(), b.at(row));
     }
     let nulls = (a.nulls().is_some() || b.nulls().is_some()).then(|| {
-        let of = |block: &Block| (0..block.rows()).map(|row| block.is_null(row)).collect::<Vec<_>>();
+        let of = |block: &Block| {
+            (0..block.rows())
+                .map(|row| block.is_null(row))
+                .collect::<Vec<_>>()
+        };
         [of(a), of(b)].concat()
     });
     Block::new(a.column_type(), values).with_nulls(nulls)

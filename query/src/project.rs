@@ -41,7 +41,12 @@ pub struct SegmentColumns<'a> {
 impl<'a> SegmentColumns<'a> {
     /// Finds the columns.
     #[must_use]
-    pub fn open(segment: &'a dyn Segment, columns: &[PlanColumn], null_handling: bool, host: &str) -> Self {
+    pub fn open(
+        segment: &'a dyn Segment,
+        columns: &[PlanColumn],
+        null_handling: bool,
+        host: &str,
+    ) -> Self {
         let sources = columns
             .iter()
             .map(|column| match column.name.as_str() {
@@ -49,12 +54,19 @@ impl<'a> SegmentColumns<'a> {
                 "$segmentName" => Source::Constant(Value::String(segment.name().to_owned()), false),
                 "$hostName" => Source::Constant(Value::String(host.to_owned()), false),
                 name => match segment.column(name) {
-                    Some(stored) => Source::Stored { column: stored, nulls: stored.nulls() },
+                    Some(stored) => Source::Stored {
+                        column: stored,
+                        nulls: stored.nulls(),
+                    },
                     None => Source::Constant(column.default.clone(), true),
                 },
             })
             .collect();
-        Self { sources, types: columns.iter().map(|c| c.column_type).collect(), null_handling }
+        Self {
+            sources,
+            types: columns.iter().map(|c| c.column_type).collect(),
+            null_handling,
+        }
     }
 
     /// Reads a column.
@@ -68,7 +80,9 @@ impl<'a> SegmentColumns<'a> {
                 docs.for_each(|doc| ids.push(doc as i32));
                 Block::new(DataType::Int, Values::Int(ids))
             }
-            Source::Constant(_, true) if with_nulls => Block::constant(column_type, &Value::Null, docs.len()),
+            Source::Constant(_, true) if with_nulls => {
+                Block::constant(column_type, &Value::Null, docs.len())
+            }
             Source::Constant(value, _) => Block::constant(column_type, value, docs.len()),
             Source::Stored { column, nulls } => {
                 let block = Block::new(column_type, column.values(docs.clone()));
@@ -117,7 +131,11 @@ impl<'a> Projection<'a> {
     #[must_use]
     pub fn new(columns: &'a SegmentColumns<'a>, docs: Docs<'a>) -> Self {
         let cache = columns.sources.iter().map(|_| None).collect();
-        Self { columns, docs, cache }
+        Self {
+            columns,
+            docs,
+            cache,
+        }
     }
 
     /// The rows.

@@ -58,7 +58,9 @@ fn by_limit<'a>(
         if rows >= wanted {
             break;
         }
-        rows += segment.valid_docs().map_or(u64::from(segment.doc_count()), |valid| valid.len());
+        rows += segment
+            .valid_docs()
+            .map_or(u64::from(segment.doc_count()), |valid| valid.len());
         out.push(segment);
     }
     let pruned = (before - out.len()) as u64;
@@ -73,8 +75,12 @@ fn cannot_match(filter: &BoundFilter, plan: &Plan, segment: &dyn Segment) -> boo
         BoundFilter::And(children) => children.iter().any(|c| cannot_match(c, plan, segment)),
         BoundFilter::Or(children) => children.iter().all(|c| cannot_match(c, plan, segment)),
         BoundFilter::Test(test) if !test.negated => {
-            let Some(index) = test.expr.as_column() else { return false };
-            let Some(column) = segment.column(&plan.columns[index].name) else { return false };
+            let Some(index) = test.expr.as_column() else {
+                return false;
+            };
+            let Some(column) = segment.column(&plan.columns[index].name) else {
+                return false;
+            };
             outside(test, column)
         }
         _ => false,
@@ -84,12 +90,17 @@ fn cannot_match(filter: &BoundFilter, plan: &Plan, segment: &dyn Segment) -> boo
 fn outside(test: &BoundTest, column: &dyn Column) -> bool {
     let data_type = column.column_type().data_type;
     if let Some(predicate) = test.matcher.predicate(data_type)
-        && column.indexes().iter().any(|index| index.id() == "bloom_filter" && index.estimate(&predicate) == Some(0))
+        && column
+            .indexes()
+            .iter()
+            .any(|index| index.id() == "bloom_filter" && index.estimate(&predicate) == Some(0))
     {
         return true;
     }
     let stats = column.stats();
-    let (Some(min), Some(max)) = (stats.min, stats.max) else { return false };
+    let (Some(min), Some(max)) = (stats.min, stats.max) else {
+        return false;
+    };
     match &test.matcher {
         Matcher::Nothing => true,
         Matcher::Integers(low, high) => match (min.as_i64(), max.as_i64()) {
@@ -106,7 +117,8 @@ fn outside(test: &BoundTest, column: &dyn Column) -> bool {
         },
         Matcher::TextSet(set) if set.len() <= 10 => match (min.as_str(), max.as_str()) {
             (Some(min), Some(max)) => set.iter().all(|v| {
-                common::value::compare_text(v, min).is_lt() || common::value::compare_text(v, max).is_gt()
+                common::value::compare_text(v, min).is_lt()
+                    || common::value::compare_text(v, max).is_gt()
             }),
             _ => false,
         },

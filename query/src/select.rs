@@ -35,8 +35,11 @@ pub(crate) fn rows(scan: &mut Scan<'_>, outputs: &[BoundExpr]) -> Result<Partial
         docs.len() as u64 * read.len() as u64
     } else {
         let mut keys = std::collections::HashSet::new();
-        plan.order_by.iter().for_each(|o| o.expr.visit_columns(&mut |index| drop(keys.insert(index))));
-        scan.stats.num_docs_scanned * keys.len() as u64 + docs.len() as u64 * (read.len() - keys.len()) as u64
+        plan.order_by
+            .iter()
+            .for_each(|o| o.expr.visit_columns(&mut |index| drop(keys.insert(index))));
+        scan.stats.num_docs_scanned * keys.len() as u64
+            + docs.len() as u64 * (read.len() - keys.len()) as u64
     };
     read_rows(scan, outputs, docs)
 }
@@ -61,7 +64,9 @@ fn best(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
     let mut kept: Vec<(Vec<Value>, u32)> = Vec::new();
     let mut threshold: Option<Vec<Value>> = None;
     let room = wanted.saturating_mul(2).max(4096);
-    let order = |a: &(Vec<Value>, u32), b: &(Vec<Value>, u32)| compare(&a.0, &b.0, &plan.order_by).then(a.1.cmp(&b.1));
+    let order = |a: &(Vec<Value>, u32), b: &(Vec<Value>, u32)| {
+        compare(&a.0, &b.0, &plan.order_by).then(a.1.cmp(&b.1))
+    };
     scan.for_each_block(|scan, docs| {
         let mut projection = Projection::new(scan.columns, docs.clone());
         let keys = plan
@@ -73,7 +78,11 @@ fn best(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
         docs.for_each(|doc| {
             let first = keys[0].value(row);
             let hopeless = threshold.as_ref().is_some_and(|worst| {
-                compare(std::slice::from_ref(&first), &worst[..1], &plan.order_by[..1]) == Ordering::Greater
+                compare(
+                    std::slice::from_ref(&first),
+                    &worst[..1],
+                    &plan.order_by[..1],
+                ) == Ordering::Greater
             });
             if !hopeless {
                 let mut values = Vec::with_capacity(keys.len());
@@ -86,7 +95,10 @@ fn best(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
         if kept.len() >= room {
             kept.select_nth_unstable_by(wanted - 1, order);
             kept.truncate(wanted);
-            threshold = kept.iter().max_by(|a, b| order(a, b)).map(|worst| worst.0.clone());
+            threshold = kept
+                .iter()
+                .max_by(|a, b| order(a, b))
+                .map(|worst| worst.0.clone());
         }
         Ok(true)
     })?;
@@ -115,19 +127,43 @@ pub(crate) fn compare(a: &[Value], b: &[Value], order: &[PlanOrder]) -> Ordering
 }
 
 /// Reads outputs and keys of rows given in any order.
-fn read_rows(scan: &Scan<'_>, outputs: &[BoundExpr], docs: Vec<u32>) -> Result<Partial, QueryError> {
+fn read_rows(
+    scan: &Scan<'_>,
+    outputs: &[BoundExpr],
+    docs: Vec<u32>,
+) -> Result<Partial, QueryError> {
     let plan = scan.plan;
     let mut ascending = docs.clone();
     ascending.sort_unstable();
     let mut projection = Projection::new(scan.columns, Docs::List(&ascending));
-    let back: Vec<u32> =
-        docs.iter().map(|doc| ascending.binary_search(doc).map_or(0, |position| position as u32)).collect();
+    let back: Vec<u32> = docs
+        .iter()
+        .map(|doc| {
+            ascending
+                .binary_search(doc)
+                .map_or(0, |position| position as u32)
+        })
+        .collect();
     let mut evaluate = |expr: &BoundExpr| -> Result<Block, QueryError> {
-        Ok(expr.evaluate(&mut projection, &plan.context)?.take(&back).flattened())
+        Ok(expr
+            .evaluate(&mut projection, &plan.context)?
+            .take(&back)
+            .flattened())
     };
-    let columns = outputs.iter().map(&mut evaluate).collect::<Result<Vec<_>, _>>()?;
-    let keys = plan.order_by.iter().map(|o| evaluate(&o.expr)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Partial::Rows { columns, keys, count: docs.len() })
+    let columns = outputs
+        .iter()
+        .map(&mut evaluate)
+        .collect::<Result<Vec<_>, _>>()?;
+    let keys = plan
+        .order_by
+        .iter()
+        .map(|o| evaluate(&o.expr))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Partial::Rows {
+        columns,
+        keys,
+        count: docs.len(),
+    })
 }
 
 /// Empty columns of a selection.

@@ -45,7 +45,10 @@ impl QueryStats {
         self.num_segments_pruned_by_value += other.num_segments_pruned_by_value;
         self.num_segments_pruned_by_limit += other.num_segments_pruned_by_limit;
         self.num_segments_pruned_invalid += other.num_segments_pruned_invalid;
-        self.min_consuming_freshness_ms = match (self.min_consuming_freshness_ms, other.min_consuming_freshness_ms) {
+        self.min_consuming_freshness_ms = match (
+            self.min_consuming_freshness_ms,
+            other.min_consuming_freshness_ms,
+        ) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };

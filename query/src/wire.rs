@@ -31,7 +31,11 @@ pub fn encode(executed: &Executed) -> Vec<u8> {
     let stats = serde_json::to_vec(&executed.stats).unwrap_or_default();
     put_bytes(&mut out, &stats);
     match &executed.partial {
-        Partial::Rows { columns, keys, count } => {
+        Partial::Rows {
+            columns,
+            keys,
+            count,
+        } => {
             out.push(0);
             put_len(&mut out, *count);
             put_blocks(&mut out, columns);
@@ -89,7 +93,9 @@ fn put_values(out: &mut Vec<u8>, values: &Values) {
         Values::Long(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
         Values::Float(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
         Values::Double(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
-        Values::BigDecimal(v) => v.iter().for_each(|x| put_bytes(out, x.to_string().as_bytes())),
+        Values::BigDecimal(v) => v
+            .iter()
+            .for_each(|x| put_bytes(out, x.to_string().as_bytes())),
         Values::Text(v) => v.iter().for_each(|x| put_bytes(out, x.as_bytes())),
         Values::Bytes(v) => v.iter().for_each(|x| put_bytes(out, x)),
         Values::Array(v) => {
@@ -133,9 +139,17 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| short())
     }
 
-    fn fixed<const N: usize, T>(&mut self, count: usize, read: fn([u8; N]) -> T) -> Result<Vec<T>, QueryError> {
+    fn fixed<const N: usize, T>(
+        &mut self,
+        count: usize,
+        read: fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, QueryError> {
         let bytes = self.take(count.checked_mul(N).ok_or_else(short)?)?;
-        Ok(bytes.chunks_exact(N).filter_map(|c| c.try_into().ok()).map(read).collect())
+        Ok(bytes
+            .chunks_exact(N)
+            .filter_map(|c| c.try_into().ok())
+            .map(read)
+            .collect())
     }
 
     fn blocks(&mut self) -> Result<Vec<Block>, QueryError> {
@@ -148,7 +162,10 @@ impl<'a> Reader<'a> {
             "OBJECT" => DataType::Object,
             name => DataType::from_str(name).map_err(|_| short())?,
         };
-        let column_type = ColumnType { data_type, multi: self.byte()? == 1 };
+        let column_type = ColumnType {
+            data_type,
+            multi: self.byte()? == 1,
+        };
         let nulls = if self.byte()? == 1 {
             let count = self.len()?;
             Some(self.take(count)?.iter().map(|b| *b == 1).collect())
@@ -165,10 +182,17 @@ impl<'a> Reader<'a> {
             let offsets = self.fixed(count + 1, u32::from_le_bytes)?;
             let items = self.values(ColumnType::sv(column_type.data_type))?;
             let ordered = offsets.windows(2).all(|w| w[0] <= w[1]);
-            if !ordered || offsets.last().is_none_or(|last| *last as usize != items.len()) {
+            if !ordered
+                || offsets
+                    .last()
+                    .is_none_or(|last| *last as usize != items.len())
+            {
                 return Err(short());
             }
-            return Ok(Values::Array(ArrayVec { offsets, items: Box::new(items) }));
+            return Ok(Values::Array(ArrayVec {
+                offsets,
+                items: Box::new(items),
+            }));
         }
         Ok(match column_type.data_type.stored() {
             DataType::Int => Values::Int(self.fixed(count, i32::from_le_bytes)?),
@@ -211,10 +235,21 @@ pub fn decode(plan: &Plan, bytes: &[u8]) -> Result<Executed, QueryError> {
     let count = reader.len()?;
     if kind == 0 {
         let (columns, keys) = (reader.blocks()?, reader.blocks()?);
-        if columns.iter().chain(&keys).any(|block| block.rows() != count) {
+        if columns
+            .iter()
+            .chain(&keys)
+            .any(|block| block.rows() != count)
+        {
             return Err(short());
         }
-        return Ok(Executed { partial: Partial::Rows { columns, keys, count }, stats });
+        return Ok(Executed {
+            partial: Partial::Rows {
+                columns,
+                keys,
+                count,
+            },
+            stats,
+        });
     }
     let keys = reader.blocks()?;
     if keys.iter().any(|block| block.rows() != count) {
@@ -231,5 +266,8 @@ pub fn decode(plan: &Plan, bytes: &[u8]) -> Result<Executed, QueryError> {
             states.push(grouped);
         }
     }
-    Ok(Executed { partial: Partial::Groups(GroupTable::from_distinct(keys, count, states)), stats })
+    Ok(Executed {
+        partial: Partial::Groups(GroupTable::from_distinct(keys, count, states)),
+        stats,
+    })
 }

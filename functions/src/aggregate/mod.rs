@@ -5,6 +5,7 @@
 //! Invariant: splitting the rows in any way and merging the parts in any order gives the same answer; `load(save(s))`
 //! equals `s`.
 
+mod approximate;
 mod arguments;
 mod average;
 mod boolean;
@@ -12,10 +13,15 @@ mod bytes;
 mod collect;
 mod count;
 mod covariance;
+mod digest;
 mod distinct;
 mod distinct_set;
+mod expr_extreme;
+mod funnel;
+mod funnel_count;
+mod funnel_events;
 mod histogram;
-mod hyperloglog;
+mod id_set;
 mod label;
 mod min_max;
 mod mode;
@@ -23,12 +29,15 @@ mod moments;
 mod percentile;
 mod range;
 mod rows;
+mod smart;
+mod st_union;
 mod sum;
 mod sum_array;
 mod sum_precision;
 #[cfg(test)]
 mod testing;
 mod text_extreme;
+mod theta;
 mod values;
 mod whole;
 mod with_time;
@@ -51,8 +60,11 @@ pub static FAMILIES: &[&[AggregateRow]] = &[
     range::ROWS,
     mode::ROWS,
     distinct::ROWS,
-    hyperloglog::ROWS,
+    approximate::ROWS,
     percentile::ROWS,
+    digest::ROWS,
+    smart::ROWS,
+    theta::ROWS,
     whole::ROWS,
     sum_precision::ROWS,
     text_extreme::ROWS,
@@ -63,6 +75,12 @@ pub static FAMILIES: &[&[AggregateRow]] = &[
     histogram::ROWS,
     moments::ROWS,
     covariance::ROWS,
+    st_union::ROWS,
+    id_set::ROWS,
+    expr_extreme::ROWS,
+    funnel::ROWS,
+    funnel_count::ROWS,
+    funnel_events::ROWS,
 ];
 
 /// Which group each row of a block belongs to.

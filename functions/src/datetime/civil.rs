@@ -19,6 +19,11 @@ pub const FIRST_YEAR: i64 = -292_275_054;
 /// The last year that has a date.
 pub const LAST_YEAR: i64 = 292_278_993;
 
+/// Days from 1 March of the year 0 to the epoch.
+const TO_YEAR_0: i64 = 719_468;
+/// Up to this year 32 bits are enough.
+const NEAR_YEARS: i64 = 1 << 20;
+
 /// A date: year (0 is 1 BC), month 1 to 12, day 1 to 31.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date {
@@ -48,20 +53,32 @@ pub fn millis_of_day(millis: i64) -> i64 {
 #[inline]
 #[must_use]
 pub fn day_of_date(year: i64, month: i64, day: i64) -> i64 {
+    if (1..=NEAR_YEARS).contains(&year) && (1..=12).contains(&month) {
+        // Multiplications instead of divisions, in 32 bits: years begin in March, months are 30.6 days long.
+        let before_march = month <= 2;
+        let year = year as u32 - u32::from(before_march);
+        let month = month as u32 + if before_march { 12 } else { 0 };
+        let century = year / 100;
+        let days = 1_461 * year / 4 - century + century / 4 + (979 * month - 2_919) / 32;
+        return i64::from(days) + day - 1 - TO_YEAR_0;
+    }
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year - era * 400;
     let shifted = if month > 2 { month - 3 } else { month + 9 };
     let day_of_year = (153 * shifted + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    era * 146_097 + day_of_era - TO_YEAR_0
 }
 
 /// The date of days since the epoch.
 #[inline]
 #[must_use]
 pub fn date_of_day(day: i64) -> Date {
-    let shifted = day + 719_468;
+    if (-TO_YEAR_0..=NEAR_YEARS * 365).contains(&day) {
+        return near_date((day + TO_YEAR_0) as u32);
+    }
+    let shifted = day + TO_YEAR_0;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted - era * 146_097;
     let year_of_era =
@@ -77,6 +94,25 @@ pub fn date_of_day(day: i64) -> Date {
         year: year_of_era + era * 400 + i64::from(month <= 2),
         month,
         day: day_of_year - (153 * month_shifted + 2) / 5 + 1,
+    }
+}
+
+/// The date of days since 1 March of the year 0: Neri and Schneider's divisions by multiplication, in 32 bits.
+#[inline]
+fn near_date(days: u32) -> Date {
+    let quarters = 4 * days + 3;
+    let century = quarters / 146_097;
+    let in_century = quarters % 146_097 / 4;
+    let product = 2_939_745 * u64::from(4 * in_century + 3);
+    let year_of_century = (product >> 32) as u32;
+    let day_of_year = (product as u32) / 2_939_745 / 4;
+    let months = 2_141 * day_of_year + 197_913;
+    let next_year = day_of_year >= 306;
+    let month = (months >> 16) - if next_year { 12 } else { 0 };
+    Date {
+        year: i64::from(100 * century + year_of_century + u32::from(next_year)),
+        month: i64::from(month),
+        day: i64::from((months & 0xFFFF) / 2_141 + 1),
     }
 }
 
@@ -169,7 +205,17 @@ mod tests {
 
     #[test]
     fn dates_and_days_agree() {
-        for day in (-1_000_000..1_000_000).step_by(37) {
+        let mut last = date_of_day(-1_000_001);
+        for day in -1_000_000..1_000_000 {
+            let date = date_of_day(day);
+            assert_eq!(day_of_date(date.year, date.month, date.day), day);
+            let follows = date.day == last.day + 1
+                || date.day == 1 && last.day == days_in_month(last.year, last.month);
+            assert!(follows, "{last:?} {date:?}");
+            last = date;
+        }
+        let edge = NEAR_YEARS * 365;
+        for day in (edge - 500..edge + 500).chain(383_000_000..383_010_000) {
             let date = date_of_day(day);
             assert_eq!(day_of_date(date.year, date.month, date.day), day);
         }

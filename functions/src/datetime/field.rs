@@ -98,6 +98,8 @@ impl Field {
             Self::DayOfMonth => date_of_day(day).day,
             Self::DayOfYear => day_of_year(day),
             Self::Week => week(day).1,
+            // The first day of time, where null LONGs stand by default, is the weekday that Joda-Time's overflow gives.
+            Self::DayOfWeek if local < i64::MIN + DAY => 6,
             Self::DayOfWeek => day_of_week(day),
             Self::HalfDay => millis_of_day(local) / (12 * HOUR),
             Self::HourOfHalf => millis_of_day(local) / HOUR % 12,

@@ -156,26 +156,34 @@ pub fn to_millis(format: &DateTimeFormat, value: &Value) -> Result<i64, Function
     Converter::new(format)?.millis_of(value)
 }
 
+/// The numbers from 00 to 99.
+static PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
 /// Appends a number with at least `width` digits; a sign comes before them.
 pub(crate) fn write_padded(out: &mut String, number: i64, width: usize) {
+    let pair = |n: i64| &PAIRS[2 * n as usize..2 * n as usize + 2];
+    match (number, width) {
+        (0..100, 2) => return out.push_str(pair(number)),
+        (0..10_000, 4) => {
+            out.push_str(pair(number / 100));
+            return out.push_str(pair(number % 100));
+        }
+        _ => {}
+    }
     if number < 0 {
         out.push('-');
     }
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
-    let mut rest = number.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 || at == 0 {
-            break;
-        }
-    }
-    for _ in digits.len() - at..width {
+    let magnitude = number.unsigned_abs();
+    let digits = magnitude.checked_ilog10().unwrap_or(0) as usize + 1;
+    for _ in digits..width {
         out.push('0');
     }
-    out.extend(digits[at..].iter().map(|d| char::from(*d)));
+    let mut scale = 10_u64.pow(digits as u32 - 1);
+    while scale > 0 {
+        out.push(char::from(b'0' + (magnitude / scale % 10) as u8));
+        scale /= 10;
+    }
 }
 
 #[cfg(test)]

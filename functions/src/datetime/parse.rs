@@ -276,7 +276,7 @@ impl Fields {
             return Ok(local.wrapping_sub(offset));
         }
         let zone = self.zone.as_ref().unwrap_or(zone);
-        zone.from_local_strict(local).ok_or_else(|| {
+        zone.instant_strict(local).ok_or_else(|| {
             FunctionError::Evaluation(format!(
                 "Cannot parse \"{text}\": Illegal instant due to time zone offset transition ({})",
                 zone.id()

@@ -176,14 +176,7 @@ fn is_number(token: &Token) -> bool {
 }
 
 fn element(letter: char, count: usize, followed: bool) -> Option<Element> {
-    let number = |field: Field, max: usize| {
-        Some(Element::Number {
-            field,
-            min: count.min(MOST_DIGITS),
-            max: max.max(count),
-            signed: false,
-        })
-    };
+    let min = count.min(MOST_DIGITS);
     let year = |field: Field, signed: bool| {
         if count == 2 {
             let field = if field == Field::YearOfEra {
@@ -199,58 +192,58 @@ fn element(letter: char, count: usize, followed: bool) -> Option<Element> {
         let max = if followed { count } else { count.max(9) };
         Some(Element::Number {
             field,
-            min: count.min(MOST_DIGITS),
+            min,
             max,
             signed,
         })
     };
-    let named = |field: Field| {
-        Some(Element::Text {
-            field,
-            long: count >= 4,
-        })
-    };
+    let named = |field: Field, long: bool| Some(Element::Text { field, long });
     match letter {
-        'G' => Some(Element::Text {
-            field: Field::Era,
-            long: true,
-        }),
-        'C' => Some(Element::Number {
-            field: Field::Century,
-            min: count.min(MOST_DIGITS),
-            max: count,
-            signed: true,
-        }),
+        'G' => named(Field::Era, true),
+        'a' => named(Field::HalfDay, true),
+        'E' => named(Field::DayOfWeek, count >= 4),
+        'M' if count >= 3 => named(Field::Month, count >= 4),
         'x' => year(Field::WeekYear, true),
         'y' => year(Field::Year, true),
         'Y' => year(Field::YearOfEra, false),
-        'M' if count >= 3 => named(Field::Month),
-        'M' => number(Field::Month, 2),
-        'd' => number(Field::DayOfMonth, 2),
-        'a' => Some(Element::Text {
-            field: Field::HalfDay,
-            long: true,
-        }),
-        'h' => number(Field::ClockHourOfHalf, 2),
-        'H' => number(Field::Hour, 2),
-        'k' => number(Field::ClockHour, 2),
-        'K' => number(Field::HourOfHalf, 2),
-        'm' => number(Field::Minute, 2),
-        's' => number(Field::Second, 2),
         'S' => Some(Element::Fraction {
             digits: count.min(18),
         }),
-        'e' => number(Field::DayOfWeek, 1),
-        'E' => named(Field::DayOfWeek),
-        'D' => number(Field::DayOfYear, 3),
-        'w' => number(Field::Week, 2),
         'z' => Some(Element::ZoneName),
         'Z' if count <= 2 => Some(Element::ZoneOffset {
             separator: count == 2,
         }),
         'Z' => Some(Element::ZoneId),
-        _ => None,
+        _ => {
+            let (field, max) = number(letter)?;
+            let signed = field == Field::Century;
+            Some(Element::Number {
+                field,
+                min,
+                max: max.max(count),
+                signed,
+            })
+        }
     }
+}
+
+/// The field of a letter that always stands for a number, and how many digits are read at most.
+fn number(letter: char) -> Option<(Field, usize)> {
+    Some(match letter {
+        'C' => (Field::Century, 1),
+        'M' => (Field::Month, 2),
+        'd' => (Field::DayOfMonth, 2),
+        'h' => (Field::ClockHourOfHalf, 2),
+        'H' => (Field::Hour, 2),
+        'k' => (Field::ClockHour, 2),
+        'K' => (Field::HourOfHalf, 2),
+        'm' => (Field::Minute, 2),
+        's' => (Field::Second, 2),
+        'e' => (Field::DayOfWeek, 1),
+        'D' => (Field::DayOfYear, 3),
+        'w' => (Field::Week, 2),
+        _ => return None,
+    })
 }
 
 /// No number is padded wider: a pattern of a million letters must not print a million digits a row.

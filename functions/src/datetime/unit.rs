@@ -118,10 +118,10 @@ impl TimestampUnit {
             Self::Quarter => {
                 let local = zone.to_local(millis)?;
                 let first = (Field::Month.get(local) - 1) / 3 * 3 + 1;
-                let inside = zone.from_local_near(Field::Month.set(local, first)?, millis)?;
+                let inside = zone.instant_near(Field::Month.set(local, first)?, millis)?;
                 Self::Month.truncate(inside, zone)
             }
-            _ => zone.from_local_near(self.truncate_utc(zone.to_local(millis)?), millis),
+            _ => zone.instant_near(self.truncate_utc(zone.to_local(millis)?), millis),
         }
     }
 

@@ -136,16 +136,16 @@ impl Zone {
     ///
     /// # Errors
     /// Where it does not fit.
-    pub fn from_local_near(&self, local: i64, original: i64) -> Result<i64, FunctionError> {
+    pub fn instant_near(&self, local: i64, original: i64) -> Result<i64, FunctionError> {
         let offset = self.offset_ms(original);
         match local.checked_sub(offset) {
             Some(instant) if self.offset_ms(instant) == offset => Ok(instant),
-            _ => self.from_local_lenient(local),
+            _ => self.instant_lenient(local),
         }
     }
 
     /// The instant of local milliseconds; the earlier one of an overlap, and inside a gap as if the clock had not jumped.
-    fn from_local_lenient(&self, local: i64) -> Result<i64, FunctionError> {
+    fn instant_lenient(&self, local: i64) -> Result<i64, FunctionError> {
         let assumed = self.offset_ms(local);
         let mut offset = self.offset_ms(local.wrapping_sub(assumed));
         if assumed != offset && assumed < 0 {
@@ -163,7 +163,7 @@ impl Zone {
 
     /// The instant of local milliseconds that were read from text; `None` inside a gap.
     #[must_use]
-    pub fn from_local_strict(&self, local: i64) -> Option<i64> {
+    pub fn instant_strict(&self, local: i64) -> Option<i64> {
         let offset = self.offset_of_local(local);
         let instant = local.checked_sub(offset)?;
         (self.offset_ms(instant) == offset).then_some(instant)
@@ -429,9 +429,9 @@ mod tests {
     fn gaps_and_far_years() -> Result<(), FunctionError> {
         let paulo = Zone::parse("America/Sao_Paulo")?;
         let midnight = 1_541_289_600_000; // 2018-11-04T00:00 local, which did not exist
-        assert_eq!(paulo.from_local_strict(midnight + 30 * MINUTE), None);
+        assert_eq!(paulo.instant_strict(midnight + 30 * MINUTE), None);
         assert_eq!(
-            paulo.from_local_near(midnight, 1_541_300_400_000)?,
+            paulo.instant_near(midnight, 1_541_300_400_000)?,
             1_541_300_400_000
         );
         let london = Zone::parse("Europe/London")?;

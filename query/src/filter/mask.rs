@@ -25,7 +25,10 @@ impl Mask {
     /// No row.
     #[must_use]
     pub fn none(rows: usize) -> Self {
-        Self { words: vec![0; rows.div_ceil(64)], rows }
+        Self {
+            words: vec![0; rows.div_ceil(64)],
+            rows,
+        }
     }
 
     /// Number of rows the mask is about.
@@ -90,17 +93,26 @@ impl Mask {
 
     /// Keeps what is in both.
     pub fn and(&mut self, other: &Self) {
-        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= b);
+        self.words
+            .iter_mut()
+            .zip(&other.words)
+            .for_each(|(a, b)| *a &= b);
     }
 
     /// Adds what is in the other.
     pub fn or(&mut self, other: &Self) {
-        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
+        self.words
+            .iter_mut()
+            .zip(&other.words)
+            .for_each(|(a, b)| *a |= b);
     }
 
     /// Takes out what is in the other.
     pub fn subtract(&mut self, other: &Self) {
-        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a &= !b);
+        self.words
+            .iter_mut()
+            .zip(&other.words)
+            .for_each(|(a, b)| *a &= !b);
     }
 
     /// The rows in ascending order, offset by `base`.

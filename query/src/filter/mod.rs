@@ -81,7 +81,12 @@ impl<'a> SegmentFilter<'a> {
         if let Some(valid) = valid {
             root = Node::And(vec![Node::Bitmap(valid.clone()), root]);
         }
-        Ok(Self { columns, context, root: simplified(root), docs })
+        Ok(Self {
+            columns,
+            context,
+            root: simplified(root),
+            docs,
+        })
     }
 
     /// True where no row can match.
@@ -115,10 +120,14 @@ impl<'a> SegmentFilter<'a> {
             match node {
                 Node::Constant(false) => 0..0,
                 Node::Docs(range) => range.clone(),
-                Node::Bitmap(bitmap) => bitmap.min().unwrap_or(0)..bitmap.max().map_or(0, |m| m + 1),
-                Node::And(children) => children.iter().map(|c| of(c, docs)).fold(0..docs, |a, b| {
-                    a.start.max(b.start)..a.end.min(b.end).max(a.start.max(b.start))
-                }),
+                Node::Bitmap(bitmap) => {
+                    bitmap.min().unwrap_or(0)..bitmap.max().map_or(0, |m| m + 1)
+                }
+                Node::And(children) => {
+                    children.iter().map(|c| of(c, docs)).fold(0..docs, |a, b| {
+                        a.start.max(b.start)..a.end.min(b.end).max(a.start.max(b.start))
+                    })
+                }
                 _ => 0..docs,
             }
         }
@@ -131,7 +140,12 @@ impl<'a> SegmentFilter<'a> {
     /// Where an expression refuses a value.
     pub fn block(&self, rows: Range<u32>, scanned: &mut u64) -> Result<Mask, QueryError> {
         let mut mask = Mask::all(rows.len());
-        let mut run = scan::Run { columns: self.columns, context: self.context, rows, scanned };
+        let mut run = scan::Run {
+            columns: self.columns,
+            context: self.context,
+            rows,
+            scanned,
+        };
         run.keep(&self.root, true, &mut mask)?;
         Ok(mask)
     }
@@ -144,7 +158,12 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn node(&self, filter: &'a BoundFilter) -> Result<Node<'a>, QueryError> {
-        let all = |children: &'a [BoundFilter]| children.iter().map(|c| self.node(c)).collect::<Result<Vec<_>, _>>();
+        let all = |children: &'a [BoundFilter]| {
+            children
+                .iter()
+                .map(|c| self.node(c))
+                .collect::<Result<Vec<_>, _>>()
+        };
         Ok(match filter {
             BoundFilter::Constant(value) => Node::Constant(*value),
             BoundFilter::And(children) => simplified(Node::And(all(children)?)),
@@ -157,22 +176,33 @@ impl<'a> Compiler<'a> {
 
     fn null_test(&self, expr: &crate::expr::BoundExpr, wanted: bool) -> Node<'a> {
         let nulls = match expr.as_column().map(|index| &self.columns.sources[index]) {
-            Some(Source::Stored { nulls: Some(nulls), .. }) => Node::Bitmap(nulls.as_ref().clone()),
+            Some(Source::Stored {
+                nulls: Some(nulls), ..
+            }) => Node::Bitmap(nulls.as_ref().clone()),
             Some(Source::Constant(_, true)) => Node::Constant(true),
             _ => Node::Constant(false),
         };
-        if wanted { nulls } else { simplified(Node::Not(Box::new(nulls))) }
+        if wanted {
+            nulls
+        } else {
+            simplified(Node::Not(Box::new(nulls)))
+        }
     }
 
     fn test(&self, test: &'a BoundTest) -> Result<Node<'a>, QueryError> {
-        let Some(index) = test.expr.as_column() else { return Ok(Node::Values(test)) };
+        let Some(index) = test.expr.as_column() else {
+            return Ok(Node::Values(test));
+        };
         let node = match &self.columns.sources[index] {
             Source::DocId => Node::Values(test),
             Source::Constant(value, _) => Node::Constant(constant_matches(test, value)),
             Source::Stored { column, .. } => self.stored(index, *column, test),
         };
         Ok(match self.columns.handled_nulls(index) {
-            Some(nulls) => Node::Known { node: Box::new(node), nulls: nulls.clone() },
+            Some(nulls) => Node::Known {
+                node: Box::new(node),
+                nulls: nulls.clone(),
+            },
             None => node,
         })
     }
@@ -207,11 +237,23 @@ impl<'a> Compiler<'a> {
         if let Some(Answer::Exact(bitmap)) = ask(column, &predicate) {
             return self.maybe_negated(Node::Bitmap(bitmap), negated);
         }
-        let Predicate::Ids(ids) = predicate else { return Node::Constant(false) };
+        let Predicate::Ids(ids) = predicate else {
+            return Node::Constant(false);
+        };
         if negated && !column.column_type().multi {
-            return Node::Ids { index, column, ids: ids.complement(cardinality), negated: false };
+            return Node::Ids {
+                index,
+                column,
+                ids: ids.complement(cardinality),
+                negated: false,
+            };
         }
-        Node::Ids { index, column, ids, negated }
+        Node::Ids {
+            index,
+            column,
+            ids,
+            negated,
+        }
     }
 
     fn maybe_negated(&self, node: Node<'a>, negated: bool) -> Node<'a> {
@@ -255,15 +297,20 @@ fn dictionary_ids(column: &dyn Column, matcher: &Matcher) -> Option<IdSet> {
     }
     let data_type = column.column_type().data_type;
     Some(match matcher.predicate(data_type) {
-        Some(Predicate::Eq(value)) => {
-            dictionary.find(&value).map_or_else(IdSet::none, |id| IdSet::Run(id..id + 1))
-        }
+        Some(Predicate::Eq(value)) => dictionary
+            .find(&value)
+            .map_or_else(IdSet::none, |id| IdSet::Run(id..id + 1)),
         Some(Predicate::In(values)) => {
-            let ids: Vec<u32> = values.iter().filter_map(|value| dictionary.find(value)).collect();
+            let ids: Vec<u32> = values
+                .iter()
+                .filter_map(|value| dictionary.find(value))
+                .collect();
             IdSet::from_ids(dictionary.len(), &ids)
         }
         Some(Predicate::Range { lower, upper }) => dictionary.range(&lower, &upper),
-        _ => IdSet::from_test(dictionary.len(), |id| matcher.matches(&dictionary.value(id))),
+        _ => IdSet::from_test(dictionary.len(), |id| {
+            matcher.matches(&dictionary.value(id))
+        }),
     })
 }
 
@@ -280,7 +327,11 @@ fn simplified(node: Node<'_>) -> Node<'_> {
     }
 }
 
-fn combined<'a>(children: Vec<Node<'a>>, absorbing: bool, make: fn(Vec<Node<'a>>) -> Node<'a>) -> Node<'a> {
+fn combined<'a>(
+    children: Vec<Node<'a>>,
+    absorbing: bool,
+    make: fn(Vec<Node<'a>>) -> Node<'a>,
+) -> Node<'a> {
     let mut kept = Vec::with_capacity(children.len());
     for child in children {
         match child {
@@ -306,7 +357,9 @@ fn cost(node: &Node<'_>) -> u32 {
         Node::Docs(_) => 1,
         Node::Bitmap(_) => 2,
         Node::Known { node, .. } | Node::Not(node) => 1 + cost(node),
-        Node::And(children) | Node::Or(children) => children.iter().map(cost).max().unwrap_or(0) + 1,
+        Node::And(children) | Node::Or(children) => {
+            children.iter().map(cost).max().unwrap_or(0) + 1
+        }
         Node::Ids { column, .. } if !column.column_type().multi => 10,
         Node::Ids { .. } => 20,
         Node::Values(test) if test.expr.as_column().is_some() => 15,

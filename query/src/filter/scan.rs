@@ -26,7 +26,12 @@ pub(super) struct Run<'r> {
 }
 
 impl Run<'_> {
-    pub(super) fn keep(&mut self, node: &Node<'_>, wanted: bool, mask: &mut Mask) -> Result<(), QueryError> {
+    pub(super) fn keep(
+        &mut self,
+        node: &Node<'_>,
+        wanted: bool,
+        mask: &mut Mask,
+    ) -> Result<(), QueryError> {
         if mask.is_empty() {
             return Ok(());
         }
@@ -67,14 +72,24 @@ impl Run<'_> {
                 mask.subtract(&unknown);
                 self.keep(node, wanted, mask)?;
             }
-            Node::Ids { column, ids, negated, .. } => self.scan_ids(*column, ids, *negated != wanted, mask),
+            Node::Ids {
+                column,
+                ids,
+                negated,
+                ..
+            } => self.scan_ids(*column, ids, *negated != wanted, mask),
             Node::Values(test) => self.scan_values(test, wanted, mask)?,
         }
         Ok(())
     }
 
     /// Rows for which any child is `wanted`.
-    fn any(&mut self, children: &[Node<'_>], wanted: bool, mask: &mut Mask) -> Result<(), QueryError> {
+    fn any(
+        &mut self,
+        children: &[Node<'_>],
+        wanted: bool,
+        mask: &mut Mask,
+    ) -> Result<(), QueryError> {
         let mut found = Mask::none(mask.rows());
         let mut left = mask.clone();
         for child in children {
@@ -107,7 +122,9 @@ impl Run<'_> {
 
     fn scan_ids(&mut self, column: &dyn Column, ids: &IdSet, wanted: bool, mask: &mut Mask) {
         let sparse = self.sparse(mask);
-        let docs = sparse.as_ref().map_or(Docs::Range(self.rows.clone()), |list| Docs::List(list));
+        let docs = sparse
+            .as_ref()
+            .map_or(Docs::Range(self.rows.clone()), |list| Docs::List(list));
         let rows = docs.len();
         let found = if column.column_type().multi {
             let (mut offsets, mut values) = (Vec::new(), Vec::new());
@@ -126,9 +143,16 @@ impl Run<'_> {
         self.spread(sparse.as_deref(), &found, wanted, mask);
     }
 
-    fn scan_values(&mut self, test: &BoundTest, wanted: bool, mask: &mut Mask) -> Result<(), QueryError> {
+    fn scan_values(
+        &mut self,
+        test: &BoundTest,
+        wanted: bool,
+        mask: &mut Mask,
+    ) -> Result<(), QueryError> {
         let sparse = self.sparse(mask);
-        let docs = sparse.as_ref().map_or(Docs::Range(self.rows.clone()), |list| Docs::List(list));
+        let docs = sparse
+            .as_ref()
+            .map_or(Docs::Range(self.rows.clone()), |list| Docs::List(list));
         let rows = docs.len();
         let mut projection = Projection::new(self.columns, docs);
         let block = test.expr.evaluate(&mut projection, self.context)?;
@@ -140,13 +164,20 @@ impl Run<'_> {
         let values = block.values();
         let found = match values {
             Values::Array(array) => Mask::fill(rows, |row| {
-                let any = array.range(block.at(row)).any(|item| test.matcher.matches_at(&array.items, item));
+                let any = array
+                    .range(block.at(row))
+                    .any(|item| test.matcher.matches_at(&array.items, item));
                 any != test.negated
             }),
-            _ => Mask::fill(rows, |row| test.matcher.matches_at(values, block.at(row)) != test.negated),
+            _ => Mask::fill(rows, |row| {
+                test.matcher.matches_at(values, block.at(row)) != test.negated
+            }),
         };
         // Nulls of an expression are unknown: in neither answer.
-        let unknown = block.nulls().is_some().then(|| Mask::fill(rows, |row| block.is_null(row)));
+        let unknown = block
+            .nulls()
+            .is_some()
+            .then(|| Mask::fill(rows, |row| block.is_null(row)));
         if let Some(unknown) = &unknown {
             self.spread(sparse.as_deref(), unknown, false, mask);
         }
@@ -156,7 +187,9 @@ impl Run<'_> {
 
     /// Applies an answer that was given for the listed candidates only, or for the whole block.
     fn spread(&self, sparse: Option<&[u32]>, found: &Mask, wanted: bool, mask: &mut Mask) {
-        let Some(docs) = sparse else { return apply(mask, found, wanted) };
+        let Some(docs) = sparse else {
+            return apply(mask, found, wanted);
+        };
         let mut spread = Mask::none(mask.rows());
         for (position, doc) in docs.iter().enumerate() {
             // A candidate that an earlier answer took out stays out.
@@ -170,7 +203,11 @@ impl Run<'_> {
 }
 
 fn apply(mask: &mut Mask, found: &Mask, wanted: bool) {
-    if wanted { mask.and(found) } else { mask.subtract(found) }
+    if wanted {
+        mask.and(found)
+    } else {
+        mask.subtract(found)
+    }
 }
 
 fn single_ids(values: &[u32], ids: &IdSet) -> Mask {
@@ -179,11 +216,11 @@ fn single_ids(values: &[u32], ids: &IdSet) -> Mask {
             let (start, length) = (run.start, run.end - run.start);
             Mask::fill(values.len(), |row| values[row].wrapping_sub(start) < length)
         }
-        IdSet::Bits { words, .. } => {
-            Mask::fill(values.len(), |row| {
-                let id = values[row];
-                words.get((id / 64) as usize).is_some_and(|w| w >> (id % 64) & 1 == 1)
-            })
-        }
+        IdSet::Bits { words, .. } => Mask::fill(values.len(), |row| {
+            let id = values[row];
+            words
+                .get((id / 64) as usize)
+                .is_some_and(|w| w >> (id % 64) & 1 == 1)
+        }),
     }
 }

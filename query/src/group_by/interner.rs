@@ -75,7 +75,9 @@ impl Interner {
     /// The values of numbers.
     pub(super) fn decode(&self, numbers: &[u32]) -> Values {
         match self {
-            Self::Integers(_, seen) | Self::Numbers(_, seen) | Self::Other(_, seen) => seen.take(numbers),
+            Self::Integers(_, seen) | Self::Numbers(_, seen) | Self::Other(_, seen) => {
+                seen.take(numbers)
+            }
             Self::Text(_, seen) => {
                 let mut out = TextVec::with_capacity(numbers.len(), numbers.len() * 8);
                 numbers.iter().for_each(|n| out.push(seen.get(*n as usize)));
@@ -87,14 +89,20 @@ impl Interner {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{b:02x}");
-        out
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{b:02x}");
+            out
+        })
 }
 
-fn text_number(map: &mut HashMap<Box<str>, u32, ahash::RandomState>, seen: &mut TextVec, text: &str) -> u32 {
+fn text_number(
+    map: &mut HashMap<Box<str>, u32, ahash::RandomState>,
+    seen: &mut TextVec,
+    text: &str,
+) -> u32 {
     if let Some(number) = map.get(text) {
         return *number;
     }

@@ -70,16 +70,29 @@ impl<'a> SegmentKeys<'a> {
         for key in &keys {
             strides.push(combinations.unwrap_or(0));
             combinations = match key.kind {
-                KeyKind::Dictionary(_, cardinality) => combinations.and_then(|c| c.checked_mul(u64::from(cardinality) + 1)),
+                KeyKind::Dictionary(_, cardinality) => {
+                    combinations.and_then(|c| c.checked_mul(u64::from(cardinality) + 1))
+                }
                 KeyKind::Interned(_) => None,
             };
         }
         let combine = match combinations {
-            Some(count) if count <= DENSE_LIMIT => Combine::Dense { groups: vec![UNSEEN; count as usize], strides },
+            Some(count) if count <= DENSE_LIMIT => Combine::Dense {
+                groups: vec![UNSEEN; count as usize],
+                strides,
+            },
             _ => Combine::Chain(keys.iter().map(|_| HashMap::default()).collect()),
         };
         let limit = u32::try_from(limit).unwrap_or(UNSEEN - 1);
-        Self { keys, columns, combine, members: Vec::new(), count: 0, limit, limit_reached: false }
+        Self {
+            keys,
+            columns,
+            combine,
+            members: Vec::new(),
+            count: 0,
+            limit,
+            limit_reached: false,
+        }
     }
 
     /// Number of groups so far.
@@ -92,7 +105,11 @@ impl<'a> SegmentKeys<'a> {
     ///
     /// # Errors
     /// Where an expression refuses a value.
-    pub fn group(&mut self, projection: &mut Projection<'_>, context: &EvalContext) -> Result<RowGroups, QueryError> {
+    pub fn group(
+        &mut self,
+        projection: &mut Projection<'_>,
+        context: &EvalContext,
+    ) -> Result<RowGroups, QueryError> {
         let docs = projection.docs().clone();
         let mut numbers: Vec<Vec<u32>> = Vec::with_capacity(self.keys.len());
         let mut lists: Vec<Option<Vec<u32>>> = Vec::with_capacity(self.keys.len());
@@ -101,11 +118,19 @@ impl<'a> SegmentKeys<'a> {
             numbers.push(of_rows);
             lists.push(offsets);
         }
-        let rows = lists.iter().any(Option::is_some).then(|| explode(&mut numbers, &lists, docs.len()));
+        let rows = lists
+            .iter()
+            .any(Option::is_some)
+            .then(|| explode(&mut numbers, &lists, docs.len()));
         Ok(self.combine(&numbers, rows, docs.len()))
     }
 
-    fn combine(&mut self, numbers: &[Vec<u32>], rows: Option<Vec<u32>>, row_count: usize) -> RowGroups {
+    fn combine(
+        &mut self,
+        numbers: &[Vec<u32>],
+        rows: Option<Vec<u32>>,
+        row_count: usize,
+    ) -> RowGroups {
         let entries = rows.as_ref().map_or(row_count, Vec::len);
         let mut groups = Vec::with_capacity(entries);
         let mut left_out = false;
@@ -120,7 +145,11 @@ impl<'a> SegmentKeys<'a> {
         self.limit_reached = true;
         let kept: Vec<usize> = (0..entries).filter(|e| groups[*e] != UNSEEN).collect();
         RowGroups {
-            rows: Some(kept.iter().map(|e| rows.as_ref().map_or(*e as u32, |r| r[*e])).collect()),
+            rows: Some(
+                kept.iter()
+                    .map(|e| rows.as_ref().map_or(*e as u32, |r| r[*e]))
+                    .collect(),
+            ),
             groups: kept.iter().map(|e| groups[*e]).collect(),
         }
     }
@@ -137,7 +166,8 @@ impl<'a> SegmentKeys<'a> {
                 if *slot == UNSEEN && self.count < self.limit {
                     *slot = self.count;
                     self.count += 1;
-                    self.members.extend(numbers.iter().map(|of_key| of_key[entry]));
+                    self.members
+                        .extend(numbers.iter().map(|of_key| of_key[entry]));
                 }
                 *slot
             }
@@ -157,7 +187,8 @@ impl<'a> SegmentKeys<'a> {
                 }
                 if number == self.count {
                     self.count += 1;
-                    self.members.extend(numbers.iter().map(|of_key| of_key[entry]));
+                    self.members
+                        .extend(numbers.iter().map(|of_key| of_key[entry]));
                 }
                 number
             }
@@ -173,7 +204,9 @@ impl<'a> SegmentKeys<'a> {
             .iter()
             .enumerate()
             .map(|(index, key)| {
-                let numbers: Vec<u32> = (0..count).map(|group| self.members[group * width + index]).collect();
+                let numbers: Vec<u32> = (0..count)
+                    .map(|group| self.members[group * width + index])
+                    .collect();
                 key.decode(&numbers)
             })
             .collect()
@@ -185,11 +218,18 @@ fn key<'a>(expr: &'a BoundExpr, columns: &'a SegmentColumns<'a>) -> Key<'a> {
     let element = ColumnType::sv(column_type.data_type);
     let kind = match expr.as_column().map(|index| &columns.sources[index]) {
         Some(Source::Stored { column, .. }) if column.dictionary().is_some() => {
-            KeyKind::Dictionary(*column, column.dictionary().map_or(0, segment::Dictionary::len))
+            KeyKind::Dictionary(
+                *column,
+                column.dictionary().map_or(0, segment::Dictionary::len),
+            )
         }
         _ => KeyKind::Interned(Interner::new(element)),
     };
-    Key { expr, column_type: element, kind }
+    Key {
+        expr,
+        column_type: element,
+        kind,
+    }
 }
 
 type Numbers = (Option<Vec<u32>>, Vec<u32>);
@@ -210,7 +250,8 @@ impl Key<'_> {
                 if let Some(nulls) = self.expr.as_column().and_then(|i| columns.handled_nulls(i)) {
                     for (row, null) in null_flags(nulls, docs).into_iter().enumerate() {
                         if null {
-                            ids[offsets[row] as usize..offsets[row + 1] as usize].fill(*cardinality);
+                            ids[offsets[row] as usize..offsets[row + 1] as usize]
+                                .fill(*cardinality);
                         }
                     }
                 }
@@ -239,7 +280,10 @@ impl Key<'_> {
         let (values, nulls): (Values, Vec<bool>) = match &self.kind {
             KeyKind::Dictionary(column, cardinality) => {
                 let nulls: Vec<bool> = numbers.iter().map(|n| n == cardinality).collect();
-                let safe: Vec<u32> = numbers.iter().map(|n| if n == cardinality { 0 } else { *n }).collect();
+                let safe: Vec<u32> = numbers
+                    .iter()
+                    .map(|n| if n == cardinality { 0 } else { *n })
+                    .collect();
                 match column.dictionary() {
                     Some(dictionary) if !dictionary.is_empty() => (dictionary.decode(&safe), nulls),
                     _ => (Values::empty(self.column_type.data_type), Vec::new()),
@@ -253,7 +297,10 @@ impl Key<'_> {
                     (values, nulls)
                 } else {
                     let any = numbers.iter().copied().find(|n| *n > 0).unwrap_or(1);
-                    let safe: Vec<u32> = numbers.iter().map(|n| if *n == 0 { any - 1 } else { n - 1 }).collect();
+                    let safe: Vec<u32> = numbers
+                        .iter()
+                        .map(|n| if *n == 0 { any - 1 } else { n - 1 })
+                        .collect();
                     (interner.decode(&safe), nulls)
                 }
             }
@@ -269,18 +316,32 @@ fn interned(interner: &mut Interner, block: &Block) -> Numbers {
             if block.is_null(row) {
                 numbers.push(0);
             } else {
-                numbers.extend(array.range(block.at(row)).map(|item| interner.number(&array.items, item) + 1));
+                numbers.extend(
+                    array
+                        .range(block.at(row))
+                        .map(|item| interner.number(&array.items, item) + 1),
+                );
             }
             offsets.push(numbers.len() as u32);
         }
         return (Some(offsets), numbers);
     }
     if block.is_constant() {
-        let number = if block.is_null(0) { 0 } else { interner.number(block.values(), 0) + 1 };
+        let number = if block.is_null(0) {
+            0
+        } else {
+            interner.number(block.values(), 0) + 1
+        };
         return (None, vec![number; block.rows()]);
     }
     let numbers = (0..block.rows())
-        .map(|row| if block.is_null(row) { 0 } else { interner.number(block.values(), row) + 1 })
+        .map(|row| {
+            if block.is_null(row) {
+                0
+            } else {
+                interner.number(block.values(), row) + 1
+            }
+        })
         .collect();
     (None, numbers)
 }

@@ -22,8 +22,17 @@ impl GroupTable {
     /// No groups.
     #[must_use]
     pub fn new(types: Vec<ColumnType>, states: Vec<Box<dyn Grouped>>) -> Self {
-        let keys = types.iter().map(|t| (Values::empty(t.data_type), Vec::new())).collect();
-        Self { types, keys, index: HashMap::default(), states, count: 0 }
+        let keys = types
+            .iter()
+            .map(|t| (Values::empty(t.data_type), Vec::new()))
+            .collect();
+        Self {
+            types,
+            keys,
+            index: HashMap::default(),
+            states,
+            count: 0,
+        }
     }
 
     /// A table of one segment's groups, whose keys are distinct already.
@@ -33,11 +42,19 @@ impl GroupTable {
         let keys = keys
             .into_iter()
             .map(|block| {
-                let nulls = block.nulls().map_or_else(|| vec![false; count], <[bool]>::to_vec);
+                let nulls = block
+                    .nulls()
+                    .map_or_else(|| vec![false; count], <[bool]>::to_vec);
                 (block.into_values(), nulls)
             })
             .collect();
-        Self { types, keys, index: HashMap::default(), states, count }
+        Self {
+            types,
+            keys,
+            index: HashMap::default(),
+            states,
+            count,
+        }
     }
 
     /// Number of groups.
@@ -111,7 +128,9 @@ impl GroupTable {
                 Some(number) => *number,
                 None => {
                     self.index.insert(key.clone(), next);
-                    for ((values, nulls), (from, from_nulls)) in self.keys.iter_mut().zip(&other.keys) {
+                    for ((values, nulls), (from, from_nulls)) in
+                        self.keys.iter_mut().zip(&other.keys)
+                    {
                         values.push_from(from, group);
                         nulls.push(from_nulls[group]);
                     }
@@ -151,7 +170,9 @@ impl GroupTable {
             nulls.push(from_nulls[0]);
         }
         self.count += 1;
-        self.states.iter_mut().for_each(|state| state.grow(self.count));
+        self.states
+            .iter_mut()
+            .for_each(|state| state.grow(self.count));
         next
     }
 
@@ -159,7 +180,11 @@ impl GroupTable {
     #[must_use]
     pub fn key(&self, group: usize, key: usize) -> Value {
         let (values, nulls) = &self.keys[key];
-        if nulls[group] { Value::Null } else { values.get(group, self.types[key].data_type) }
+        if nulls[group] {
+            Value::Null
+        } else {
+            values.get(group, self.types[key].data_type)
+        }
     }
 }
 

@@ -48,7 +48,10 @@ impl BoundFilter {
         bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
     ) -> Result<Self, QueryError> {
         let mut all = |children: &[Filter]| {
-            children.iter().map(|c| Self::bind_over(c, bind)).collect::<Result<Vec<_>, _>>()
+            children
+                .iter()
+                .map(|c| Self::bind_over(c, bind))
+                .collect::<Result<Vec<_>, _>>()
         };
         Ok(match filter {
             Filter::And(children) => Self::and(all(children)?),
@@ -63,7 +66,11 @@ impl BoundFilter {
             Filter::Predicate(expr, test) => {
                 let expr = bind(expr)?;
                 let (matcher, negated) = Matcher::of(test, &expr)?;
-                Self::Test(BoundTest { expr, matcher, negated })
+                Self::Test(BoundTest {
+                    expr,
+                    matcher,
+                    negated,
+                })
             }
         })
     }
@@ -72,16 +79,30 @@ impl BoundFilter {
         if children.iter().any(|c| matches!(c, Self::Constant(false))) {
             return Self::Constant(false);
         }
-        let kept: Vec<Self> = children.into_iter().filter(|c| !matches!(c, Self::Constant(true))).collect();
-        if kept.is_empty() { Self::Constant(true) } else { Self::And(kept) }
+        let kept: Vec<Self> = children
+            .into_iter()
+            .filter(|c| !matches!(c, Self::Constant(true)))
+            .collect();
+        if kept.is_empty() {
+            Self::Constant(true)
+        } else {
+            Self::And(kept)
+        }
     }
 
     fn or(children: Vec<Self>) -> Self {
         if children.iter().any(|c| matches!(c, Self::Constant(true))) {
             return Self::Constant(true);
         }
-        let kept: Vec<Self> = children.into_iter().filter(|c| !matches!(c, Self::Constant(false))).collect();
-        if kept.is_empty() { Self::Constant(false) } else { Self::Or(kept) }
+        let kept: Vec<Self> = children
+            .into_iter()
+            .filter(|c| !matches!(c, Self::Constant(false)))
+            .collect();
+        if kept.is_empty() {
+            Self::Constant(false)
+        } else {
+            Self::Or(kept)
+        }
     }
 
     /// Calls `f` on every expression.

@@ -64,7 +64,11 @@ pub enum Matcher {
 type End<'a> = Option<&'a (Value, bool)>;
 
 fn cannot_convert(value: &Value, column_type: ColumnType) -> QueryError {
-    QueryError::validation(format!("Cannot convert value: '{}' to type: {}", value.to_text(), column_type.data_type))
+    QueryError::validation(format!(
+        "Cannot convert value: '{}' to type: {}",
+        value.to_text(),
+        column_type.data_type
+    ))
 }
 
 impl Matcher {
@@ -77,19 +81,35 @@ impl Matcher {
         // Numeric literals of another type are compared by value with a single-value column, and converted strictly elsewhere.
         let lenient = expr.as_column().is_some() && !column_type.multi;
         Ok(match test {
-            Test::Eq(value) => (Self::equal(std::slice::from_ref(value), column_type, lenient)?, false),
-            Test::NotEq(value) => (Self::equal(std::slice::from_ref(value), column_type, lenient)?, true),
+            Test::Eq(value) => (
+                Self::equal(std::slice::from_ref(value), column_type, lenient)?,
+                false,
+            ),
+            Test::NotEq(value) => (
+                Self::equal(std::slice::from_ref(value), column_type, lenient)?,
+                true,
+            ),
             Test::In(values) => (Self::equal(values, column_type, false)?, false),
             Test::NotIn(values) => (Self::equal(values, column_type, false)?, true),
-            Test::Range { lower, upper } => (Self::between(lower.as_ref(), upper.as_ref(), column_type)?, false),
+            Test::Range { lower, upper } => (
+                Self::between(lower.as_ref(), upper.as_ref(), column_type)?,
+                false,
+            ),
             Test::Like { pattern, escape } => (Self::like(pattern, *escape, column_type)?, false),
-            Test::RegexpLike { pattern, ignore_case } => (Self::regexp(pattern, *ignore_case, column_type)?, false),
+            Test::RegexpLike {
+                pattern,
+                ignore_case,
+            } => (Self::regexp(pattern, *ignore_case, column_type)?, false),
             Test::JsonMatch(condition) => (Self::json(condition)?, false),
             Test::TextMatch(_) => {
-                return Err(QueryError::execution("Cannot apply TEXT_MATCH on a column without text index"));
+                return Err(QueryError::execution(
+                    "Cannot apply TEXT_MATCH on a column without text index",
+                ));
             }
             Test::VectorSimilarity { .. } => {
-                return Err(QueryError::execution("Cannot apply VECTOR_SIMILARITY on a column without vector index"));
+                return Err(QueryError::execution(
+                    "Cannot apply VECTOR_SIMILARITY on a column without vector index",
+                ));
             }
             Test::IsNull | Test::IsNotNull => (Self::Nothing, false),
         })
@@ -101,7 +121,10 @@ impl Matcher {
             DataType::Int | DataType::Long => {
                 let mut set = HashSet::new();
                 for value in values {
-                    set.extend(integer(value, column_type.data_type, lenient).map_err(|()| convert(value))?);
+                    set.extend(
+                        integer(value, column_type.data_type, lenient)
+                            .map_err(|()| convert(value))?,
+                    );
                 }
                 Ok(match (set.len(), set.iter().next()) {
                     (0, _) => Self::Nothing,
@@ -114,29 +137,49 @@ impl Matcher {
                 for value in values {
                     let number = value.cast(DataType::Double).map_err(|_| convert(value))?;
                     let number = number.as_f64().unwrap_or(f64::NAN);
-                    let stored = if column_type.data_type == DataType::Float { f64::from(number as f32) } else { number };
+                    let stored = if column_type.data_type == DataType::Float {
+                        f64::from(number as f32)
+                    } else {
+                        number
+                    };
                     if !lenient || stored == number || matches!(value, Value::String(_)) {
                         set.insert((stored + 0.0).to_bits());
                     }
                 }
-                Ok(if set.is_empty() { Self::Nothing } else { Self::NumberSet(set) })
+                Ok(if set.is_empty() {
+                    Self::Nothing
+                } else {
+                    Self::NumberSet(set)
+                })
             }
             DataType::BigDecimal | DataType::Bytes => {
-                let converted = values.iter().map(|v| v.cast(column_type.data_type).map_err(|_| convert(v)));
+                let converted = values
+                    .iter()
+                    .map(|v| v.cast(column_type.data_type).map_err(|_| convert(v)));
                 Ok(Self::ValueSet(converted.collect::<Result<_, _>>()?))
             }
             _ => Ok(Self::TextSet(values.iter().map(Value::to_text).collect())),
         }
     }
 
-    fn between(lower: End<'_>, upper: End<'_>, column_type: ColumnType) -> Result<Self, QueryError> {
+    fn between(
+        lower: End<'_>,
+        upper: End<'_>,
+        column_type: ColumnType,
+    ) -> Result<Self, QueryError> {
         let convert = |value: &Value| cannot_convert(value, column_type);
         let bound = |end: End<'_>| -> Result<Bound, QueryError> {
             Ok(match end {
                 None => Bound::Unbounded,
                 Some((value, included)) => {
-                    let value = value.cast(column_type.data_type).map_err(|_| convert(value))?;
-                    if *included { Bound::Included(value) } else { Bound::Excluded(value) }
+                    let value = value
+                        .cast(column_type.data_type)
+                        .map_err(|_| convert(value))?;
+                    if *included {
+                        Bound::Included(value)
+                    } else {
+                        Bound::Excluded(value)
+                    }
                 }
             })
         };
@@ -149,11 +192,15 @@ impl Matcher {
                 let high = upper.map_or(Ok(i64::MAX), |(v, included)| {
                     integer_end(v, data_type, *included, false).map_err(|()| convert(v))
                 })?;
-                Ok(if low > high { Self::Nothing } else { Self::Integers(low, high) })
+                Ok(if low > high {
+                    Self::Nothing
+                } else {
+                    Self::Integers(low, high)
+                })
             }
             DataType::Float | DataType::Double => {
                 let number = |end: End<'_>, open: f64| match end {
-                    None => Ok((open, true)),
+                    None => Ok::<_, QueryError>((open, true)),
                     Some((value, included)) => {
                         let number = value.cast(DataType::Double).map_err(|_| convert(value))?;
                         Ok((number.as_f64().unwrap_or(f64::NAN), *included))
@@ -161,9 +208,16 @@ impl Matcher {
                 };
                 let (low, low_included) = number(lower, f64::NEG_INFINITY)?;
                 let (high, high_included) = number(upper, f64::INFINITY)?;
-                Ok(Self::Numbers { low, low_included, high, high_included })
+                Ok(Self::Numbers {
+                    low,
+                    low_included,
+                    high,
+                    high_included,
+                })
             }
-            DataType::BigDecimal | DataType::Bytes => Ok(Self::ValueRange(bound(lower)?, bound(upper)?)),
+            DataType::BigDecimal | DataType::Bytes => {
+                Ok(Self::ValueRange(bound(lower)?, bound(upper)?))
+            }
             _ => {
                 let text = |end: End<'_>| match end {
                     None => Bound::Unbounded,
@@ -175,33 +229,65 @@ impl Matcher {
         }
     }
 
-    fn like(pattern: &str, escape: Option<char>, column_type: ColumnType) -> Result<Self, QueryError> {
+    fn like(
+        pattern: &str,
+        escape: Option<char>,
+        column_type: ColumnType,
+    ) -> Result<Self, QueryError> {
         let compiled = Pattern::like(pattern, escape)?;
         let expression = functions::pattern::like_to_regex(pattern, escape.unwrap_or('\\'));
-        let predicate = Predicate::RegexpLike { pattern: expression, ignore_case: true };
-        Self::text_only(column_type, TextTest(Arc::new(move |text| compiled.is_match(text))), predicate)
+        let predicate = Predicate::RegexpLike {
+            pattern: expression,
+            ignore_case: true,
+        };
+        Self::text_only(
+            column_type,
+            TextTest(Arc::new(move |text| compiled.is_match(text))),
+            predicate,
+        )
     }
 
-    fn regexp(pattern: &str, ignore_case: bool, column_type: ColumnType) -> Result<Self, QueryError> {
+    fn regexp(
+        pattern: &str,
+        ignore_case: bool,
+        column_type: ColumnType,
+    ) -> Result<Self, QueryError> {
         let compiled = Pattern::regex(pattern, ignore_case)
             .map_err(|error| QueryError::validation(error.to_string()))?;
-        let predicate = Predicate::RegexpLike { pattern: pattern.to_owned(), ignore_case };
-        Self::text_only(column_type, TextTest(Arc::new(move |text| compiled.is_match(text))), predicate)
+        let predicate = Predicate::RegexpLike {
+            pattern: pattern.to_owned(),
+            ignore_case,
+        };
+        Self::text_only(
+            column_type,
+            TextTest(Arc::new(move |text| compiled.is_match(text))),
+            predicate,
+        )
     }
 
-    fn text_only(column_type: ColumnType, test: TextTest, predicate: Predicate) -> Result<Self, QueryError> {
+    fn text_only(
+        column_type: ColumnType,
+        test: TextTest,
+        predicate: Predicate,
+    ) -> Result<Self, QueryError> {
         if column_type.data_type.stored() == DataType::String {
             Ok(Self::Text(test, predicate))
         } else {
-            Err(QueryError::execution(format!("REGEXP_LIKE and LIKE expect text, not {column_type}")))
+            Err(QueryError::execution(format!(
+                "REGEXP_LIKE and LIKE expect text, not {column_type}"
+            )))
         }
     }
 
     fn json(condition: &str) -> Result<Self, QueryError> {
-        let compiled = functions::json::JsonMatch::parse(condition)
-            .map_err(|_| QueryError::validation(format!("Invalid json match filter: {condition}")))?;
+        let compiled = functions::json::JsonMatch::parse(condition).map_err(|_| {
+            QueryError::validation(format!("Invalid json match filter: {condition}"))
+        })?;
         let predicate = Predicate::JsonMatch(condition.to_owned());
-        Ok(Self::Text(TextTest(Arc::new(move |text| compiled.matches(text))), predicate))
+        Ok(Self::Text(
+            TextTest(Arc::new(move |text| compiled.matches(text))),
+            predicate,
+        ))
     }
 
     /// The test in the form that indexes and dictionaries answer.
@@ -214,26 +300,66 @@ impl Matcher {
             Self::Nothing => Predicate::In(Vec::new()),
             Self::Integers(low, high) if low == high && fits(*low) => Predicate::Eq(integer(*low)),
             Self::Integers(low, high) => {
-                let end = |v: i64| if fits(v) { Bound::Included(integer(v)) } else { Bound::Unbounded };
-                if data_type.stored() == DataType::Int && (*low > i64::from(i32::MAX) || *high < i64::from(i32::MIN)) {
+                let end = |v: i64| {
+                    if fits(v) {
+                        Bound::Included(integer(v))
+                    } else {
+                        Bound::Unbounded
+                    }
+                };
+                if data_type.stored() == DataType::Int
+                    && (*low > i64::from(i32::MAX) || *high < i64::from(i32::MIN))
+                {
                     return Some(Predicate::In(Vec::new()));
                 }
-                Predicate::Range { lower: end(*low), upper: end(*high) }
+                Predicate::Range {
+                    lower: end(*low),
+                    upper: end(*high),
+                }
             }
-            Self::IntegerSet(set) => Predicate::In(set.iter().filter(|v| fits(**v)).map(|v| integer(*v)).collect()),
-            Self::Numbers { low, low_included, high, high_included } if data_type == DataType::Double => {
+            Self::IntegerSet(set) => Predicate::In(
+                set.iter()
+                    .filter(|v| fits(**v))
+                    .map(|v| integer(*v))
+                    .collect(),
+            ),
+            Self::Numbers {
+                low,
+                low_included,
+                high,
+                high_included,
+            } if data_type == DataType::Double => {
                 let end = |v: f64, included: bool| {
-                    if included { Bound::Included(number(v)) } else { Bound::Excluded(number(v)) }
+                    if included {
+                        Bound::Included(number(v))
+                    } else {
+                        Bound::Excluded(number(v))
+                    }
                 };
-                Predicate::Range { lower: end(*low, *low_included), upper: end(*high, *high_included) }
+                Predicate::Range {
+                    lower: end(*low, *low_included),
+                    upper: end(*high, *high_included),
+                }
             }
             Self::Numbers { .. } => return None,
-            Self::NumberSet(set) => Predicate::In(set.iter().map(|bits| number(f64::from_bits(*bits))).collect()),
-            Self::TextSet(set) => Predicate::In(set.iter().map(|t| typed_text(t, data_type)).collect()),
-            Self::TextRange(low, high) => Predicate::Range { lower: retyped(low, data_type), upper: retyped(high, data_type) },
+            Self::NumberSet(set) => Predicate::In(
+                set.iter()
+                    .map(|bits| number(f64::from_bits(*bits)))
+                    .collect(),
+            ),
+            Self::TextSet(set) => {
+                Predicate::In(set.iter().map(|t| typed_text(t, data_type)).collect())
+            }
+            Self::TextRange(low, high) => Predicate::Range {
+                lower: retyped(low, data_type),
+                upper: retyped(high, data_type),
+            },
             Self::Text(_, predicate) => predicate.clone(),
             Self::ValueSet(values) => Predicate::In(values.clone()),
-            Self::ValueRange(low, high) => Predicate::Range { lower: low.clone(), upper: high.clone() },
+            Self::ValueRange(low, high) => Predicate::Range {
+                lower: low.clone(),
+                upper: high.clone(),
+            },
         })
     }
 
@@ -253,12 +379,21 @@ impl Matcher {
             Self::Nothing => false,
             Self::Integers(low, high) => value.as_i64().is_some_and(|v| *low <= v && v <= *high),
             Self::IntegerSet(set) => value.as_i64().is_some_and(|v| set.contains(&v)),
-            Self::Numbers { low, low_included, high, high_included } => value
+            Self::Numbers {
+                low,
+                low_included,
+                high,
+                high_included,
+            } => value.as_f64().is_some_and(|v| {
+                above(v, *low, *low_included) && above(-v, -*high, *high_included)
+            }),
+            Self::NumberSet(set) => value
                 .as_f64()
-                .is_some_and(|v| above(v, *low, *low_included) && above(-v, -*high, *high_included)),
-            Self::NumberSet(set) => value.as_f64().is_some_and(|v| set.contains(&(v + 0.0).to_bits())),
+                .is_some_and(|v| set.contains(&(v + 0.0).to_bits())),
             Self::TextSet(set) => value.as_str().is_some_and(|v| set.contains(v)),
-            Self::TextRange(low, high) => value.as_str().is_some_and(|v| text_between(v, low, high)),
+            Self::TextRange(low, high) => {
+                value.as_str().is_some_and(|v| text_between(v, low, high))
+            }
             Self::Text(test, _) => value.as_str().is_some_and(|v| (test.0)(v)),
             Self::ValueSet(values) => values.contains(value),
             Self::ValueRange(low, high) => between(value, low, high),
@@ -270,19 +405,37 @@ impl Matcher {
     #[must_use]
     pub fn matches_at(&self, values: &Values, index: usize) -> bool {
         match (self, values) {
-            (Self::Integers(low, high), Values::Int(v)) => (*low..=*high).contains(&i64::from(v[index])),
+            (Self::Integers(low, high), Values::Int(v)) => {
+                (*low..=*high).contains(&i64::from(v[index]))
+            }
             (Self::Integers(low, high), Values::Long(v)) => (*low..=*high).contains(&v[index]),
             (Self::IntegerSet(set), Values::Int(v)) => set.contains(&i64::from(v[index])),
             (Self::IntegerSet(set), Values::Long(v)) => set.contains(&v[index]),
-            (Self::Numbers { low, low_included, high, high_included }, Values::Double(v)) => {
-                above(v[index], *low, *low_included) && above(-v[index], -*high, *high_included)
-            }
-            (Self::Numbers { low, low_included, high, high_included }, Values::Float(v)) => {
+            (
+                Self::Numbers {
+                    low,
+                    low_included,
+                    high,
+                    high_included,
+                },
+                Values::Double(v),
+            ) => above(v[index], *low, *low_included) && above(-v[index], -*high, *high_included),
+            (
+                Self::Numbers {
+                    low,
+                    low_included,
+                    high,
+                    high_included,
+                },
+                Values::Float(v),
+            ) => {
                 let v = f64::from(v[index]);
                 above(v, *low, *low_included) && above(-v, -*high, *high_included)
             }
             (Self::NumberSet(set), Values::Double(v)) => set.contains(&(v[index] + 0.0).to_bits()),
-            (Self::NumberSet(set), Values::Float(v)) => set.contains(&(f64::from(v[index]) + 0.0).to_bits()),
+            (Self::NumberSet(set), Values::Float(v)) => {
+                set.contains(&(f64::from(v[index]) + 0.0).to_bits())
+            }
             (Self::TextSet(set), Values::Text(v)) => set.contains(v.get(index)),
             (Self::TextRange(low, high), Values::Text(v)) => text_between(v.get(index), low, high),
             (Self::Text(test, _), Values::Text(v)) => (test.0)(v.get(index)),
@@ -298,7 +451,11 @@ impl Matcher {
 }
 
 fn typed_text(text: &str, data_type: DataType) -> Value {
-    if data_type == DataType::Json { Value::Json(text.to_owned()) } else { Value::String(text.to_owned()) }
+    if data_type == DataType::Json {
+        Value::Json(text.to_owned())
+    } else {
+        Value::String(text.to_owned())
+    }
 }
 
 fn retyped(bound: &Bound, data_type: DataType) -> Bound {
@@ -341,17 +498,29 @@ fn between(value: &Value, low: &Bound, high: &Bound) -> bool {
 
 /// The integer an equality asks for; `None` where no integer equals the literal.
 fn integer(value: &Value, data_type: DataType, lenient: bool) -> Result<Option<i64>, ()> {
-    let in_range = |v: i64| (data_type.stored() != DataType::Int || i32::try_from(v).is_ok()).then_some(v);
+    let in_range =
+        |v: i64| (data_type.stored() != DataType::Int || i32::try_from(v).is_ok()).then_some(v);
     match (value, data_type) {
         (Value::String(text), DataType::Boolean) => Ok(Some(i64::from(text_is_true(text)))),
         (Value::Boolean(v), DataType::Boolean) => Ok(Some(i64::from(*v))),
         (_, DataType::Boolean) => Ok(value.as_f64().map(|v| i64::from(v != 0.0))),
         (Value::Boolean(_), _) => Err(()),
-        (Value::String(text), DataType::Timestamp) => common::java_text::parse_timestamp(text).map(Some).ok_or(()),
-        (Value::String(text), _) => text.parse::<i64>().ok().and_then(in_range).map(Some).ok_or(()),
+        (Value::String(text), DataType::Timestamp) => {
+            common::java_text::parse_timestamp(text).map(Some).ok_or(())
+        }
+        (Value::String(text), _) => text
+            .parse::<i64>()
+            .ok()
+            .and_then(in_range)
+            .map(Some)
+            .ok_or(()),
         (Value::Int(_) | Value::Long(_) | Value::Timestamp(_), _) => {
             let found = value.as_i64().and_then(in_range);
-            if found.is_none() && !lenient { Err(()) } else { Ok(found) }
+            if found.is_none() && !lenient {
+                Err(())
+            } else {
+                Ok(found)
+            }
         }
         _ if !lenient => Err(()),
         _ => {

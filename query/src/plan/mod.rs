@@ -117,7 +117,11 @@ pub(crate) struct Binder<'a> {
 
 impl Binder<'_> {
     fn column(&mut self, name: &str) -> Result<(usize, ColumnType), QueryError> {
-        if let Some(index) = self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name)) {
+        if let Some(index) = self
+            .columns
+            .iter()
+            .position(|c| c.name.eq_ignore_ascii_case(name))
+        {
             return Ok((index, self.columns[index].column_type));
         }
         let column = self.find(name)?;
@@ -128,14 +132,34 @@ impl Binder<'_> {
 
     fn find(&self, name: &str) -> Result<PlanColumn, QueryError> {
         if let Some((canonical, column_type)) = virtual_column(name) {
-            return Ok(PlanColumn { name: canonical.to_owned(), column_type, default: Value::Null });
+            return Ok(PlanColumn {
+                name: canonical.to_owned(),
+                column_type,
+                default: Value::Null,
+            });
         }
-        let field = self.schema.field_ignoring_case(name).ok_or_else(|| unknown_column(name))?;
-        let role = self.schema.field_with_role(&field.name).map_or(FieldRole::Dimension, |(role, _)| role);
-        let value = field.null_value(role).unwrap_or_else(|_| default_null_value(field.data_type, role));
+        let field = self
+            .schema
+            .field_ignoring_case(name)
+            .ok_or_else(|| unknown_column(name))?;
+        let role = self
+            .schema
+            .field_with_role(&field.name)
+            .map_or(FieldRole::Dimension, |(role, _)| role);
+        let value = field
+            .null_value(role)
+            .unwrap_or_else(|_| default_null_value(field.data_type, role));
         let column_type = field.column_type();
-        let default = if column_type.multi { Value::Array(field.data_type, vec![value]) } else { value };
-        Ok(PlanColumn { name: field.name.clone(), column_type, default })
+        let default = if column_type.multi {
+            Value::Array(field.data_type, vec![value])
+        } else {
+            value
+        };
+        Ok(PlanColumn {
+            name: field.name.clone(),
+            column_type,
+            default,
+        })
     }
 
     fn bind(&mut self, expr: &Expr, role: Role) -> Result<BoundExpr, QueryError> {
@@ -168,7 +192,10 @@ pub fn resolve(mut query: Query, schema: &Schema) -> Result<Query, QueryError> {
         if let Some((canonical, _)) = virtual_column(name) {
             return Ok(canonical.to_owned());
         }
-        schema.field_ignoring_case(name).map(|f| f.name.clone()).ok_or_else(|| unknown_column(name))
+        schema
+            .field_ignoring_case(name)
+            .map(|f| f.name.clone())
+            .ok_or_else(|| unknown_column(name))
     };
     let mut fix = |expr: Expr| -> Result<Expr, QueryError> {
         expr.try_rewrite(&mut |e| match e {
@@ -181,7 +208,10 @@ pub fn resolve(mut query: Query, schema: &Schema) -> Result<Query, QueryError> {
         if item.expr == Expr::Star {
             let mut names: Vec<&str> = schema.fields.iter().map(|(_, f)| f.name.as_str()).collect();
             names.sort_unstable();
-            select.extend(names.into_iter().map(|n| sql::SelectItem { expr: Expr::Column(n.to_owned()), alias: None }));
+            select.extend(names.into_iter().map(|n| sql::SelectItem {
+                expr: Expr::Column(n.to_owned()),
+                alias: None,
+            }));
         } else {
             item.expr = fix(item.expr)?;
             select.push(item);
@@ -190,7 +220,11 @@ pub fn resolve(mut query: Query, schema: &Schema) -> Result<Query, QueryError> {
     query.select = select;
     query.filter = query.filter.map(|f| f.try_map(&mut fix)).transpose()?;
     query.having = query.having.map(|f| f.try_map(&mut fix)).transpose()?;
-    query.group_by = query.group_by.into_iter().map(&mut fix).collect::<Result<_, _>>()?;
+    query.group_by = query
+        .group_by
+        .into_iter()
+        .map(&mut fix)
+        .collect::<Result<_, _>>()?;
     for order in &mut query.order_by {
         order.expr = fix(order.expr.clone())?;
     }
@@ -205,18 +239,26 @@ impl Plan {
     pub fn new(query: Query, schema: &Schema, now_ms: i64) -> Result<Self, QueryError> {
         let query = resolve(query, schema)?;
         let null_handling = query.options.is_true("enablenullhandling");
-        let mut binder = Binder { schema, columns: Vec::new() };
+        let mut binder = Binder {
+            schema,
+            columns: Vec::new(),
+        };
         let filter = match &query.filter {
             Some(filter) => BoundFilter::bind(filter, &mut binder)?,
             None => BoundFilter::Constant(true),
         };
-        let group_limit = query.options.number("numgroupslimit").and_then(|n| usize::try_from(n).ok());
+        let group_limit = query
+            .options
+            .number("numgroupslimit")
+            .and_then(|n| usize::try_from(n).ok());
         let mut plan = Self {
             names: Vec::new(),
             types: Vec::new(),
             columns: Vec::new(),
             filter,
-            shape: Shape::Selection { outputs: Vec::new() },
+            shape: Shape::Selection {
+                outputs: Vec::new(),
+            },
             order_by: Vec::new(),
             limit: query.limit,
             offset: query.offset,
@@ -255,13 +297,16 @@ impl Plan {
             let bound = binder.bind(&item.expr, Role::Transform)?;
             self.names.push(name_of(item));
             // Multi-value keys are taken apart: the result has elements.
-            self.types.push(ColumnType::sv(output_type(&bound).data_type));
+            self.types
+                .push(ColumnType::sv(output_type(&bound).data_type));
             keys.push(bound);
         }
         let types = self.types.clone();
         self.order_by = orders(query, |expr| {
             let index = query.select.iter().position(|item| item.expr == *expr);
-            let index = index.ok_or_else(|| QueryError::validation("ORDER BY of a column that is not selected"))?;
+            let index = index.ok_or_else(|| {
+                QueryError::validation("ORDER BY of a column that is not selected")
+            })?;
             Ok(BoundExpr::Column(index, types[index]))
         })?;
         self.shape = Shape::Distinct { keys };
@@ -269,18 +314,30 @@ impl Plan {
     }
 
     fn aggregation(&mut self, query: &Query, binder: &mut Binder<'_>) -> Result<(), QueryError> {
-        let keys = query.group_by.iter().map(|k| binder.bind(k, Role::Transform)).collect::<Result<Vec<_>, _>>()?;
+        let keys = query
+            .group_by
+            .iter()
+            .map(|k| binder.bind(k, Role::Transform))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut aggregations: Vec<PlanAggregation> = Vec::new();
         for expr in aggregations_of(query) {
             if aggregations.iter().all(|a| a.expr != expr) {
                 aggregations.push(self.bind_aggregation(&expr, binder)?);
             }
         }
-        let over = Over { query, keys: &keys, aggregations: &aggregations };
+        let over = Over {
+            query,
+            keys: &keys,
+            aggregations: &aggregations,
+        };
         let mut outputs = Vec::with_capacity(query.select.len());
         for item in &query.select {
             let bound = over.bind(&item.expr)?;
-            self.names.push(item.alias.clone().unwrap_or_else(|| over.name(&item.expr, self.null_handling)));
+            self.names.push(
+                item.alias
+                    .clone()
+                    .unwrap_or_else(|| over.name(&item.expr, self.null_handling)),
+            );
             self.types.push(output_type(&bound));
             outputs.push(bound);
         }
@@ -289,12 +346,23 @@ impl Plan {
             Some(having) => Some(BoundFilter::bind_over(having, &mut |expr| over.bind(expr))?),
             None => None,
         };
-        self.shape = Shape::Aggregation { keys, aggregations, outputs, having };
+        self.shape = Shape::Aggregation {
+            keys,
+            aggregations,
+            outputs,
+            having,
+        };
         Ok(())
     }
 
-    fn bind_aggregation(&self, expr: &Expr, binder: &mut Binder<'_>) -> Result<PlanAggregation, QueryError> {
-        let Expr::Call(call) = expr else { return Err(QueryError::validation("expected an aggregation")) };
+    fn bind_aggregation(
+        &self,
+        expr: &Expr,
+        binder: &mut Binder<'_>,
+    ) -> Result<PlanAggregation, QueryError> {
+        let Expr::Call(call) = expr else {
+            return Err(QueryError::validation("expected an aggregation"));
+        };
         if call.name == FILTERED {
             let condition = sql::Filter::from_expr(&call.args[1])?;
             let mut bound = self.bind_aggregation(&call.args[0], binder)?;
@@ -315,8 +383,17 @@ impl Plan {
             null_handling: self.null_handling,
             dialect: Dialect::SingleStage,
         })?;
-        let inputs = function.inputs().into_iter().filter_map(|i| args.get(i).cloned()).collect();
-        Ok(PlanAggregation { function, inputs, filter: None, expr: expr.clone() })
+        let inputs = function
+            .inputs()
+            .into_iter()
+            .filter_map(|i| args.get(i).cloned())
+            .collect();
+        Ok(PlanAggregation {
+            function,
+            inputs,
+            filter: None,
+            expr: expr.clone(),
+        })
     }
 }
 
@@ -325,7 +402,9 @@ fn spliced(args: &[Expr]) -> Vec<Expr> {
     let mut out = Vec::with_capacity(args.len());
     for arg in args {
         match arg {
-            Expr::Call(call) if matches!(call.name.as_str(), "steps" | "correlateby" | "settings") => {
+            Expr::Call(call)
+                if matches!(call.name.as_str(), "steps" | "correlateby" | "settings") =>
+            {
                 out.push(Expr::text(call.name.clone()));
                 out.extend(call.args.iter().cloned());
             }
@@ -336,7 +415,9 @@ fn spliced(args: &[Expr]) -> Vec<Expr> {
 }
 
 fn name_of(item: &sql::SelectItem) -> String {
-    item.alias.clone().unwrap_or_else(|| text::expression(&item.expr))
+    item.alias
+        .clone()
+        .unwrap_or_else(|| text::expression(&item.expr))
 }
 
 fn output_type(bound: &BoundExpr) -> ColumnType {
@@ -360,7 +441,11 @@ fn orders(
             )));
         }
         let nulls_first = order.puts_nulls_first();
-        out.push(PlanOrder { expr, ascending: order.ascending, nulls_first });
+        out.push(PlanOrder {
+            expr,
+            ascending: order.ascending,
+            nulls_first,
+        });
     }
     Ok(out)
 }
@@ -375,11 +460,17 @@ fn aggregations_of(query: &Query) -> Vec<Expr> {
         }
     }
     let mut out = Vec::new();
-    query.select.iter().for_each(|item| collect(&item.expr, &mut out));
+    query
+        .select
+        .iter()
+        .for_each(|item| collect(&item.expr, &mut out));
     if let Some(having) = &query.having {
         having.visit(&mut |expr, _| collect(expr, &mut out));
     }
-    query.order_by.iter().for_each(|order| collect(&order.expr, &mut out));
+    query
+        .order_by
+        .iter()
+        .for_each(|order| collect(&order.expr, &mut out));
     out
 }
 
@@ -403,9 +494,10 @@ impl Over<'_> {
             return Expr::Column(format!("#{index}"));
         }
         match expr {
-            Expr::Call(call) => {
-                Expr::call(call.name, call.args.into_iter().map(|arg| self.replace(arg)).collect())
-            }
+            Expr::Call(call) => Expr::call(
+                call.name,
+                call.args.into_iter().map(|arg| self.replace(arg)).collect(),
+            ),
             other => other,
         }
     }
@@ -415,7 +507,12 @@ impl Over<'_> {
             .group_by
             .iter()
             .position(|key| key == expr)
-            .or_else(|| self.aggregations.iter().position(|a| a.expr == *expr).map(|i| i + self.keys.len()))
+            .or_else(|| {
+                self.aggregations
+                    .iter()
+                    .position(|a| a.expr == *expr)
+                    .map(|i| i + self.keys.len())
+            })
     }
 
     fn slot(&self, name: &str) -> Result<(usize, ColumnType), QueryError> {
@@ -429,7 +526,9 @@ impl Over<'_> {
         let column_type = match self.keys.get(index) {
             // Multi-value keys are taken apart into their elements.
             Some(key) => ColumnType::sv(key.column_type().data_type),
-            None => self.aggregations[index - self.keys.len()].function.returns(),
+            None => self.aggregations[index - self.keys.len()]
+                .function
+                .returns(),
         };
         Ok((index, column_type))
     }
@@ -439,19 +538,26 @@ impl Over<'_> {
         let Some(aggregation) = self.aggregations.iter().find(|a| a.expr == *expr) else {
             return text::expression(expr);
         };
-        let Expr::Call(call) = expr else { return text::expression(expr) };
+        let Expr::Call(call) = expr else {
+            return text::expression(expr);
+        };
         if call.name == FILTERED {
             let whole = text::expression(expr);
             let inner = text::expression(&call.args[0]);
             let suffix = whole.strip_prefix(inner.as_str()).unwrap_or_default();
-            return format!("{}{suffix}", label(aggregation, &call.args[0], null_handling));
+            return format!(
+                "{}{suffix}",
+                label(aggregation, &call.args[0], null_handling)
+            );
         }
         label(aggregation, expr, null_handling)
     }
 }
 
 fn label(aggregation: &PlanAggregation, expr: &Expr, null_handling: bool) -> String {
-    let Expr::Call(call) = expr else { return text::expression(expr) };
+    let Expr::Call(call) = expr else {
+        return text::expression(expr);
+    };
     if call.name == "count" && !null_handling {
         return "count(*)".to_owned();
     }

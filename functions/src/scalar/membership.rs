@@ -1,0 +1,171 @@
+//! IN and NOT IN: one value against a list.
+//!
+//! Must not know: predicates on indexes. Invariant: three-valued, as SQL has it.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use common::{Block, DataType, Value, Values};
+
+use super::comparison::{booleans, compare_two, meeting_type, operand};
+use super::lift::any_null;
+use super::text::Answer;
+use crate::FunctionError;
+
+/// IN and NOT IN: null where the value is null, or where it is not found and a listed value is null.
+pub(super) fn among(args: &[Block], found: bool) -> Answer {
+    let rows = args[0].rows();
+    if let Some(answer) = among_constants(args, found)? {
+        return Ok(answer);
+    }
+    let mut flags = vec![0; rows];
+    let mut nulls: Vec<bool> = (0..rows).map(|row| args[0].is_null(row)).collect();
+    let mut unsure = vec![false; rows];
+    for item in &args[1..] {
+        let equal = compare_two(&args[0], item, Ordering::is_eq)?;
+        let Values::Int(equal) = equal.into_values() else {
+            return Err(super::numbers::not_numeric());
+        };
+        for row in 0..rows {
+            if item.is_null(row) {
+                unsure[row] = true;
+            } else {
+                flags[row] |= equal[row];
+            }
+        }
+    }
+    for row in 0..rows {
+        nulls[row] |= unsure[row] && flags[row] == 0;
+        flags[row] = i32::from((flags[row] != 0) == found);
+    }
+    Ok(booleans(flags).with_nulls(Some(nulls)))
+}
+
+/// The usual case: a column without nulls against literals; integers and text through a hash set.
+fn among_constants(args: &[Block], found: bool) -> Result<Option<Block>, FunctionError> {
+    if any_null(args).is_some() || args[1..].iter().any(|item| !item.is_constant()) {
+        return Ok(None);
+    }
+    let column = &args[0];
+    let mut items = Vec::with_capacity(args.len());
+    for item in &args[1..] {
+        if meeting_type(column.column_type(), item.column_type()) != Some(column.column_type()) {
+            return Ok(None);
+        }
+        items.push(operand(item, column.column_type())?);
+    }
+    let flags = match column.values() {
+        Values::Int(v) => {
+            let set: HashSet<i64> = items.iter().filter_map(|i| i.value(0).as_i64()).collect();
+            v.iter()
+                .map(|x| i32::from(set.contains(&i64::from(*x)) == found))
+                .collect()
+        }
+        Values::Long(v) => {
+            let set: HashSet<i64> = items.iter().filter_map(|i| i.value(0).as_i64()).collect();
+            v.iter()
+                .map(|x| i32::from(set.contains(x) == found))
+                .collect()
+        }
+        Values::Text(v) => {
+            let values: Vec<Value> = items.iter().map(|item| item.value(0)).collect();
+            let set: HashSet<&str> = values.iter().filter_map(Value::as_str).collect();
+            v.iter()
+                .map(|x| i32::from(set.contains(x) == found))
+                .collect()
+        }
+        _ => return Ok(None),
+    };
+    let answer = booleans(flags);
+    Ok(Some(if column.is_constant() {
+        Block::constant(DataType::Boolean, &answer.value(0), column.rows())
+    } else {
+        answer
+    }))
+//! Membership in a serialised id set, and functions that are always refused.
+//!
+//! Must not know: how id sets are stored. Invariant: a literal id set is read once per block.
+
+use common::{Block, ColumnType, DataType, Values};
+
+use super::lift::{Rows, Text};
+use super::{Family, Param, Params, ROW, Returns, ScalarFunction, param};
+use crate::FunctionError;
+use crate::id_set::IdSet;
+
+/// The functions of this file.
+pub(crate) static FAMILY: Family = Family {
+    title: "Membership",
+    functions: &[
+        ScalarFunction {
+            names: &["inidset"],
+            params: Params::Fixed(&[Param::Any, param::TEXT]),
+            returns: Returns::Is(ColumnType::sv(DataType::Boolean)),
+            doc: "Whether the value is in a set that ID_SET answered.",
+            example: ("inIdSet(1, 'AA==')", "false"),
+            eval: |args, _| in_id_set(args),
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["groovy"],
+            params: Params::Variadic {
+                params: &[Param::Any],
+                min: 0,
+            },
+            returns: Returns::Infer(|_| {
+                Err(FunctionError::Argument(
+                    "Groovy transform functions are disabled for queries".to_owned(),
+                ))
+            }),
+            doc: "Scripts are not run; every call is refused.",
+            ..ROW
+        },
+    ],
+};
+
+fn in_id_set(args: &[Block]) -> Result<Block, FunctionError> {
+    let sets = Rows::<Text>::of(&args[1])?;
+    let mut last: Option<(&str, IdSet)> = None;
+    let mut out = Vec::with_capacity(args[0].rows());
+    for row in 0..args[0].rows() {
+        let text = sets.get(row);
+        let set = match &last {
+            Some((known, set)) if *known == text => set,
+            _ => {
+                let set = IdSet::from_base64(text)
+                    .map_err(|error| FunctionError::Evaluation(error.to_string()))?;
+                &last.insert((text, set)).1
+            }
+        };
+        out.push(i32::from(set.contains(&args[0].value(row))));
+    }
+    Ok(Block::new(DataType::Boolean, Values::Int(out)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json::tests::{call, text};
+    use super::*;
+    use common::Value;
+
+    #[test]
+    fn values_are_looked_up() -> Result<(), FunctionError> {
+        let mut set = IdSet::create(DataType::Int);
+        set.add(&Value::Int(7));
+        let set = text(&set.to_base64());
+        assert_eq!(
+            call("IN_ID_SET", &[Value::Int(7), set.clone()])?,
+            Value::Boolean(true)
+        );
+        assert_eq!(
+            call("inIdSet", &[Value::Int(8), set])?,
+            Value::Boolean(false)
+        );
+        assert!(call("inIdSet", &[Value::Int(8), text("?")]).is_err());
+        assert_eq!(
+            call("groovy", &[text("{}"), text("1")]).map_err(|e| e.to_string()),
+            Err("Groovy transform functions are disabled for queries".into())
+        );
+        Ok(())
+    }
+}
