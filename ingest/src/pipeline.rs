@@ -88,13 +88,23 @@ impl Pipeline {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConfigError> {
         let maker = RowMaker::new(schema, table)?;
-        let fast =
-            (decoder.is_json() && maker.is_direct()).then(|| JsonColumns::new(maker.plans()));
+        let with_metadata = table.streams().iter().any(|stream| {
+            stream.iter().any(|(key, value)| {
+                key.ends_with("metadata.populate") && value.eq_ignore_ascii_case("true")
+            })
+        });
+        let direct = decoder.is_json() && maker.is_direct() && !with_metadata;
+        let fast = direct.then(|| JsonColumns::new(maker.plans()));
+        let key_as_bytes = schema
+            .field("__key")
+            .is_some_and(|f| f.data_type == DataType::Bytes);
         Ok(Self {
             maker,
             decoder,
             fast,
             clock,
+            with_metadata,
+            key_as_bytes,
         })
     }
 
