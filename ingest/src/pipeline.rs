@@ -191,7 +191,10 @@ fn add_metadata(record: &mut Record, message: &Message<'_>, key_as_bytes: bool) 
     ];
     for (name, value) in numbers {
         if let Some(value) = value {
-            record.set(&format!("__metadata${name}"), Field::Text(value.to_string()));
+            record.set(
+                &format!("__metadata${name}"),
+                Field::Text(value.to_string()),
+            );
         }
     }
 }

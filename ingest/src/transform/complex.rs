@@ -25,7 +25,10 @@ pub(super) struct ComplexTypes {
 
 impl ComplexTypes {
     pub(super) fn new(config: &ComplexTypeConfig) -> Self {
-        let mode = config.collection_not_unnested_to_json.as_deref().unwrap_or("");
+        let mode = config
+            .collection_not_unnested_to_json
+            .as_deref()
+            .unwrap_or("");
         let mut unnested = config.fields_to_unnest.clone();
         // An array is unnested before the arrays within it, whose names are longer.
         unnested.sort();
@@ -61,7 +64,10 @@ impl ComplexTypes {
                 .collect();
         }
         if !self.renamed.is_empty() {
-            records = records.into_iter().map(|record| self.rename(record)).collect();
+            records = records
+                .into_iter()
+                .map(|record| self.rename(record))
+                .collect();
         }
         records
     }
@@ -112,7 +118,8 @@ impl ComplexTypes {
         let mut out = Record::new();
         for (name, value) in record.into_fields() {
             let renamed = self.renamed.iter().find_map(|(from, to)| {
-                name.strip_prefix(from.as_str()).map(|rest| format!("{to}{rest}"))
+                name.strip_prefix(from.as_str())
+                    .map(|rest| format!("{to}{rest}"))
             });
             out.set(renamed.as_ref().unwrap_or(&name), value);
         }
@@ -141,21 +148,37 @@ mod tests {
     #[test]
     fn objects_flatten_and_arrays_of_objects_become_text() {
         assert_eq!(
-            apply("{}", r#"{"a":{"b":1,"c":{"d":[1,2]}},"l":[{"x":1}],"e":[],"a.b":7}"#),
-            [r#"{"a.b":1,"a.c.d":[1,2],"a.c":{"d":[1,2]},"a":{"b":1,"c":{"d":[1,2]}},"l":"[{\"x\":1}]","e":[]}"#]
+            apply(
+                "{}",
+                r#"{"a":{"b":1,"c":{"d":[1,2]}},"l":[{"x":1}],"e":[],"a.b":7}"#
+            ),
+            [
+                r#"{"a.b":1,"a.c.d":[1,2],"a.c":{"d":[1,2]},"a":{"b":1,"c":{"d":[1,2]}},"l":"[{\"x\":1}]","e":[]}"#
+            ]
         );
         assert_eq!(
-            apply(r#"{"collectionNotUnnestedToJson":"ALL"}"#, r#"{"n":[1],"e":[]}"#),
+            apply(
+                r#"{"collectionNotUnnestedToJson":"ALL"}"#,
+                r#"{"n":[1],"e":[]}"#
+            ),
             [r#"{"n":"[1]","e":"[]"}"#]
         );
     }
 
     #[test]
     fn listed_arrays_become_rows() {
-        let config = r#"{"fieldsToUnnest":["i","i__l"],"delimiter":"__","prefixesToRename":{"i__":""}}"#;
-        let rows = apply(config, r#"{"p":1,"i":[{"s":"a","l":[{"c":1},{"c":2}]},{"s":"b","l":[]},null]}"#);
+        let config =
+            r#"{"fieldsToUnnest":["i","i__l"],"delimiter":"__","prefixesToRename":{"i__":""}}"#;
+        let rows = apply(
+            config,
+            r#"{"p":1,"i":[{"s":"a","l":[{"c":1},{"c":2}]},{"s":"b","l":[]},null]}"#,
+        );
         assert_eq!(rows.len(), 4);
-        assert!(rows[1].contains(r#""s":"a""#) && rows[1].contains(r#""l__c":2"#), "{}", rows[1]);
+        assert!(
+            rows[1].contains(r#""s":"a""#) && rows[1].contains(r#""l__c":2"#),
+            "{}",
+            rows[1]
+        );
         assert!(rows[2].contains(r#""s":"b""#), "{}", rows[2]);
         assert_eq!(apply(config, r#"{"p":2,"i":[]}"#).len(), 1);
     }

@@ -4,7 +4,7 @@
 //! per combination of types. Must not know: schemas. Invariant: a function that does not look at nulls is null where an argument is.
 
 use common::{Block, ColumnType, DataType, Value};
-use functions::scalar::{Argument, BoundScalar, NullRule, Role, bind, overloads};
+use functions::scalar::{Argument, BoundScalar, NullRule, Params, Role, bind, overloads};
 use functions::{EvalContext, canonical_name};
 use sql::Expr;
 
@@ -64,9 +64,6 @@ impl Expression {
     /// # Errors
     /// With what is wrong, in words for the user.
     pub fn parse(text: &str) -> Fallible<Self> {
-        if text.trim_start().get(..6).is_some_and(|head| head.eq_ignore_ascii_case("groovy")) {
-            return Err("Groovy functions are disabled".to_owned());
-        }
         let expr = sql::parse::expression_text(text).map_err(|e| e.to_string())?;
         let columns = expr.columns().into_iter().map(str::to_owned).collect();
         Ok(Self {
@@ -110,7 +107,11 @@ impl Node {
         if name == "cast" {
             return Self::cast(call.args);
         }
-        let mut args = call.args.into_iter().map(Self::of).collect::<Fallible<Vec<_>>>()?;
+        let mut args = call
+            .args
+            .into_iter()
+            .map(Self::of)
+            .collect::<Fallible<Vec<_>>>()?;
         if let Some(choice) = choice(&name) {
             return Ok(Self::Choice(choice, args));
         }
@@ -122,15 +123,25 @@ impl Node {
         }
         if args.len() == 2 {
             if let Some(arithmetic) = native::arithmetic(&name) {
-                return two(args).map(|pair| Self::Arithmetic(arithmetic, pair)).ok_or(name);
+                return two(args)
+                    .map(|pair| Self::Arithmetic(arithmetic, pair))
+                    .ok_or(name);
             }
             if let Some(comparison) = native::comparison(&name) {
-                return two(args).map(|pair| Self::Comparison(comparison, pair)).ok_or(name);
+                return two(args)
+                    .map(|pair| Self::Comparison(comparison, pair))
+                    .ok_or(name);
             }
         }
         let found = overloads(&name);
         if found.is_empty() {
             return Err(format!("Unsupported function: {name}"));
+        }
+        if !found.iter().any(|f| takes(&f.params, args.len())) {
+            return Err(format!(
+                "Unsupported function: {name} with {} arguments",
+                args.len()
+            ));
         }
         Ok(Self::Call(Call {
             sees_nulls: found.iter().any(|f| f.nulls == NullRule::Sees),
@@ -142,7 +153,8 @@ impl Node {
 
     fn cast(args: Vec<Expr>) -> Fallible<Self> {
         let mut args = args.into_iter();
-        let (Some(inner), Some(Expr::Literal(name)), None) = (args.next(), args.next(), args.next())
+        let (Some(inner), Some(Expr::Literal(name)), None) =
+            (args.next(), args.next(), args.next())
         else {
             return Err("CAST takes a value and a type".to_owned());
         };
@@ -151,7 +163,9 @@ impl Node {
             Some(element) => (element, true),
             None => (name.as_str(), false),
         };
-        let data_type: DataType = element.parse().map_err(|_| format!("unknown type `{name}`"))?;
+        let data_type: DataType = element
+            .parse()
+            .map_err(|_| format!("unknown type `{name}`"))?;
         let to = ColumnType { data_type, multi };
         Ok(Self::Cast(Box::new(Self::of(inner)?), to))
     }
@@ -177,6 +191,13 @@ impl Node {
             }
             Self::Call(call) => call.value(record, now_ms),
         }
+    }
+}
+
+fn takes(params: &Params, count: usize) -> bool {
+    match params {
+        Params::Fixed(params) => params.len() == count,
+        Params::Variadic { min, .. } => count >= *min,
     }
 }
 
@@ -277,8 +298,11 @@ fn test(choice: Choice, values: &[Value]) -> Fallible<Value> {
             Value::Boolean(found == (choice == Choice::In))
         }
         (Choice::Between, [value, low, high]) => {
-            let (value, low, high) =
-                (native::number(value)?, native::number(low)?, native::number(high)?);
+            let (value, low, high) = (
+                native::number(value)?,
+                native::number(low)?,
+                native::number(high)?,
+            );
             native::truth(value.zip(low).zip(high).map(|((v, l), h)| v >= l && v <= h))
         }
         (Choice::Like, [text, pattern, rest @ ..]) => {
@@ -329,7 +353,11 @@ impl Call {
         let answer = bound
             .call(&blocks, 1, &EvalContext { now_ms })
             .map_err(|e| e.to_string())?;
-        Ok(if answer.rows() == 0 { Value::Null } else { answer.value(0) })
+        Ok(if answer.rows() == 0 {
+            Value::Null
+        } else {
+            answer.value(0)
+        })
     }
 
     fn bind(&mut self, types: &[ColumnType]) -> Fallible<usize> {
@@ -350,7 +378,7 @@ impl Call {
     }
 }
 
-/// A record's field as an argument: collections of scalars of one type as arrays, other collections as JSON.
+/// A record's field as an argument: collections of scalars of one type as arrays, other collections as their JSON text.
 fn value_of(field: &Field) -> Value {
     match field {
         Field::Null => Value::Null,
@@ -364,22 +392,29 @@ fn value_of(field: &Field) -> Value {
         Field::Timestamp(v) => Value::Timestamp(*v),
         Field::Text(v) => Value::String(v.clone()),
         Field::Bytes(v) => Value::Bytes(v.clone()),
-        Field::Map(_) => Value::Json(field.to_json()),
+        Field::Map(_) => Value::Map(field.to_json()),
         Field::Array(items) => {
             let values: Vec<Value> = items.iter().map(value_of).collect();
             let types: Vec<ColumnType> = values.iter().map(Value::column_type).collect();
             match types.first() {
-                Some(first) if !first.multi && scalar(first.data_type) && types.iter().all(|t| t == first) => {
+                Some(first)
+                    if !first.multi
+                        && scalar(first.data_type)
+                        && types.iter().all(|t| t == first) =>
+                {
                     Value::Array(first.data_type, values)
                 }
-                _ => Value::Json(field.to_json()),
+                _ => Value::Map(field.to_json()),
             }
         }
     }
 }
 
 fn scalar(data_type: DataType) -> bool {
-    !matches!(data_type, DataType::Unknown | DataType::Json | DataType::Map)
+    !matches!(
+        data_type,
+        DataType::Unknown | DataType::Json | DataType::Map
+    )
 }
 
 fn field_of(value: Value) -> Field {

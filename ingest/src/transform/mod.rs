@@ -7,6 +7,7 @@ mod complex;
 mod expression;
 mod native;
 
+use common::table_config::ComplexTypeConfig;
 use common::{DataType, Schema, TableConfig};
 
 use crate::error::ConfigError;
@@ -64,15 +65,36 @@ impl Transforms {
                     "Duplicate transform config found for column '{column}'"
                 )));
             }
+            let aggregated = config
+                .aggregation_configs
+                .iter()
+                .any(|a| a.aggregation_function.contains(column));
+            if schema.field(column).is_none() && !aggregated {
+                return Err(invalid(format!(
+                    "The destination column '{column}' of the transform function must be present in the schema or as a \
+                     source column for aggregations"
+                )));
+            }
             derived.push(Derived::new(schema, column, function)?);
+        }
+        if let Some(complex) = &config.complex_type_config {
+            check_prefixes(schema, complex)?;
         }
         let filter = config
             .filter_config
             .as_ref()
             .and_then(|f| f.filter_function.as_deref())
             .map(|function| {
-                Expression::parse(function)
-                    .map_err(|e| invalid(format!("Invalid filter function '{function}': {e}")))
+                if is_groovy(function) {
+                    return Err(invalid(format!(
+                        "Groovy filter functions are disabled for table config. Found '{function}'"
+                    )));
+                }
+                Expression::parse(function).map_err(|e| {
+                    invalid(format!(
+                        "Invalid filter function '{function}', exception: {e}"
+                    ))
+                })
             })
             .transpose()?;
         Ok(Self {
@@ -134,14 +156,20 @@ fn invalid(text: String) -> ConfigError {
 
 impl Derived {
     fn new(schema: &Schema, column: &str, function: &str) -> Result<Self, ConfigError> {
+        if is_groovy(function) {
+            return Err(invalid(format!(
+                "Groovy transform functions are disabled for table config. Found '{function}' for column '{column}'"
+            )));
+        }
         let expression = Expression::parse(function).map_err(|e| {
             invalid(format!(
-                "Invalid transform function '{function}' for column '{column}': {e}"
+                "Invalid transform function '{function}' for column '{column}', exception: {e}"
             ))
         })?;
         if expression.columns().contains(&column) {
             return Err(invalid(format!(
-                "Arguments of a transform function '{function}' cannot contain the destination column '{column}'"
+                "Arguments of a transform function '{function}' cannot contain the destination column '{column}'",
+                function = format!("[{}]", expression.columns().join(", "))
             )));
         }
         let field = schema.field(column);
@@ -156,13 +184,38 @@ impl Derived {
     }
 }
 
+/// A renamed field must not hide a column.
+fn check_prefixes(schema: &Schema, complex: &ComplexTypeConfig) -> Result<(), ConfigError> {
+    for prefix in complex.prefixes_to_rename.keys() {
+        let hidden = schema
+            .fields
+            .iter()
+            .find(|(_, field)| field.name.starts_with(prefix.as_str()));
+        if let Some((_, field)) = hidden {
+            return Err(invalid(format!(
+                "Fields in the schema may not begin with any prefix specified in the prefixesToRename config. Name conflict \
+                 with field: {} and prefix: {prefix}",
+                field.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_groovy(function: &str) -> bool {
+    let head = function.trim_start().get(..6);
+    head.is_some_and(|head| head.eq_ignore_ascii_case("groovy"))
+}
+
 /// Arguments before the columns made of them.
 fn in_order(mut waiting: Vec<Derived>) -> Result<Vec<Derived>, ConfigError> {
     let mut ordered: Vec<Derived> = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {
         let ready = waiting.iter().position(|candidate| {
             let arguments = candidate.expression.columns();
-            !waiting.iter().any(|other| arguments.contains(&other.column.as_str()))
+            !waiting
+                .iter()
+                .any(|other| arguments.contains(&other.column.as_str()))
         });
         let Some(ready) = ready else {
             let names: Vec<&str> = waiting.iter().map(|d| d.column.as_str()).collect();
