@@ -12,6 +12,7 @@ pub mod pipeline;
 pub mod record;
 pub mod row_maker;
 pub mod stream;
+pub mod transform;
 
 pub use decoder::Decoder;
 pub use error::{ConfigError, ConvertError, DecodeError, RowError};

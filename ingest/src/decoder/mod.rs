@@ -9,6 +9,8 @@ pub(crate) mod csv_text;
 pub mod json;
 pub(crate) mod json_columns;
 pub(crate) mod json_text;
+mod protobuf;
+mod text;
 
 use common::table_config::StreamConfig;
 
@@ -43,6 +45,8 @@ pub static DECODERS: &[(&[&str], MakeDecoder)] = &[
     ),
     (&["CSVMessageDecoder", "csv"], csv::make),
     (&["SimpleAvroMessageDecoder"], avro::make),
+    (&["ProtoBufMessageDecoder"], protobuf::make),
+    (&["RawLogMessageDecoder", "text"], text::make),
 ];
 
 /// The decoder for a class name; packages before the last dot do not matter.
