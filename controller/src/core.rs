@@ -163,11 +163,6 @@ impl Core {
             configs: state.configs.clone(),
         })
     }
-
-    /// Tells of each new version of the state.
-    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
-    }
 }
 
 async fn load(store: &dyn MetadataStore, now_ms: i64) -> Result<State, ControllerError> {

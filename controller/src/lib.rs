@@ -9,7 +9,6 @@ mod completion;
 mod consuming;
 mod core;
 mod error;
-mod expressions;
 mod forms;
 mod periodic;
 mod realtime;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::TableType;
-use common::time_format::{TimeUnit, parse_period};
+use common::time_format::TimeUnit;
 use proto::controller_service::SegmentStatus;
 
 use crate::core::Core;
@@ -209,9 +209,4 @@ pub(crate) async fn delete_segments(
         core.deep_store.delete(uri).await?;
     }
     Ok(())
-}
-
-/// A retention that a client gave, `0d` or `7d`, milliseconds.
-pub(crate) fn retention_parameter(text: &str) -> Option<i64> {
-    parse_period(text).ok()
 }

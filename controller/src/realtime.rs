@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::error::ControllerError;
 use crate::records::{JobRecord, TableRecord};
 use crate::state::{Change, State};
-use crate::streams::{self, PARTITIONS_PER_TOPIC, StreamError};
+use crate::streams::{PARTITIONS_PER_TOPIC, StartAt, StreamError};
 
 /// Where partitions without a committed segment begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,14 +52,14 @@ pub(crate) async fn starts(
 ) -> Result<Vec<Start>, StreamError> {
     let mut all = Vec::new();
     for (number, stream, partition) in partitions {
-        let criterion = match from {
-            From::Configured => streams::offset_reset(stream),
-            From::LastConsumed | From::Smallest => "smallest",
-            From::Largest => "largest",
+        let place = match from {
+            From::Configured => StartAt::Configured,
+            From::LastConsumed | From::Smallest => StartAt::Smallest,
+            From::Largest => StartAt::Largest,
         };
         let offset = core
             .streams
-            .resolve_offset(stream, *partition, criterion)
+            .resolve_offset(stream, *partition, &place)
             .await?;
         all.push(Start {
             partition: *number,

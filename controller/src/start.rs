@@ -18,7 +18,7 @@ use crate::error::ControllerError;
 use crate::periodic;
 use crate::rest;
 use crate::service::Service;
-use crate::streams::{NoStreams, StreamMetadata};
+use crate::streams::{Connectors, StreamMetadata};
 
 /// What a controller needs.
 #[derive(Clone)]
@@ -55,8 +55,8 @@ impl ControllerSettings {
             cluster_name: "touriga".to_owned(),
             deep_store_uri: None,
             store: None,
+            streams: Arc::new(Connectors::new(common::clock::system())),
             clock: common::clock::system(),
-            streams: Arc::new(NoStreams),
         }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json, json as object};
 
 use super::answer::{flag, table_type};
 use super::jobs::holder;
-use super::server_fan_out::{ask_servers, servers_with};
+use super::server_fan_out::ask_servers;
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json, status};
 use crate::core::Core;

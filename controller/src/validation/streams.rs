@@ -3,13 +3,13 @@
 //! Must not know: the stream itself. Invariant: what passes names a topic, its brokers, a decoder and at most one flush limit.
 
 use common::table_config::StreamConfig;
-use common::time_format::parse_period;
 use common::{TableConfig, TableType};
+use ingest::ConfigError;
+use ingest::stream::settings::StreamSettings;
 use serde_json::Value as Json;
 
 use super::{Verdict, refuse};
-use crate::consuming::{first, parse_size};
-use crate::streams::{offset_reset, property, topic};
+use crate::streams::topic;
 
 const ILL: &str = "Could not create StreamConfig using the streamConfig map";
 
@@ -40,98 +40,10 @@ pub(crate) fn check(config: &TableConfig) -> Verdict {
 }
 
 fn one(stream: &StreamConfig) -> Verdict {
-    let ill = || ILL.to_owned();
-    let stream_type = stream.get("streamType").map(String::as_str);
-    refuse(
-        !stream_type.is_some_and(|t| matches!(t, "kafka" | "kinesis" | "pulsar" | "memory")),
-        ill,
-    )?;
-    refuse(topic(stream).is_empty(), ill)?;
-    if stream_type == Some("kafka") {
-        refuse(
-            property(stream, "broker.list").is_none_or(str::is_empty),
-            ill,
-        )?;
-        factory(stream)?;
-    }
-    refuse(
-        property(stream, "decoder.class.name").is_none_or(str::is_empty),
-        ill,
-    )?;
-    refuse(
-        property(stream, "consumer.type").is_some_and(|t| t.eq_ignore_ascii_case("highlevel")),
-        ill,
-    )?;
-    flush(stream)?;
-    reset(offset_reset(stream))
-}
-
-fn factory(stream: &StreamConfig) -> Verdict {
-    let Some(class) = property(stream, "consumer.factory.class.name") else {
-        return Ok(());
-    };
-    refuse(!class.ends_with("KafkaConsumerFactory"), || {
-        format!(
-            "Caught exception while creating StreamConsumerFactory: class `{class}` is not known"
-        )
-    })
-}
-
-fn reset(criterion: &str) -> Verdict {
-    let known = matches!(
-        criterion.to_ascii_lowercase().as_str(),
-        "smallest" | "largest"
-    ) || parse_period(criterion).is_ok()
-        || criterion.starts_with(|c: char| c.is_ascii_digit());
-    refuse(!known, || {
-        format!(
-            "Unknown initial offset value OffsetCriteria{{_offsetType=CUSTOM, _offsetString='{criterion}'}}"
-        )
-    })
-}
-
-fn flush(stream: &StreamConfig) -> Verdict {
-    let rows = count(
-        stream,
-        &[
-            "realtime.segment.flush.threshold.rows",
-            "realtime.segment.flush.threshold.size",
-        ],
-    )?;
-    let segment_rows = count(stream, &["realtime.segment.flush.threshold.segment.rows"])?;
-    let size_text = first(
-        stream,
-        &[
-            "realtime.segment.flush.threshold.segment.size",
-            "realtime.segment.flush.desired.size",
-        ],
-    );
-    let size = match size_text.map(|t| (t, parse_size(t))) {
-        None => -1,
-        Some((_, Some(bytes))) => i64::try_from(bytes).unwrap_or(i64::MAX),
-        Some((_, None)) => return Err(ILL.to_owned()),
-    };
-    let set = [rows, segment_rows, size]
-        .iter()
-        .filter(|n| **n > 0)
-        .count();
-    refuse(set > 1, || {
-        format!(
-            "Only 1 of flush threshold (rows: {rows}, segment rows: {segment_rows}, segment size: {size}) can be set"
-        )
-    })?;
-    if let Some(time) = first(stream, &["realtime.segment.flush.threshold.time"]) {
-        let known = parse_period(time).is_ok() || time.parse::<i64>().is_ok();
-        refuse(!known, || ILL.to_owned())?;
-    }
-    Ok(())
-}
-
-fn count(stream: &StreamConfig, keys: &[&str]) -> Result<i64, String> {
-    match first(stream, keys) {
-        None => Ok(-1),
-        Some(text) => text.trim().parse().map_err(|_| ILL.to_owned()),
-    }
+    let settings = StreamSettings::parse(stream).map_err(|e| e.to_string())?;
+    let ill = |error: ConfigError| format!("{ILL}: {error}");
+    settings.decoder().map_err(ill)?;
+    ingest::stream::connect(stream).map(drop).map_err(ill)
 }
 
 fn several(config: &TableConfig, streams: &[&StreamConfig]) -> Verdict {
