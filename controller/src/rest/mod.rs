@@ -120,5 +120,5 @@ async fn headers(State(core): Shared, request: Request, next: Next) -> Response 
     response
 }
 
-// #[cfg(test)]
-// mod tests;
+#[cfg(test)]
+mod tests;
