@@ -5,25 +5,23 @@
 //! Invariant: `eval` gets arguments already converted to the row's parameter types, all of the same number of rows, and
 //! returns a block of that many rows of the type that binding announced.
 
-#[cfg(test)]
 mod arithmetic;
 mod array;
 mod array_build;
 mod array_read;
 mod comparison;
 mod conversion;
-mod date_array_tests;
 mod datetime;
 mod datetime_convert;
 mod datetime_format;
 mod datetime_lift;
 mod datetime_truncate;
 mod epoch;
-mod examples;
 mod geo;
 mod hash;
 mod hash_city;
 mod hash_murmur;
+mod id_membership;
 mod ip;
 mod json;
 mod json_extract;
@@ -43,7 +41,11 @@ mod uri;
 mod url;
 mod vector;
 pub mod lift;
+
 #[cfg(test)]
+mod date_array_tests;
+#[cfg(test)]
+mod examples;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -81,7 +83,7 @@ pub static FAMILIES: &[&Family] = &[
     &ip::FAMILY,
     &vector::FAMILY,
     &sketch::FAMILY,
-    &membership::FAMILY,
+    &id_membership::FAMILY,
 ];
 
 /// The functions of one file.
