@@ -228,3 +228,6 @@ fn in_order(mut waiting: Vec<Derived>) -> Result<Vec<Derived>, ConfigError> {
     }
     Ok(ordered)
 }
+
+#[cfg(test)]
+mod tests;
