@@ -139,6 +139,13 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     if let Some(millis) = parse_sql_timestamp(text) {
         return Some(millis);
     }
+    // A zone without colon (`-0300`) is none of Pinot's formats.
+    let tail = text.len().checked_sub(5).and_then(|at| text.get(at..));
+    if tail.is_some_and(|zone| {
+        zone.starts_with(['+', '-']) && zone[1..].bytes().all(|b| b.is_ascii_digit())
+    }) {
+        return None;
+    }
     for format in [
         "%Y-%m-%d %H:%M:%S%.f",
         "%Y-%m-%dT%H:%M:%S%.f",

@@ -3,6 +3,7 @@
 //! Must not know: segments beyond the row batch, queries, cluster state. Invariant: no payload panics; a message gives all its
 //! rows or none.
 
+pub mod aggregation;
 pub mod batch;
 pub mod convert;
 pub mod decoder;
@@ -12,6 +13,7 @@ pub mod pipeline;
 pub mod record;
 pub mod row_maker;
 pub mod stream;
+pub mod transform;
 
 pub use decoder::Decoder;
 pub use error::{ConfigError, ConvertError, DecodeError, RowError};

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use common::clock::Clock;
-use common::{Schema, TableConfig};
+use common::{DataType, Schema, TableConfig};
 
 use crate::decoder::Decoder;
 use crate::decoder::json_columns::JsonColumns;
 use crate::error::{ConfigError, RowError};
 use crate::message::Message;
-use crate::record::Record;
+use crate::record::{Field, Record};
 use crate::row_maker::RowMaker;
 use segment::RowBatch;
 
@@ -62,6 +62,9 @@ pub struct Pipeline {
     decoder: Box<dyn Decoder>,
     fast: Option<JsonColumns>,
     clock: Arc<dyn Clock>,
+    /// `metadata.populate` of the stream: key, headers and offsets are fields too.
+    with_metadata: bool,
+    key_as_bytes: bool,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -85,13 +88,23 @@ impl Pipeline {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ConfigError> {
         let maker = RowMaker::new(schema, table)?;
-        let fast =
-            (decoder.is_json() && maker.is_direct()).then(|| JsonColumns::new(maker.plans()));
+        let with_metadata = table.streams().iter().any(|stream| {
+            stream.iter().any(|(key, value)| {
+                key.ends_with("metadata.populate") && value.eq_ignore_ascii_case("true")
+            })
+        });
+        let direct = decoder.is_json() && maker.is_direct() && !with_metadata;
+        let fast = direct.then(|| JsonColumns::new(maker.plans()));
+        let key_as_bytes = schema
+            .field("__key")
+            .is_some_and(|f| f.data_type == DataType::Bytes);
         Ok(Self {
             maker,
             decoder,
             fast,
             clock,
+            with_metadata,
+            key_as_bytes,
         })
     }
 
@@ -126,9 +139,14 @@ impl Pipeline {
                 }
                 batch.truncate(row);
             }
-            if let Err(error) = self.careful(payload, batch, now_ms, &mut outcome) {
-                batch.truncate(row);
-                outcome.refuse(message.offset, &error);
+            // A message gives all its rows or none, also in the counts.
+            let mut of_message = IngestOutcome::default();
+            match self.careful(&message, payload, batch, now_ms, &mut of_message) {
+                Ok(()) => outcome.add(of_message),
+                Err(error) => {
+                    batch.truncate(row);
+                    outcome.refuse(message.offset, &error);
+                }
             }
         }
         outcome
@@ -136,6 +154,7 @@ impl Pipeline {
 
     fn careful(
         &mut self,
+        message: &Message<'_>,
         payload: &[u8],
         batch: &mut RowBatch,
         now_ms: i64,
@@ -143,9 +162,42 @@ impl Pipeline {
     ) -> Result<(), RowError> {
         let mut record = Record::new();
         self.decoder.decode(payload, &mut record)?;
+        if self.with_metadata {
+            add_metadata(&mut record, message, self.key_as_bytes);
+        }
         self.maker.append(record, batch, now_ms, outcome)
     }
 }
 
+/// Adds what the stream knows of a message to its record, over fields of the same names.
+fn add_metadata(record: &mut Record, message: &Message<'_>, key_as_bytes: bool) {
+    if let Some(key) = message.key {
+        let key = if key_as_bytes {
+            Field::Bytes(key.to_vec())
+        } else {
+            Field::Text(String::from_utf8_lossy(key).into_owned())
+        };
+        record.set("__key", key);
+    }
+    for (name, value) in message.headers {
+        record.set(&format!("__header${name}"), Field::Bytes(value.clone()));
+    }
+    let size = message.payload.map_or(0, <[u8]>::len);
+    let numbers = [
+        ("offset", Some(message.offset)),
+        ("partition", Some(message.partition.into())),
+        ("recordTimestamp", message.timestamp_ms),
+        ("recordSerializedValueSize", i64::try_from(size).ok()),
+    ];
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            record.set(
+                &format!("__metadata${name}"),
+                Field::Text(value.to_string()),
+            );
+        }
+    }
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,10 +5,12 @@
 
 use common::{Schema, TableConfig};
 
+use crate::aggregation::{Aggregated, aggregated_columns};
 use crate::convert::{ColumnPlan, column_plans};
 use crate::error::{ConfigError, RowError};
 use crate::pipeline::IngestOutcome;
 use crate::record::Record;
+use crate::transform::{Fate, Transforms};
 use segment::RowBatch;
 
 /// Makes rows of a table's records.
@@ -18,6 +20,8 @@ pub struct RowMaker {
     plans: Vec<ColumnPlan>,
     hints: Vec<usize>,
     continue_on_error: bool,
+    transforms: Transforms,
+    aggregated: Vec<Aggregated>,
 }
 
 impl RowMaker {
@@ -33,6 +37,8 @@ impl RowMaker {
             hints: (0..plans.len()).collect(),
             plans,
             continue_on_error: ingestion.is_some_and(|i| i.continue_on_error),
+            transforms: Transforms::new(schema, table)?,
+            aggregated: aggregated_columns(table)?,
         })
     }
 
@@ -51,13 +57,13 @@ impl RowMaker {
     /// True where a record's fields go to their columns unchanged.
     #[must_use]
     pub fn is_direct(&self) -> bool {
-        true
+        self.transforms.is_empty() && self.aggregated.is_empty()
     }
 
     /// Appends the rows of a record.
     ///
     /// # Errors
-    /// Where a transform or a conversion fails; the batch then holds the beginning of a row, to be rolled back.
+    /// Where a transform or a conversion fails; the batch then holds part of the record's rows, to be taken back.
     pub fn append(
         &mut self,
         record: Record,
@@ -65,7 +71,28 @@ impl RowMaker {
         now_ms: i64,
         outcome: &mut IngestOutcome,
     ) -> Result<(), RowError> {
-        self.append_row(&record, false, batch, now_ms, outcome)
+        if self.is_direct() {
+            return self.append_row(&record, false, batch, now_ms, outcome);
+        }
+        for mut record in self.transforms.unnest(record) {
+            let fate = self.transforms.apply(&mut record, now_ms);
+            match fate.map_err(RowError::Transform)? {
+                Fate::Filtered => outcome.filtered += 1,
+                Fate::Row(incomplete) => {
+                    // All contributions before the first is set: a column may be the source of another.
+                    let contributions: Vec<_> = self
+                        .aggregated
+                        .iter()
+                        .map(|a| a.contribution(&record))
+                        .collect();
+                    for (aggregated, field) in self.aggregated.iter().zip(contributions) {
+                        record.set(&aggregated.column, field);
+                    }
+                    self.append_row(&record, incomplete, batch, now_ms, outcome)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn append_row(

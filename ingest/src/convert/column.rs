@@ -64,7 +64,12 @@ impl ColumnPlan {
     ) -> Result<Self, ConfigError> {
         let invalid =
             |text: String| ConfigError::Invalid(format!("column `{}`: {text}", field.name));
-        let default = field.null_value(role).map_err(|e| invalid(e.to_string()))?;
+        let default = match field.null_value(role).map_err(|e| invalid(e.to_string()))? {
+            Value::BigDecimal(v) if !field.allow_trailing_zeros => {
+                Value::BigDecimal(scalar::without_trailing_zeros(&v))
+            }
+            other => other,
+        };
         let is_time = table.segments_config.time_column_name.as_deref() == Some(&field.name);
         let time = if is_time {
             let text = field.format.as_deref().unwrap_or("1:MILLISECONDS:EPOCH");

@@ -125,7 +125,8 @@ pub(super) fn to_decimal(field: &Field, keep_zeros: bool) -> Fallible<BigDecimal
     }
 }
 
-fn without_trailing_zeros(value: &BigDecimal) -> BigDecimal {
+/// The decimal as short as it goes; never with an exponent.
+pub(super) fn without_trailing_zeros(value: &BigDecimal) -> BigDecimal {
     let stripped = value.normalized();
     // A negative scale is kept as a whole number, so that it prints without exponent everywhere.
     if stripped.fractional_digit_count() < 0 {

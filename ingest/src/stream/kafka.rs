@@ -138,7 +138,7 @@ fn client_config(config: &StreamConfig, brokers: &str) -> Result<ClientConfig, C
         // The Java client's default; librdkafka's own is read_committed.
         ("isolation.level", "read_uncommitted"),
         ("queued.min.messages", "100000"),
-        ("queued.max.messages.kbytes", "65536"),
+        ("queued.max.messages.kbytes", "32768"),
         ("fetch.message.max.bytes", "4194304"),
         ("fetch.wait.max.ms", "100"),
         ("fetch.queue.backoff.ms", "5"),
@@ -300,11 +300,9 @@ struct KafkaConsumer {
 
 impl KafkaConsumer {
     fn fail(&mut self, error: &KafkaError) -> StreamError {
-        self.failed = true;
-        let out_of_range = matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)
-        );
+        let code = error.rdkafka_error_code();
+        let out_of_range = is_out_of_range(code);
+        self.failed |= stops_fetching(code);
         if out_of_range {
             let range = self
                 .consumer
@@ -319,6 +317,17 @@ impl KafkaConsumer {
         }
         stream_error(&self.topic, error)
     }
+}
+
+fn is_out_of_range(code: Option<RDKafkaErrorCode>) -> bool {
+    use RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
+    matches!(code, Some(OffsetOutOfRange | AutoOffsetReset))
+}
+
+/// True for errors after which librdkafka leaves the partition alone; a lost connection it repairs by itself.
+fn stops_fetching(code: Option<RDKafkaErrorCode>) -> bool {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopicOrPartition};
+    is_out_of_range(code) || matches!(code, Some(UnknownPartition | UnknownTopicOrPartition))
 }
 
 fn take(
@@ -387,7 +396,7 @@ impl PartitionConsumer for KafkaConsumer {
                 return Err(self.fail(&error));
             }
             // What arrived before the error is handed over first; the next fetch meets the error again.
-            self.failed = true;
+            self.failed |= stops_fetching(error.rdkafka_error_code());
             break;
         }
         self.next = Offset(next);

@@ -5,6 +5,7 @@
 
 pub mod kafka;
 pub mod memory;
+pub mod settings;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use common::table_config::StreamConfig;
 
 use crate::error::ConfigError;
 use crate::message::MessageBatch;
+pub use settings::{FlushRule, StreamSettings};
 
 /// A place in a partition. Ordered and printable; only the stream gives it a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
