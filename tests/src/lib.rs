@@ -4,3 +4,5 @@
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod processes;
