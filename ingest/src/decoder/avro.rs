@@ -35,7 +35,7 @@ impl Decoder for AvroDecoder {
 
 /// Bounds what a broken length may ask for; a datum's text or bytes, or a file's block, is never longer.
 pub(crate) fn bound_allocation() {
-    apache_avro::max_allocation_bytes(64 << 20);
+    apache_avro::util::max_allocation_bytes(64 << 20);
 }
 
 /// Reads one record without a header.
