@@ -10,5 +10,7 @@ pub mod task_group;
 
 pub use deep_store::{DeepStore, DeepStoreError};
 pub use health::Health;
-pub use metadata_store::{Expect, MetadataStore, StoreError, Write};
+pub use metadata_store::{
+    EmbeddedStore, Expect, MemoryStore, MetadataStore, StoreError, Versioned, Write,
+};
 pub use task_group::TaskGroup;
