@@ -21,6 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER: u64 = 16 << 20;
 
 pub(super) fn make_avro(properties: &Properties) -> Result<Box<dyn Decoder>, ConfigError> {
+    avro::bound_allocation();
     Ok(Box::new(RegistryAvroDecoder {
         registry: Registry::new(properties)?,
         schemas: HashMap::new(),
