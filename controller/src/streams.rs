@@ -103,7 +103,12 @@ impl StreamMetadata for Connectors {
         let all = blocking(stream, |connector| connector.partitions()).await?;
         Ok(all
             .into_iter()
-            .filter(|p| settings.partitions.as_ref().is_none_or(|only| only.contains(p)))
+            .filter(|p| {
+                settings
+                    .partitions
+                    .as_ref()
+                    .is_none_or(|only| only.contains(p))
+            })
             .filter_map(|p| u32::try_from(p).ok())
             .collect())
     }

@@ -35,7 +35,11 @@ fn unknown(table: &str) -> Refusal {
 }
 
 /// Asks for a reload and notes the job.
-async fn submit(core: &Core, table: &str, segments: Vec<String>) -> Result<(JobRecord, usize), Refusal> {
+async fn submit(
+    core: &Core,
+    table: &str,
+    segments: Vec<String>,
+) -> Result<(JobRecord, usize), Refusal> {
     let generation = tables::reload(core, table).await?;
     let now_ms = core.now_ms();
     let servers = servers_with(core, table).len();
@@ -52,15 +56,20 @@ async fn submit(core: &Core, table: &str, segments: Vec<String>) -> Result<(JobR
     Ok((job, servers))
 }
 
-async fn reload_all(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
+async fn reload_all(
+    State(core): Shared,
+    Path(table): Path<String>,
+    parameters: Parameters,
+) -> Answer {
     let found = named(&core, &table, table_type(&parameters, "type")?);
     if found.is_empty() {
         return Err(unknown(&table));
     }
     let mut out = Map::new();
     for name in found {
-        let segments: Vec<String> =
-            core.with_table(&name, |t| t.segments.keys().cloned().collect()).unwrap_or_default();
+        let segments: Vec<String> = core
+            .with_table(&name, |t| t.segments.keys().cloned().collect())
+            .unwrap_or_default();
         let (job, servers) = submit(&core, &name, segments).await?;
         let told = object!({
             "reloadJobId": job.id,
@@ -75,10 +84,13 @@ async fn reload_all(State(core): Shared, Path(table): Path<String>, parameters: 
 /// The side of a table that has a segment.
 pub(crate) fn holder(core: &Core, table: &str, segment: &str) -> Result<String, Refusal> {
     let found = named(core, table, None);
-    let has = |name: &&String| {
-        core.with_table(name, |t| t.segments.contains_key(segment)) == Some(true)
+    let has =
+        |name: &&String| core.with_table(name, |t| t.segments.contains_key(segment)) == Some(true);
+    let missing = || {
+        Refusal::not_found(format!(
+            "Failed to find segment: {segment} in table: {table}"
+        ))
     };
-    let missing = || Refusal::not_found(format!("Failed to find segment: {segment} in table: {table}"));
     found.iter().find(has).cloned().ok_or_else(missing)
 }
 
@@ -93,19 +105,24 @@ async fn reload_one(State(core): Shared, Path((table, segment)): Path<(String, S
 
 async fn reload_status(State(core): Shared, Path(id): Path<String>) -> Answer {
     let job = core.read(|s| s.jobs.get(&id).cloned());
-    let job = job
-        .ok_or_else(|| Refusal::not_found(format!("Failed to find controller job id: {id}")))?;
+    let job =
+        job.ok_or_else(|| Refusal::not_found(format!("Failed to find controller job id: {id}")))?;
     // Segments that went, or that were taking rows, have nothing left to reload.
     let to_do: BTreeSet<String> = core
         .with_table(&job.table, |t| {
             let sealed = |name: &&String| {
-                t.segments.get(*name).is_some_and(|s| s.record.status != SegmentStatus::InProgress)
+                t.segments
+                    .get(*name)
+                    .is_some_and(|s| s.record.status != SegmentStatus::InProgress)
             };
             job.segments.iter().filter(sealed).cloned().collect()
         })
         .unwrap_or_default();
     let servers = servers_with(&core, &job.table);
-    let path = format!("/controllerJob/reloadStatus/{}?generation={}", job.table, job.generation);
+    let path = format!(
+        "/controllerJob/reloadStatus/{}?generation={}",
+        job.table, job.generation
+    );
     let answers = ask_servers(&core, &servers, &path).await;
     let total = servers.len();
     let behind = answers.iter().filter(|(_, answer)| match answer {
@@ -134,7 +151,11 @@ async fn reload_status(State(core): Shared, Path(id): Path<String>) -> Answer {
     })))
 }
 
-async fn need_reload(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
+async fn need_reload(
+    State(core): Shared,
+    Path(table): Path<String>,
+    parameters: Parameters,
+) -> Answer {
     let found = named(&core, &table, None);
     if found.is_empty() {
         return Err(unknown(&table));
@@ -151,8 +172,14 @@ async fn need_reload(State(core): Shared, Path(table): Path<String>, parameters:
             by_server.insert(server, answer);
         }
     }
-    let shown = if verbose { Json::Object(by_server) } else { object!({}) };
-    Ok(json(&object!({"needReload": needed, "serverToSegmentsCheckReloadList": shown})))
+    let shown = if verbose {
+        Json::Object(by_server)
+    } else {
+        object!({})
+    };
+    Ok(json(
+        &object!({"needReload": needed, "serverToSegmentsCheckReloadList": shown}),
+    ))
 }
 
 /// Forgets what replicas reported of some segments, so that servers bring them up again.
@@ -160,7 +187,10 @@ async fn reset(core: &Core, table: &str, only: Option<&str>) -> Result<usize, Re
     let count = core
         .change(|state| {
             let mut changes = Vec::new();
-            let segments = state.table(table).into_iter().flat_map(|t| t.segments.values());
+            let segments = state
+                .table(table)
+                .into_iter()
+                .flat_map(|t| t.segments.values());
             for segment in segments.filter(|s| only.is_none_or(|only| s.record.name == only)) {
                 let mut again = segment.clone();
                 again.external.clear();
@@ -183,13 +213,17 @@ async fn reset_all(State(core): Shared, Path(table): Path<String>) -> Answer {
     for name in &found {
         reset(&core, name, None).await?;
     }
-    Ok(status(format!("Successfully reset segments of table: {table}")))
+    Ok(status(format!(
+        "Successfully reset segments of table: {table}"
+    )))
 }
 
 async fn reset_one(State(core): Shared, Path((table, segment)): Path<(String, String)>) -> Answer {
     let name = holder(&core, &table, &segment)?;
     reset(&core, &name, Some(&segment)).await?;
-    Ok(status(format!("Successfully reset segment: {segment} of table: {table}")))
+    Ok(status(format!(
+        "Successfully reset segment: {segment} of table: {table}"
+    )))
 }
 
 async fn jobs(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {

@@ -70,12 +70,22 @@ async fn list(State(core): Shared, Path(table): Path<String>, parameters: Parame
     };
     let mut out = Vec::new();
     for name in found {
-        let side = split_type(&name).1.map(|t| t.to_string()).unwrap_or_default();
+        let side = split_type(&name)
+            .1
+            .map(|t| t.to_string())
+            .unwrap_or_default();
         let names: Vec<String> = core
             .with_table(&name, |t| {
-                let hidden = if skip_hidden { t.record.hidden() } else { Vec::new() };
+                let hidden = if skip_hidden {
+                    t.record.hidden()
+                } else {
+                    Vec::new()
+                };
                 let segments = t.segments.iter().filter(|(name, _)| !hidden.contains(name));
-                segments.filter(|(_, s)| chosen(s)).map(|(name, _)| name.clone()).collect()
+                segments
+                    .filter(|(_, s)| chosen(s))
+                    .map(|(name, _)| name.clone())
+                    .collect()
             })
             .unwrap_or_default();
         out.push(object!({side: names}));
@@ -94,8 +104,10 @@ async fn servers(State(core): Shared, Path(table): Path<String>, parameters: Par
                 }
             }
         });
-        let counts: Map<String, Json> =
-            map.iter().map(|(server, list)| (server.clone(), Json::from(list.len()))).collect();
+        let counts: Map<String, Json> = map
+            .iter()
+            .map(|(server, list)| (server.clone(), Json::from(list.len())))
+            .collect();
         out.push(object!({
             "tableName": name,
             "serverToSegmentsMap": map,
@@ -118,8 +130,14 @@ fn kept(core: &Core, table: &str, segment: &SegmentEntry) -> Map<String, Json> {
     let sealed = record.status != SegmentStatus::InProgress;
     put("segment.creation.time", Some(record.created_ms.to_string()));
     if realtime {
-        put("segment.flush.threshold.size", record.flush_rows.map(|r| r.to_string()));
-        put("segment.realtime.numReplicas", Some(segment.ideal.len().max(1).to_string()));
+        put(
+            "segment.flush.threshold.size",
+            record.flush_rows.map(|r| r.to_string()),
+        );
+        put(
+            "segment.realtime.numReplicas",
+            Some(segment.ideal.len().max(1).to_string()),
+        );
         put("segment.realtime.startOffset", record.start_offset.clone());
         put("segment.realtime.endOffset", record.end_offset.clone());
         let word = if sealed { "DONE" } else { "IN_PROGRESS" };
@@ -129,10 +147,22 @@ fn kept(core: &Core, table: &str, segment: &SegmentEntry) -> Map<String, Json> {
     }
     if sealed {
         let raw = split_type(table).0;
-        let url = format!("http://{}:{}/segments/{raw}/{}", core.host, core.port, record.name);
-        put("segment.start.time", record.start_time_ms.map(|t| t.to_string()));
-        put("segment.end.time", record.end_time_ms.map(|t| t.to_string()));
-        put("segment.time.unit", record.start_time_ms.map(|_| "MILLISECONDS".to_owned()));
+        let url = format!(
+            "http://{}:{}/segments/{raw}/{}",
+            core.host, core.port, record.name
+        );
+        put(
+            "segment.start.time",
+            record.start_time_ms.map(|t| t.to_string()),
+        );
+        put(
+            "segment.end.time",
+            record.end_time_ms.map(|t| t.to_string()),
+        );
+        put(
+            "segment.time.unit",
+            record.start_time_ms.map(|_| "MILLISECONDS".to_owned()),
+        );
         put("segment.total.docs", Some(record.total_docs.to_string()));
         put("segment.size.in.bytes", Some(record.size_bytes.to_string()));
         put("segment.index.version", Some("v3".to_owned()));
@@ -143,10 +173,16 @@ fn kept(core: &Core, table: &str, segment: &SegmentEntry) -> Map<String, Json> {
     out
 }
 
-async fn zk_metadata(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
+async fn zk_metadata(
+    State(core): Shared,
+    Path(table): Path<String>,
+    parameters: Parameters,
+) -> Answer {
     let mut out = Map::new();
     for name in sides(&core, &table, table_type(&parameters, "type")?)? {
-        let segments = core.with_table(&name, |t| t.segments.clone()).unwrap_or_default();
+        let segments = core
+            .with_table(&name, |t| t.segments.clone())
+            .unwrap_or_default();
         for (segment, entry) in segments {
             out.insert(segment, Json::Object(kept(&core, &name, &entry)));
         }
@@ -160,14 +196,20 @@ async fn metadata(
     axum::extract::RawQuery(query): axum::extract::RawQuery,
 ) -> Answer {
     let name = holder(&core, &table, &segment)?;
-    let entry = core.with_table(&name, |t| t.segments.get(&segment).cloned()).flatten();
-    let Some(entry) = entry else { return Err(unknown(&table)) };
+    let entry = core
+        .with_table(&name, |t| t.segments.get(&segment).cloned())
+        .flatten();
+    let Some(entry) = entry else {
+        return Err(unknown(&table));
+    };
     let mut out = kept(&core, &name, &entry);
     if let Some(query) = query.filter(|q| q.contains("columns=")) {
         let servers = entry.ideal.keys().take(1).cloned().collect();
         let path = format!("/tables/{name}/segments/{segment}/metadata?{query}");
         for (_, answer) in ask_servers(&core, &servers, &path).await {
-            let Ok(Json::Object(answer)) = answer else { continue };
+            let Ok(Json::Object(answer)) = answer else {
+                continue;
+            };
             for (key, value) in answer {
                 if matches!(key.as_str(), "columns" | "indexes" | "star-tree-index") {
                     out.insert(key, value);
@@ -186,7 +228,9 @@ async fn all_metadata(
     let query = query.map(|q| format!("?{q}")).unwrap_or_default();
     let mut out = Map::new();
     for name in sides(&core, &table, None)? {
-        let segments = core.with_table(&name, |t| t.segments.clone()).unwrap_or_default();
+        let segments = core
+            .with_table(&name, |t| t.segments.clone())
+            .unwrap_or_default();
         let asked = segments.iter().map(|(segment, entry)| {
             let servers = entry.ideal.keys().take(1).cloned().collect();
             let path = format!("/tables/{name}/segments/{segment}/metadata{query}");
@@ -222,18 +266,27 @@ async fn crc(State(core): Shared, Path(table): Path<String>) -> Answer {
 
 async fn download(State(core): Shared, Path((table, segment)): Path<(String, String)>) -> Answer {
     let missing = || {
-        Refusal::not_found(format!("Segment {segment} or table {table} not found in deep store"))
+        Refusal::not_found(format!(
+            "Segment {segment} or table {table} not found in deep store"
+        ))
     };
     let name = holder(&core, &table, &segment).map_err(|_| missing())?;
     let uri = core
-        .with_table(&name, |t| t.segments.get(&segment).map(|s| s.record.download_uri.clone()))
+        .with_table(&name, |t| {
+            t.segments
+                .get(&segment)
+                .map(|s| s.record.download_uri.clone())
+        })
         .flatten()
         .filter(|uri| !uri.is_empty())
         .ok_or_else(missing)?;
     let bytes = core.deep_store.get(&uri).await.map_err(|_| missing())?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{segment}\"")),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{segment}\""),
+        ),
     ];
     Ok((headers, Body::from(bytes)).into_response())
 }
@@ -252,14 +305,20 @@ async fn drop_segments(
     let gone: Vec<(String, String)> = core
         .with_table(table, |t| {
             let chosen = t.segments.values().filter(|s| chosen(&s.record.name));
-            chosen.map(|s| (s.record.name.clone(), s.record.download_uri.clone())).collect()
+            chosen
+                .map(|s| (s.record.name.clone(), s.record.download_uri.clone()))
+                .collect()
         })
         .unwrap_or_default();
     delete_segments(core, table, &gone).await?;
     Ok(gone.len())
 }
 
-async fn remove_all(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
+async fn remove_all(
+    State(core): Shared,
+    Path(table): Path<String>,
+    parameters: Parameters,
+) -> Answer {
     let named_segments: Option<Vec<&str>> = parameters
         .get("segments")
         .filter(|s| !s.is_empty())

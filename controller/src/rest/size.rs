@@ -34,7 +34,10 @@ async fn size(State(core): Shared, Path(table): Path<String>) -> Answer {
     }
     let mut total = [-1_i64; 3];
     let mut sides = Vec::new();
-    for (key, side) in [("offlineSegments", TableType::Offline), ("realtimeSegments", TableType::Realtime)] {
+    for (key, side) in [
+        ("offlineSegments", TableType::Offline),
+        ("realtimeSegments", TableType::Realtime),
+    ] {
         let name = with_type(raw, side);
         let form = if found.contains(&name) {
             let (form, figures) = side_size(&core, &name).await;
@@ -60,8 +63,11 @@ async fn size(State(core): Shared, Path(table): Path<String>) -> Answer {
     Ok(json(&Json::Object(out)))
 }
 
-const FIGURES: [&str; 3] =
-    ["reportedSizeInBytes", "estimatedSizeInBytes", "reportedSizePerReplicaInBytes"];
+const FIGURES: [&str; 3] = [
+    "reportedSizeInBytes",
+    "estimatedSizeInBytes",
+    "reportedSizePerReplicaInBytes",
+];
 
 /// One side of a table: its form, and reported, estimated and per-replica bytes.
 async fn side_size(core: &Core, name: &str) -> (Json, [i64; 3]) {
@@ -70,16 +76,29 @@ async fn side_size(core: &Core, name: &str) -> (Json, [i64; 3]) {
     let mut reported = BTreeMap::<(String, String), i64>::new();
     for (server, answer) in answers {
         let Ok(answer) = answer else { continue };
-        for segment in answer.get("segments").and_then(Json::as_array).into_iter().flatten() {
-            let segment_name = segment.get("segmentName").and_then(Json::as_str).unwrap_or_default();
-            let bytes = segment.get("diskSizeInBytes").and_then(Json::as_i64).unwrap_or(-1);
+        for segment in answer
+            .get("segments")
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let segment_name = segment
+                .get("segmentName")
+                .and_then(Json::as_str)
+                .unwrap_or_default();
+            let bytes = segment
+                .get("diskSizeInBytes")
+                .and_then(Json::as_i64)
+                .unwrap_or(-1);
             reported.insert((segment_name.to_owned(), server.clone()), bytes);
         }
     }
     let ideal: Vec<(String, Vec<String>)> = core
         .with_table(name, |t| {
             let segments = t.segments.iter();
-            segments.map(|(n, s)| (n.clone(), s.ideal.keys().cloned().collect())).collect()
+            segments
+                .map(|(n, s)| (n.clone(), s.ideal.keys().cloned().collect()))
+                .collect()
         })
         .unwrap_or_default();
     let mut segments = Map::new();
@@ -128,7 +147,11 @@ fn segment_size(
     let figures = if largest < 0 {
         [-1; 3]
     } else {
-        [sum, sum.saturating_add(silent.saturating_mul(largest)), largest]
+        [
+            sum,
+            sum.saturating_add(silent.saturating_mul(largest)),
+            largest,
+        ]
     };
     let form = object!({
         "reportedSizeInBytes": figures[0],
@@ -147,7 +170,10 @@ async fn metadata(
 ) -> Answer {
     let only = table_type(&parameters, "type")?;
     if only == Some(TableType::Realtime) {
-        return Err(Refusal::new(501, "Table type : REALTIME not yet supported."));
+        return Err(Refusal::new(
+            501,
+            "Table type : REALTIME not yet supported.",
+        ));
     }
     let found = named(&core, &table, only);
     let name = found
@@ -162,14 +188,21 @@ async fn metadata(
         })
         .unwrap_or_default();
     let mut out = Map::new();
-    for key in ["columnLengthMap", "columnCardinalityMap", "maxNumMultiValuesMap", "columnIndexSizeMap"] {
+    for key in [
+        "columnLengthMap",
+        "columnCardinalityMap",
+        "maxNumMultiValuesMap",
+        "columnIndexSizeMap",
+    ] {
         out.insert(key.to_owned(), object!({}));
     }
     if let Some(query) = query.filter(|q| q.contains("columns=")) {
         let servers = servers_with(&core, name);
         let path = format!("/tables/{name}/metadata?{query}");
         for (_, answer) in ask_servers(&core, &servers, &path).await {
-            let Ok(Json::Object(answer)) = answer else { continue };
+            let Ok(Json::Object(answer)) = answer else {
+                continue;
+            };
             for (key, value) in answer {
                 if let (Some(Json::Object(into)), Json::Object(from)) = (out.get_mut(&key), value) {
                     into.extend(from);
@@ -183,7 +216,10 @@ async fn metadata(
     whole.insert("numSegments".to_owned(), Json::from(segments));
     whole.insert("numRows".to_owned(), Json::from(rows));
     whole.extend(out);
-    whole.insert("upsertPartitionToServerPrimaryKeyCountMap".to_owned(), object!({}));
+    whole.insert(
+        "upsertPartitionToServerPrimaryKeyCountMap".to_owned(),
+        object!({}),
+    );
     Ok(json(&Json::Object(whole)))
 }
 
@@ -213,16 +249,27 @@ async fn indexes(State(core): Shared, Path(table): Path<String>, parameters: Par
     sum.insert("totalOnlineSegments".to_owned(), Json::from(0));
     sum.insert("columnToIndexesCount".to_owned(), object!({}));
     for (_, answer) in ask_servers(&core, &servers, &format!("/tables/{name}/indexes")).await {
-        let Ok(Json::Object(mut answer)) = answer else { continue };
-        let segments = answer.remove("totalSegmentCount").or_else(|| answer.remove("totalOnlineSegments"));
+        let Ok(Json::Object(mut answer)) = answer else {
+            continue;
+        };
+        let segments = answer
+            .remove("totalSegmentCount")
+            .or_else(|| answer.remove("totalOnlineSegments"));
         answer.retain(|key, _| key == "columnToIndexesCount");
-        answer.insert("totalOnlineSegments".to_owned(), segments.unwrap_or_else(|| Json::from(0)));
+        answer.insert(
+            "totalOnlineSegments".to_owned(),
+            segments.unwrap_or_else(|| Json::from(0)),
+        );
         add_counts(&mut sum, &answer);
     }
     Ok(json(&Json::Object(sum)))
 }
 
-async fn valid_docs(State(core): Shared, Path(table): Path<String>, RawQuery(query): RawQuery) -> Answer {
+async fn valid_docs(
+    State(core): Shared,
+    Path(table): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
     let found = named(&core, &table, None);
     let name = found
         .first()
@@ -230,10 +277,26 @@ async fn valid_docs(State(core): Shared, Path(table): Path<String>, RawQuery(que
     let servers = servers_with(&core, name);
     let query = query.map(|q| format!("?{q}")).unwrap_or_default();
     let mut out = Map::new();
-    for (_, answer) in ask_servers(&core, &servers, &format!("/tables/{name}/validDocIdsMetadata{query}")).await {
-        for item in answer.ok().as_ref().and_then(Json::as_array).into_iter().flatten() {
-            let segment = item.get("segmentName").and_then(Json::as_str).unwrap_or_default();
-            if let Json::Array(list) = out.entry(segment.to_owned()).or_insert_with(|| object!([])) {
+    for (_, answer) in ask_servers(
+        &core,
+        &servers,
+        &format!("/tables/{name}/validDocIdsMetadata{query}"),
+    )
+    .await
+    {
+        for item in answer
+            .ok()
+            .as_ref()
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let segment = item
+                .get("segmentName")
+                .and_then(Json::as_str)
+                .unwrap_or_default();
+            if let Json::Array(list) = out.entry(segment.to_owned()).or_insert_with(|| object!([]))
+            {
                 list.push(item.clone());
             }
         }

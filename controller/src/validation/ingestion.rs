@@ -54,7 +54,11 @@ fn is_groovy(function: &str) -> bool {
 /// The columns that an expression reads, or why it is none.
 fn expression(text: &str) -> Result<Vec<String>, String> {
     let expression = ingest::transform::Expression::parse(text)?;
-    Ok(expression.columns().into_iter().map(str::to_owned).collect())
+    Ok(expression
+        .columns()
+        .into_iter()
+        .map(str::to_owned)
+        .collect())
 }
 
 fn transforms(config: &TableConfig, schema: &Schema) -> Verdict {

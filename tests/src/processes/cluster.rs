@@ -18,7 +18,15 @@ pub(crate) fn binary() -> Result<&'static Path> {
         .get_or_init(|| {
             let release = !cfg!(debug_assertions);
             let mut cargo = Command::new(env!("CARGO"));
-            cargo.args(["build", "--package", "cli", "--bin", "touriga", "--message-format", "json"]);
+            cargo.args([
+                "build",
+                "--package",
+                "cli",
+                "--bin",
+                "touriga",
+                "--message-format",
+                "json",
+            ]);
             if release {
                 cargo.arg("--release");
             }
@@ -46,12 +54,19 @@ pub(crate) struct Process {
 
 impl Process {
     fn new(name: &str, folder: &Path, arguments: Vec<String>) -> Self {
-        Self { arguments, log: folder.join(format!("{name}.log")), child: None }
+        Self {
+            arguments,
+            log: folder.join(format!("{name}.log")),
+            child: None,
+        }
     }
 
     /// Starts it, or starts it again.
     pub(crate) fn start(&mut self) -> Result<()> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)?;
         let child = Command::new(binary()?)
             .args(&self.arguments)
             .stdin(Stdio::null())
@@ -104,7 +119,10 @@ impl Cluster {
     pub(crate) async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path();
-        let stream = stream::Stream::builder().data_dir(Some(path.join("stream"))).start().await?;
+        let stream = stream::Stream::builder()
+            .data_dir(Some(path.join("stream")))
+            .start()
+            .await?;
         let (controller_port, broker_port, server_port, admin_port) =
             (free_port()?, free_port()?, free_port()?, free_port()?);
         let controller_url = format!("http://127.0.0.1:{controller_port}");
@@ -114,19 +132,38 @@ impl Cluster {
             controller: Process::new(
                 "controller",
                 path,
-                arguments(&["start-controller", "--data-dir", &data("controller"), "--controller-port", &controller_port.to_string()]),
+                arguments(&[
+                    "start-controller",
+                    "--data-dir",
+                    &data("controller"),
+                    "--controller-port",
+                    &controller_port.to_string(),
+                ]),
             ),
             broker: Process::new(
                 "broker",
                 path,
-                arguments(&["start-broker", "--controller", &controller_url, "--broker-port", &broker_port.to_string()]),
+                arguments(&[
+                    "start-broker",
+                    "--controller",
+                    &controller_url,
+                    "--broker-port",
+                    &broker_port.to_string(),
+                ]),
             ),
             server: Process::new(
                 "server",
                 path,
                 arguments(&[
-                    "start-server", "--data-dir", &data("server"), "--controller", &controller_url, "--server-port",
-                    &server_port.to_string(), "--server-admin-port", &admin_port.to_string(),
+                    "start-server",
+                    "--data-dir",
+                    &data("server"),
+                    "--controller",
+                    &controller_url,
+                    "--server-port",
+                    &server_port.to_string(),
+                    "--server-admin-port",
+                    &admin_port.to_string(),
                 ]),
             ),
             stream,
@@ -150,18 +187,31 @@ impl Cluster {
     async fn wait_ready(&self) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(60);
         while Instant::now() < end {
-            let health = self.client.get(format!("{}/health", self.broker_url)).send().await;
+            let health = self
+                .client
+                .get(format!("{}/health", self.broker_url))
+                .send()
+                .await;
             if health.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        bail!("the broker did not become ready:\n{}\n{}", self.broker.tail(), self.controller.tail())
+        bail!(
+            "the broker did not become ready:\n{}\n{}",
+            self.broker.tail(),
+            self.controller.tail()
+        )
     }
 
     /// POSTs JSON to the controller and expects success.
     pub(crate) async fn post(&self, path: &str, body: &Json) -> Result<Json> {
-        let answer = self.client.post(format!("{}{path}", self.controller_url)).json(body).send().await?;
+        let answer = self
+            .client
+            .post(format!("{}{path}", self.controller_url))
+            .json(body)
+            .send()
+            .await?;
         let (status, text) = (answer.status(), answer.text().await?);
         anyhow::ensure!(status.is_success(), "POST {path}: {status} {text}");
         Ok(serde_json::from_str(&text)?)
@@ -169,8 +219,12 @@ impl Cluster {
 
     /// Asks the broker; the whole answer.
     pub(crate) async fn query(&self, sql: &str) -> Result<Json> {
-        let answer =
-            self.client.post(format!("{}/query/sql", self.broker_url)).json(&json!({ "sql": sql })).send().await?;
+        let answer = self
+            .client
+            .post(format!("{}/query/sql", self.broker_url))
+            .json(&json!({ "sql": sql }))
+            .send()
+            .await?;
         Ok(answer.json().await?)
     }
 
@@ -194,7 +248,11 @@ impl Cluster {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        bail!("{sql} answered {last} after {seconds} s, expected {wanted}\nserver:\n{}\ncontroller:\n{}\nbroker:\n{}",
-            self.server.tail(), self.controller.tail(), self.broker.tail())
+        bail!(
+            "{sql} answered {last} after {seconds} s, expected {wanted}\nserver:\n{}\ncontroller:\n{}\nbroker:\n{}",
+            self.server.tail(),
+            self.controller.tail(),
+            self.broker.tail()
+        )
     }
 }

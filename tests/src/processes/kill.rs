@@ -17,7 +17,10 @@ const KILLS: u32 = 20;
 
 /// Rows to produce; 500,000 unless `TOURIGA_KILL_ROWS` says otherwise.
 fn rows() -> i64 {
-    std::env::var("TOURIGA_KILL_ROWS").ok().and_then(|n| n.parse().ok()).unwrap_or(500_000)
+    std::env::var("TOURIGA_KILL_ROWS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(500_000)
 }
 
 fn produce(bootstrap: &str, rows: i64) -> Result<()> {
@@ -35,7 +38,9 @@ fn produce(bootstrap: &str, rows: i64) -> Result<()> {
             id % 500,
             1_680_000_000_000_i64 + id
         );
-        let record = BaseRecord::<(), str>::to(TOPIC).partition((id % i64::from(PARTITIONS)) as i32).payload(&payload);
+        let record = BaseRecord::<(), str>::to(TOPIC)
+            .partition((id % i64::from(PARTITIONS)) as i32)
+            .payload(&payload);
         producer.send(record).map_err(|(error, _)| error)?;
         if id % 1000 == 0 {
             producer.poll(Duration::ZERO);
@@ -77,7 +82,9 @@ fn table(bootstrap: &str) -> serde_json::Value {
 
 async fn create_topic(bootstrap: &str) -> Result<()> {
     use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let admin: AdminClient<_> = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .create()?;
     let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(1));
     for result in admin.create_topics([&topic], &AdminOptions::new()).await? {
         result.map_err(|(name, code)| anyhow::anyhow!("{name}: {code}"))?;
@@ -107,17 +114,29 @@ async fn twenty_kills_lose_and_double_nothing() -> Result<()> {
         cluster.server.kill()?;
         cluster.server.start()?;
     }
-    producing.join().map_err(|_| anyhow::anyhow!("the producer panicked"))??;
+    producing
+        .join()
+        .map_err(|_| anyhow::anyhow!("the producer panicked"))??;
     let shares: i64 = (0..rows).map(|id| id % 1000).sum();
     let ids: i64 = (0..rows).sum();
     let wanted = json!([[rows, shares as f64, ids as f64, rows]]);
     cluster
-        .wait_for("SELECT COUNT(*), SUM(shares), SUM(id), DISTINCTCOUNT(id) FROM kills", &wanted, 120)
+        .wait_for(
+            "SELECT COUNT(*), SUM(shares), SUM(id), DISTINCTCOUNT(id) FROM kills",
+            &wanted,
+            120,
+        )
         .await?;
     // Once more from cold: what was committed is there without the stream's help.
     cluster.server.kill()?;
     cluster.server.start()?;
-    cluster.wait_for("SELECT COUNT(*), SUM(shares), SUM(id), DISTINCTCOUNT(id) FROM kills", &wanted, 60).await?;
+    cluster
+        .wait_for(
+            "SELECT COUNT(*), SUM(shares), SUM(id), DISTINCTCOUNT(id) FROM kills",
+            &wanted,
+            60,
+        )
+        .await?;
     assert!(cluster.folder().join("server").exists());
     Ok(())
 }
