@@ -136,6 +136,16 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.timestamp_millis());
     }
+    if let Some(millis) = parse_sql_timestamp(text) {
+        return Some(millis);
+    }
+    // A zone without colon (`-0300`) is none of Pinot's formats.
+    let tail = text.len().checked_sub(5).and_then(|at| text.get(at..));
+    if tail.is_some_and(|zone| {
+        zone.starts_with(['+', '-']) && zone[1..].bytes().all(|b| b.is_ascii_digit())
+    }) {
+        return None;
+    }
     for format in [
         "%Y-%m-%d %H:%M:%S%.f",
         "%Y-%m-%dT%H:%M:%S%.f",
@@ -155,9 +165,53 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
 }
 
+/// `java.sql.Timestamp.valueOf`: month 1 to 12 and day 1 to 31, everything beyond the calendar rolls over (February 30 is
+/// March 1 or 2, hour 25 is one o'clock of the next day).
+fn parse_sql_timestamp(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once(' ')?;
+    let mut date_parts = date.splitn(3, '-');
+    let year = number(date_parts.next()?, 4)?;
+    let month = number(date_parts.next()?, 2).filter(|m| (1..=12).contains(m))?;
+    let day = number(date_parts.next()?, 2).filter(|d| (1..=31).contains(d))?;
+    let (clock, fraction) = time.trim_start().split_once('.').unwrap_or((time, ""));
+    let mut clock_parts = clock.splitn(3, ':');
+    let hour = number(clock_parts.next()?, 2)?;
+    let minute = number(clock_parts.next()?, 2)?;
+    let second = number(clock_parts.next()?, 2)?;
+    if fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let millis: i64 = format!("{fraction:0<3}")[..3].parse().ok()?;
+    let first = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, 1)?;
+    let midnight = first.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
+    Some(midnight + (day - 1) * 86_400_000 + (hour * 3600 + minute * 60 + second) * 1000 + millis)
+}
+
+fn number(text: &str, most_digits: usize) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (digits && text.len() <= most_digits).then(|| text.parse().ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sql_timestamps_roll_over() {
+        assert_eq!(
+            parse_timestamp("2024-02-30 00:00:00"),
+            Some(1_709_251_200_000)
+        );
+        assert_eq!(
+            parse_timestamp("2024-05-01 25:00:00"),
+            Some(1_714_611_600_000)
+        );
+        assert_eq!(
+            parse_timestamp("2024-05-01 00:00:00.1"),
+            Some(1_714_521_600_100)
+        );
+        assert_eq!(parse_timestamp("2024-5-1 1:2:3"), Some(1_714_525_323_000));
+    }
 
     #[test]
     fn doubles_print_as_java_does() {

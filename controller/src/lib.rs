@@ -1,1 +1,26 @@
-//! The controller: schemas, tables, segments, assignment and segment completion, over REST.
+//! The controller: schemas, tables, segments, assignment and segment completion, over REST and as a service.
+//!
+//! Must not know: how queries run. Invariants: only the controller writes ideal state; everything is durable before it is answered, and a
+//! restart goes on where it stopped; servers and brokers go on while it is away.
+
+mod assign;
+mod boundary;
+mod completion;
+mod consuming;
+mod core;
+mod error;
+mod forms;
+mod periodic;
+mod realtime;
+pub mod records;
+mod rest;
+mod service;
+mod start;
+mod state;
+pub mod streams;
+mod tables;
+mod tenancy;
+mod validation;
+
+pub use error::ControllerError;
+pub use start::{Controller, ControllerHandle, ControllerSettings};

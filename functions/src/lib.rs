@@ -4,7 +4,12 @@
 //! Invariant: names are looked up in canonical form (lower case, no underscore); a kernel never panics on any input.
 
 pub mod aggregate;
+pub mod datetime;
 pub mod error;
+pub mod geo;
+pub mod id_set;
+pub mod json;
+pub mod pattern;
 pub mod scalar;
 pub mod sketch;
 

@@ -224,7 +224,13 @@ pub trait ControllerService: Send + Sync {
     /// Makes an instance known and live. Called again after a lost connection.
     async fn register(&self, instance: Instance) -> Result<(), ServiceError>;
     /// Says that the instance lives; one that says nothing for some seconds is taken as gone.
+    /// `Refused` means that the controller does not know the instance (any more): register again and report every replica.
     async fn heartbeat(&self, instance_id: &str) -> Result<(), ServiceError>;
+    /// Says that the instance goes away in order; it is taken as gone at once.
+    async fn leave(&self, instance_id: &str) -> Result<(), ServiceError> {
+        let _ = instance_id;
+        Ok(())
+    }
     /// Waits until something newer than `version` is there (or some seconds passed) and answers it. `instance_id` selects what is of interest.
     async fn watch(&self, instance_id: &str, version: u64) -> Result<ClusterView, ServiceError>;
     /// Reports reached replica states.

@@ -3,6 +3,7 @@
 //! Must not know: how a role works. Invariant: a trait is served alike in process and over gRPC.
 
 pub mod controller_service;
+pub mod grpc;
 pub mod query_service;
 
 pub use controller_service::{ControllerService, ServiceError};

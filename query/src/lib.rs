@@ -1,1 +1,28 @@
-//! Single-stage execution over segments: prune, filter, project, aggregate, merge, reduce.
+//! Single-stage execution over segments: plan, prune, filter, project, aggregate, group, order; merge and reduce.
+//!
+//! Must not know: network, tokio, the time of day, files.
+//! Invariant: the answer does not depend on how rows are split over segments, servers and threads.
+
+pub mod error;
+pub mod execute;
+pub mod expr;
+pub mod filter;
+pub mod group_by;
+pub mod limits;
+pub mod literals;
+pub mod merge;
+pub mod plan;
+pub mod project;
+pub mod prune;
+pub mod reduce;
+pub mod select;
+pub mod stats;
+pub mod wire;
+
+pub use error::QueryError;
+pub use execute::execute;
+pub use limits::Limits;
+pub use merge::Partial;
+pub use plan::Plan;
+pub use reduce::{ResultTable, reduce};
+pub use stats::QueryStats;

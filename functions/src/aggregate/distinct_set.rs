@@ -10,6 +10,7 @@ use hashbrown::HashSet;
 use super::bytes::{Reader, broken, put_bytes, put_len};
 use super::{Groups, rows};
 use crate::FunctionError;
+use crate::sketch::Item;
 
 /// Distinct values of one type.
 #[derive(Clone)]
@@ -141,6 +142,17 @@ impl DistinctSet {
         Ok(())
     }
 
+    /// Keeps the values that are also in `other`.
+    pub(crate) fn retain_in(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Int(set), Self::Int(other)) => set.retain(|x| other.contains(x)),
+            (Self::Long(set), Self::Long(other)) => set.retain(|x| other.contains(x)),
+            (Self::Double(set), Self::Double(other)) => set.retain(|x| other.contains(x)),
+            (Self::Bytes(set), Self::Bytes(other)) => set.retain(|x| other.contains(x)),
+            (set, _) => *set = Self::Empty,
+        }
+    }
+
     /// The numbers, smallest first; empty for text and bytes.
     pub(crate) fn numbers(&self) -> Vec<f64> {
         let mut numbers: Vec<f64> = match self {
@@ -151,6 +163,17 @@ impl DistinctSet {
         };
         numbers.sort_by(f64::total_cmp);
         numbers
+    }
+
+    /// Calls `f` with every value, FLOAT as DOUBLE, text as its bytes.
+    pub(crate) fn each_item(&self, mut f: impl FnMut(Item<'_>)) {
+        match self {
+            Self::Empty => {}
+            Self::Int(set) => set.iter().for_each(|x| f(Item::Long(i64::from(*x)))),
+            Self::Long(set) => set.iter().for_each(|x| f(Item::Long(*x))),
+            Self::Double(set) => set.iter().for_each(|x| f(Item::Double(f64::from_bits(*x)))),
+            Self::Bytes(set) => set.iter().for_each(|x| f(Item::Bytes(x))),
+        }
     }
 
     /// Appends the set: a kind, a count, the values.

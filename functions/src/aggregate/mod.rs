@@ -5,22 +5,42 @@
 //! Invariant: splitting the rows in any way and merging the parts in any order gives the same answer; `load(save(s))`
 //! equals `s`.
 
+mod approximate;
 mod arguments;
 mod average;
+mod boolean;
 mod bytes;
+mod collect;
 mod count;
+mod covariance;
+mod digest;
 mod distinct;
 mod distinct_set;
-mod hyperloglog;
+mod expr_extreme;
+mod funnel;
+mod funnel_count;
+mod funnel_events;
+mod histogram;
+mod id_set;
 mod label;
 mod min_max;
 mod mode;
+mod moments;
 mod percentile;
 mod range;
 mod rows;
+mod smart;
+mod st_union;
 mod sum;
+mod sum_array;
+mod sum_precision;
 #[cfg(test)]
 mod testing;
+mod text_extreme;
+mod theta;
+mod values;
+mod whole;
+mod with_time;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -40,8 +60,27 @@ pub static FAMILIES: &[&[AggregateRow]] = &[
     range::ROWS,
     mode::ROWS,
     distinct::ROWS,
-    hyperloglog::ROWS,
+    approximate::ROWS,
     percentile::ROWS,
+    digest::ROWS,
+    smart::ROWS,
+    theta::ROWS,
+    whole::ROWS,
+    sum_precision::ROWS,
+    text_extreme::ROWS,
+    with_time::ROWS,
+    boolean::ROWS,
+    collect::ROWS,
+    sum_array::ROWS,
+    histogram::ROWS,
+    moments::ROWS,
+    covariance::ROWS,
+    st_union::ROWS,
+    id_set::ROWS,
+    expr_extreme::ROWS,
+    funnel::ROWS,
+    funnel_count::ROWS,
+    funnel_events::ROWS,
 ];
 
 /// Which group each row of a block belongs to.

@@ -10,6 +10,7 @@ use common::{Block, DataType, Value, Values};
 
 use super::Groups;
 use crate::FunctionError;
+use crate::sketch::Item;
 
 /// Calls `f` with (group, element) for every element.
 pub(crate) fn each<T>(
@@ -191,4 +192,20 @@ pub(crate) fn filled(block: &Block) -> Cow<'_, Block> {
         }
     }
     Cow::Owned(Block::new(column_type, values))
+}
+
+/// Calls `f` with (group, item) for every value, as sketches take them; decimals by their text.
+pub(crate) fn each_item(block: &Block, groups: Groups<'_>, mut f: impl FnMut(usize, Item<'_>)) {
+    match leaves(block) {
+        Values::Int(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Long(i64::from(*x)))),
+        Values::Long(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Long(*x))),
+        Values::Float(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Float(*x))),
+        Values::Double(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Double(*x))),
+        Values::BigDecimal(v) => each_leaf(v, block, groups, |g, x| {
+            f(g, Item::Text(&common::java_text::decimal_text(x)));
+        }),
+        Values::Text(v) => each_at(block, groups, |g, i| f(g, Item::Text(v.get(i)))),
+        Values::Bytes(v) => each_at(block, groups, |g, i| f(g, Item::Bytes(v.get(i)))),
+        Values::Array(_) => {}
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use common::{ArrayVec, Block, ColumnType, DataType, Values};
 
-use super::array::{compare, key};
+use super::array_read::{compare, key};
 use super::lift::{Int, Rows, arrays};
 use super::{Argument, EvalContext};
 use crate::FunctionError;

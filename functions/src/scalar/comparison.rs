@@ -6,12 +6,11 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use common::value::compare_text;
 use common::{Block, ColumnType, DataType, Value, Values};
 
-use super::lift::{any_null, by_value};
+use super::lift::by_value;
 use super::numbers::zip;
 use super::{Family, NullRule, Param, Params, ROW, Returns, Role, ScalarFunction};
 use crate::FunctionError;
@@ -134,7 +133,7 @@ pub(crate) static FAMILY: Family = Family {
                 },
                 "True where the first is one of the others.",
                 ("\"in\"(2, 1, 2)", "true"),
-                |a, _| among(a, true),
+                |a, _| super::membership::among(a, true),
             )
         },
         ScalarFunction {
@@ -147,7 +146,7 @@ pub(crate) static FAMILY: Family = Family {
                 },
                 "True where the first is none of the others.",
                 ("not_in(2, 1, 2)", "false"),
-                |a, _| among(a, false),
+                |a, _| super::membership::among(a, false),
             )
         },
         ScalarFunction {
@@ -181,7 +180,7 @@ pub(crate) static FAMILY: Family = Family {
 };
 
 /// The type in which two operands meet; `None` where values compare one by one.
-fn meeting_type(a: ColumnType, b: ColumnType) -> Option<ColumnType> {
+pub(super) fn meeting_type(a: ColumnType, b: ColumnType) -> Option<ColumnType> {
     use DataType::{BigDecimal, Boolean, Bytes, Double, Timestamp, Unknown};
     if a.multi || b.multi {
         return None;
@@ -226,7 +225,7 @@ fn meet<'a>(a: &'a Block, b: &'a Block) -> Result<(Cow<'a, Block>, Cow<'a, Block
     }
 }
 
-fn operand(block: &Block, to: ColumnType) -> Result<Cow<'_, Block>, FunctionError> {
+pub(super) fn operand(block: &Block, to: ColumnType) -> Result<Cow<'_, Block>, FunctionError> {
     if block.column_type() == to {
         return Ok(Cow::Borrowed(block));
     }
@@ -256,7 +255,7 @@ fn rank(x: f64) -> u8 {
     }
 }
 
-fn booleans(values: Vec<i32>) -> Block {
+pub(super) fn booleans(values: Vec<i32>) -> Block {
     Block::new(DataType::Boolean, Values::Int(values))
 }
 
@@ -264,7 +263,7 @@ fn compare(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
     compare_two(&args[0], &args[1], holds)
 }
 
-fn compare_two(a: &Block, b: &Block, holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
+pub(super) fn compare_two(a: &Block, b: &Block, holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
     let (a, b) = meet(a, b)?;
     let rows = a.rows();
     let (p, q) = (a.is_constant(), b.is_constant());
@@ -315,81 +314,6 @@ fn between(args: &[Block]) -> Answer {
         *x &= y;
     }
     Ok(booleans(both))
-}
-
-/// IN and NOT IN: null where the value is null, or where it is not found and a listed value is null.
-fn among(args: &[Block], found: bool) -> Answer {
-    let rows = args[0].rows();
-    if let Some(answer) = among_constants(args, found)? {
-        return Ok(answer);
-    }
-    let mut flags = vec![0; rows];
-    let mut nulls = vec![false; rows];
-    for row in 0..rows {
-        nulls[row] = args[0].is_null(row);
-    }
-    let mut unsure = vec![false; rows];
-    for item in &args[1..] {
-        let equal = compare_two(&args[0], item, Ordering::is_eq)?;
-        let Values::Int(equal) = equal.into_values() else {
-            return Err(super::numbers::not_numeric());
-        };
-        for row in 0..rows {
-            if item.is_null(row) {
-                unsure[row] = true;
-            } else {
-                flags[row] |= equal[row];
-            }
-        }
-    }
-    for row in 0..rows {
-        nulls[row] |= unsure[row] && flags[row] == 0;
-        flags[row] = i32::from((flags[row] != 0) == found);
-    }
-    Ok(booleans(flags).with_nulls(Some(nulls)))
-}
-
-/// The usual case: a column without nulls against literals; integers and text through a hash set.
-fn among_constants(args: &[Block], found: bool) -> Result<Option<Block>, FunctionError> {
-    if any_null(args).is_some() || args[1..].iter().any(|item| !item.is_constant()) {
-        return Ok(None);
-    }
-    let column = &args[0];
-    let mut items = Vec::with_capacity(args.len());
-    for item in &args[1..] {
-        if meeting_type(column.column_type(), item.column_type()) != Some(column.column_type()) {
-            return Ok(None);
-        }
-        items.push(operand(item, column.column_type())?);
-    }
-    let flags = match column.values() {
-        Values::Int(v) => {
-            let set: HashSet<i64> = items.iter().filter_map(|i| i.value(0).as_i64()).collect();
-            v.iter()
-                .map(|x| i32::from(set.contains(&i64::from(*x)) == found))
-                .collect()
-        }
-        Values::Long(v) => {
-            let set: HashSet<i64> = items.iter().filter_map(|i| i.value(0).as_i64()).collect();
-            v.iter()
-                .map(|x| i32::from(set.contains(x) == found))
-                .collect()
-        }
-        Values::Text(v) => {
-            let values: Vec<Value> = items.iter().map(|item| item.value(0)).collect();
-            let set: HashSet<&str> = values.iter().filter_map(Value::as_str).collect();
-            v.iter()
-                .map(|x| i32::from(set.contains(x) == found))
-                .collect()
-        }
-        _ => return Ok(None),
-    };
-    let answer = booleans(flags);
-    Ok(Some(if column.is_constant() {
-        Block::constant(DataType::Boolean, &answer.value(0), column.rows())
-    } else {
-        answer
-    }))
 }
 
 /// For each row, whether both values are there and equal.

@@ -13,8 +13,6 @@ use super::lift::{Bytes, Long, Text, unary};
 use super::{Argument, Family, Param, Params, ROW, Returns, ScalarFunction, param};
 use crate::FunctionError;
 
-type Answer = Result<Block, FunctionError>;
-
 const STRING: Returns = Returns::Is(ColumnType::sv(DataType::String));
 const BYTES: Returns = Returns::Is(ColumnType::sv(DataType::Bytes));
 
@@ -37,7 +35,8 @@ pub(crate) static FAMILY: Family = Family {
             doc: "The value in another type. Arrays convert element by element.",
             example: ("CAST('12' AS LONG)", "12"),
             eval: |a, _| {
-                let to = target(a[1].constant_value().as_ref(), a[0].column_type())?;
+                let name = (!a[1].values().is_empty()).then(|| a[1].value(0));
+                let to = target(name.as_ref(), a[0].column_type())?;
                 if a[0].column_type().data_type == DataType::Unknown {
                     return Ok(super::lift::all_null(to, a[0].rows()));
                 }
@@ -133,7 +132,9 @@ pub(crate) static FAMILY: Family = Family {
             returns: BYTES,
             doc: "The base64 form of bytes, as the bytes of its text.",
             example: ("fromUtf8(base64Encode(toUtf8('hello')))", "aGVsbG8="),
-            eval: |a, _| unary::<Bytes, BytesVec, _>(a, DataType::Bytes, |b| Ok(STANDARD.encode(b))),
+            eval: |a, _| {
+                unary::<Bytes, BytesVec, _>(a, DataType::Bytes, |b| Ok(STANDARD.encode(b)))
+            },
             ..ROW
         },
         ScalarFunction {
@@ -151,7 +152,9 @@ pub(crate) static FAMILY: Family = Family {
             returns: STRING,
             doc: "Bytes as base64 text.",
             example: ("toBase64(toUtf8('hello'))", "aGVsbG8="),
-            eval: |a, _| unary::<Bytes, TextVec, _>(a, DataType::String, |b| Ok(STANDARD.encode(b))),
+            eval: |a, _| {
+                unary::<Bytes, TextVec, _>(a, DataType::String, |b| Ok(STANDARD.encode(b)))
+            },
             ..ROW
         },
         ScalarFunction {
@@ -193,7 +196,10 @@ fn target(name: Option<&Value>, from: ColumnType) -> Result<ColumnType, Function
     let element = upper.strip_suffix("_ARRAY");
     let unknown = || FunctionError::Argument(format!("Unable to cast expression to type - {name}"));
     let data_type: DataType = element.unwrap_or(&upper).parse().map_err(|_| unknown())?;
-    if matches!(data_type, DataType::Unknown | DataType::Map | DataType::Object) {
+    if matches!(
+        data_type,
+        DataType::Unknown | DataType::Map | DataType::Object
+    ) {
         return Err(unknown());
     }
     if from.data_type == DataType::Bytes
@@ -202,7 +208,9 @@ fn target(name: Option<&Value>, from: ColumnType) -> Result<ColumnType, Function
             DataType::Bytes | DataType::String | DataType::Json | DataType::BigDecimal
         )
     {
-        return Err(FunctionError::Argument(format!("Cannot convert BYTES to {data_type}")));
+        return Err(FunctionError::Argument(format!(
+            "Cannot convert BYTES to {data_type}"
+        )));
     }
     Ok(ColumnType {
         data_type,
@@ -235,9 +243,15 @@ mod tests {
     fn casts_answer_what_was_recorded() -> Result<(), FunctionError> {
         let text = |t: &str| Value::String(t.to_owned());
         assert_eq!(cast(&text(" 7"), "INT")?, Value::Int(7));
-        assert_eq!(cast(&text("2025-12-01 00:00:00"), "LONG")?, Value::Long(1_764_547_200_000));
+        assert_eq!(
+            cast(&text("2025-12-01 00:00:00"), "LONG")?,
+            Value::Long(1_764_547_200_000)
+        );
         assert_eq!(cast(&Value::Double(12.9), "BIGINT")?, Value::Long(12));
-        assert_eq!(cast(&Value::Int(16_777_217), "FLOAT")?, Value::Float(16_777_216.0));
+        assert_eq!(
+            cast(&Value::Int(16_777_217), "FLOAT")?,
+            Value::Float(16_777_216.0)
+        );
         assert_eq!(cast(&text("x"), "BOOLEAN")?, Value::Boolean(false));
         assert_eq!(cast(&Value::Double(1e10), "STRING")?, text("1.0E10"));
         assert_eq!(cast(&Value::Boolean(true), "BIG_DECIMAL")?.to_text(), "1");
@@ -253,10 +267,15 @@ mod tests {
 
     #[test]
     fn base64_refuses_other_characters() {
-        assert_eq!(decode(b"aGVsbG8").ok().as_deref(), Some(b"hello".as_slice()));
+        assert_eq!(
+            decode(b"aGVsbG8").ok().as_deref(),
+            Some(b"hello".as_slice())
+        );
         assert_eq!(
             decode(b"***"),
-            Err(FunctionError::Evaluation("Illegal base64 character 2a".into()))
+            Err(FunctionError::Evaluation(
+                "Illegal base64 character 2a".into()
+            ))
         );
     }
 }

@@ -261,10 +261,11 @@ fn coalesce(args: &[Block]) -> Answer {
     }))
 }
 
+/// The argument as binding saw it. Calls with literals alone come as columns of one row.
 fn argument(block: &Block) -> Argument {
     Argument {
         column_type: block.column_type(),
-        literal: block.constant_value(),
+        literal: (block.values().len() == 1).then(|| block.value(0)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Mathematical functions: powers, logarithms, trigonometry, rounding, whole-number functions.
+//! Mathematical functions: powers, logarithms, rounding, whole-number functions.
 //!
 //! Must not know: SQL operators. Invariant: results are those of `java.lang.Math` on DOUBLE; no integer overflow traps.
 
@@ -11,15 +11,20 @@ use super::numbers::{double, doubles};
 use super::{Argument, Family, Param, Params, ROW, Returns, Role, ScalarFunction, param};
 use crate::FunctionError;
 
-type Answer = Result<Block, FunctionError>;
-type Names = &'static [&'static str];
-type Example = (&'static str, &'static str);
-type Kernel = fn(&[Block], &super::EvalContext) -> Answer;
+pub(super) type Answer = Result<Block, FunctionError>;
+pub(super) type Names = &'static [&'static str];
+pub(super) type Example = (&'static str, &'static str);
+pub(super) type Kernel = fn(&[Block], &super::EvalContext) -> Answer;
 
 const DOUBLE: Returns = Returns::Is(ColumnType::sv(DataType::Double));
 
 /// A function from one DOUBLE to DOUBLE.
-const fn one(names: Names, doc: &'static str, example: Example, eval: Kernel) -> ScalarFunction {
+pub(super) const fn one(
+    names: Names,
+    doc: &'static str,
+    example: Example,
+    eval: Kernel,
+) -> ScalarFunction {
     ScalarFunction {
         names,
         params: Params::Fixed(&[param::DOUBLE]),
@@ -32,7 +37,12 @@ const fn one(names: Names, doc: &'static str, example: Example, eval: Kernel) ->
 }
 
 /// A function from two DOUBLEs to DOUBLE.
-const fn pair(names: Names, doc: &'static str, example: Example, eval: Kernel) -> ScalarFunction {
+pub(super) const fn pair(
+    names: Names,
+    doc: &'static str,
+    example: Example,
+    eval: Kernel,
+) -> ScalarFunction {
     ScalarFunction {
         params: Params::Fixed(&[param::DOUBLE, param::DOUBLE]),
         ..one(names, doc, example, eval)
@@ -314,90 +324,14 @@ pub(crate) static FAMILY: Family = Family {
     ],
 };
 
-/// Trigonometry.
-pub(crate) static TRIGONOMETRY: Family = Family {
-    title: "Trigonometry",
-    functions: &[
-        one(&["sin"], "Sine of radians.", ("sin(0)", "0.0"), |a, _| {
-            map(a, f64::sin)
-        }),
-        one(&["cos"], "Cosine of radians.", ("cos(0)", "1.0"), |a, _| {
-            map(a, f64::cos)
-        }),
-        one(
-            &["tan"],
-            "Tangent of radians.",
-            ("tan(0)", "0.0"),
-            |a, _| map(a, f64::tan),
-        ),
-        one(
-            &["cot"],
-            "Cotangent of radians.",
-            ("cot(0)", "Infinity"),
-            |a, _| map(a, |x| 1.0 / x.tan()),
-        ),
-        one(
-            &["asin"],
-            "Arc sine, in radians.",
-            ("asin(0)", "0.0"),
-            |a, _| map(a, f64::asin),
-        ),
-        one(
-            &["acos"],
-            "Arc cosine, in radians.",
-            ("acos(1)", "0.0"),
-            |a, _| map(a, f64::acos),
-        ),
-        one(
-            &["atan"],
-            "Arc tangent, in radians.",
-            ("atan(0)", "0.0"),
-            |a, _| map(a, f64::atan),
-        ),
-        pair(
-            &["atan2"],
-            "Angle of the point (second, first), in radians.",
-            ("atan2(0, -1)", "3.141592653589793"),
-            |a, _| map_pair(a, f64::atan2),
-        ),
-        one(&["sinh"], "Hyperbolic sine.", ("sinh(0)", "0.0"), |a, _| {
-            map(a, f64::sinh)
-        }),
-        one(
-            &["cosh"],
-            "Hyperbolic cosine.",
-            ("cosh(0)", "1.0"),
-            |a, _| map(a, f64::cosh),
-        ),
-        one(
-            &["tanh"],
-            "Hyperbolic tangent.",
-            ("tanh(0)", "0.0"),
-            |a, _| map(a, f64::tanh),
-        ),
-        one(
-            &["degrees"],
-            "Radians as degrees.",
-            ("degrees(0)", "0.0"),
-            |a, _| map(a, |x| x * (180.0 / std::f64::consts::PI)),
-        ),
-        one(
-            &["radians"],
-            "Degrees as radians.",
-            ("radians(0)", "0.0"),
-            |a, _| map(a, |x| x * (std::f64::consts::PI / 180.0)),
-        ),
-    ],
-};
-
-fn map(args: &[Block], op: impl Fn(f64) -> f64 + Copy) -> Answer {
+pub(super) fn map(args: &[Block], op: impl Fn(f64) -> f64 + Copy) -> Answer {
     Ok(Block::new(
         DataType::Double,
         Values::Double(double(&args[0], op)?),
     ))
 }
 
-fn map_pair(args: &[Block], op: impl Fn(f64, f64) -> f64 + Copy) -> Answer {
+pub(super) fn map_pair(args: &[Block], op: impl Fn(f64, f64) -> f64 + Copy) -> Answer {
     let values = doubles(&args[0], &args[1], op)?;
     Ok(Block::new(DataType::Double, Values::Double(values)))
 }

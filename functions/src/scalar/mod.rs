@@ -5,32 +5,85 @@
 //! Invariant: `eval` gets arguments already converted to the row's parameter types, all of the same number of rows, and
 //! returns a block of that many rows of the type that binding announced.
 
+mod arithmetic;
 mod array;
 mod array_build;
-pub mod lift;
-
-mod arithmetic;
+mod array_read;
 mod comparison;
+mod conversion;
+mod datetime;
+mod datetime_convert;
+mod datetime_format;
+mod datetime_lift;
+mod datetime_truncate;
+mod epoch;
+mod geo;
+mod hash;
+mod hash_city;
+mod hash_murmur;
+mod id_membership;
+mod ip;
+mod json;
+mod json_extract;
 mod logic;
 mod math;
+mod membership;
 mod numbers;
+mod regex;
+mod sketch;
+mod text;
+mod text_bytes;
+mod text_edit;
+mod text_slice;
+mod text_tokens;
+mod trigonometry;
+mod uri;
+mod url;
+mod vector;
+pub mod lift;
+
+#[cfg(test)]
+mod date_array_tests;
+#[cfg(test)]
+mod examples;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use common::{Block, ColumnType, DataType, Value};
+use common::{Block, ColumnType, DataType, Value, Values};
 
 use crate::{FunctionError, canonical_name};
 
 /// Every family, in the order of the reference page.
+#[rustfmt::skip]
 pub static FAMILIES: &[&Family] = &[
     &arithmetic::FAMILY,
     &math::FAMILY,
-    &math::TRIGONOMETRY,
+    &trigonometry::FAMILY,
+    &trigonometry::RANDOM,
     &comparison::FAMILY,
     &logic::FAMILY,
     &array::FAMILY,
+    &conversion::FAMILY,
+    &text_edit::FAMILY,
+    &text_edit::MEASURES,
+    &text_slice::FAMILY,
+    &text_tokens::FAMILY,
+    &text_bytes::FAMILY,
+    &regex::FAMILY,
+    &hash::FAMILY,
+    &epoch::FAMILY,
+    &datetime::FAMILY,
+    &datetime_truncate::FAMILY,
+    &datetime_format::FAMILY,
+    &json::FAMILY,
+    &geo::FAMILY,
+    &url::FAMILY,
+    &ip::FAMILY,
+    &vector::FAMILY,
+    &sketch::FAMILY,
+    &id_membership::FAMILY,
 ];
 
 /// The functions of one file.
@@ -351,6 +404,9 @@ impl BoundScalar {
         rows: usize,
         context: &EvalContext,
     ) -> Result<Block, FunctionError> {
+        if arguments.is_empty() && !self.function.deterministic {
+            return self.call_each_row(rows, context);
+        }
         let converted = self.converted(arguments)?;
         let rows = arguments.first().map_or(rows, Block::rows);
         // All arguments constant: one evaluation serves every row.
@@ -368,6 +424,20 @@ impl BoundScalar {
             return Ok(Block::constant(self.returns, &value, rows));
         }
         self.evaluate(&converted, context)
+    }
+
+    /// A volatile function without arguments, called anew for every row.
+    fn call_each_row(&self, rows: usize, context: &EvalContext) -> Result<Block, FunctionError> {
+        let mut values = Values::empty_of(self.returns);
+        for _ in 0..rows {
+            let answer = (self.function.eval)(&[], context)?;
+            if answer.values().is_empty() {
+                values.push_placeholder();
+            } else {
+                values.push_from(answer.values(), 0);
+            }
+        }
+        Ok(Block::new(self.returns, values))
     }
 
     /// The arguments in the types of the parameters; borrowed where they all have them.
@@ -399,5 +469,53 @@ impl BoundScalar {
         lift::skipping_nulls(&nulls, arguments, self.returns, |arguments| {
             (self.function.eval)(arguments, context)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn rows() -> impl Iterator<Item = &'static ScalarFunction> {
+        FAMILIES.iter().flat_map(|family| family.functions)
+    }
+
+    #[test]
+    fn every_row_is_named_canonically_and_described() {
+        for row in rows() {
+            assert!(!row.names.is_empty(), "a row without a name: {}", row.doc);
+            for name in row.names {
+                assert_eq!(*name, canonical_name(name), "names are canonical");
+            }
+            assert!(
+                row.doc.ends_with('.'),
+                "`{}` needs a sentence of documentation",
+                row.names[0]
+            );
+        }
+    }
+
+    #[test]
+    fn no_row_hides_another() {
+        let mut seen = HashSet::new();
+        for row in rows() {
+            let roles: &[&str] = match row.role {
+                Role::Both => &["transform", "scalar"],
+                Role::Transform => &["transform"],
+                Role::Scalar => &["scalar"],
+            };
+            let params = format!("{:?}", row.params);
+            for name in row.names {
+                for role in roles {
+                    let new = seen.insert((*name, *role, params.clone()));
+                    assert!(
+                        new,
+                        "`{name}` stands twice as {role} function with {params}"
+                    );
+                }
+            }
+        }
     }
 }

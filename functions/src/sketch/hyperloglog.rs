@@ -9,6 +9,7 @@
 //! Must not know: blocks. Invariant: as many registers as 2^log2m; equal values leave equal registers.
 
 use super::murmur2::{hash_bytes, hash_long};
+use super::{Counter, Item};
 
 /// A HyperLogLog counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,10 +146,40 @@ impl HyperLogLog {
         registers.resize(len, 0);
         Some(Self { log2m, registers })
     }
+}
 
-    /// Bytes held beyond the counter itself.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
+impl Counter for HyperLogLog {
+    fn sized(size: u8) -> Self {
+        Self::new(size)
+    }
+
+    fn offer(&mut self, item: Item<'_>) {
+        match item {
+            Item::Long(v) => self.offer_long(v),
+            Item::Float(v) => self.offer_float(v),
+            Item::Double(v) => self.offer_double(v),
+            Item::Text(v) => self.offer_bytes(v.as_bytes()),
+            Item::Bytes(v) => self.offer_bytes(v),
+        }
+    }
+
+    fn absorb(&mut self, other: Self) -> bool {
+        self.merge(&other)
+    }
+
+    fn estimate(&self) -> i64 {
+        self.cardinality()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.to_bytes()
+    }
+
+    fn read(bytes: &[u8], _size: u8) -> Option<Self> {
+        Self::from_bytes(bytes)
+    }
+
+    fn heap_bytes(&self) -> usize {
         self.registers.len()
     }
 }

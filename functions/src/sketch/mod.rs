@@ -2,5 +2,97 @@
 //!
 //! Must not know: blocks, groups. Invariant: merging is commutative, and `from_bytes(to_bytes(s))` equals `s`.
 
+pub mod cpc;
 pub mod hyperloglog;
+pub mod hyperloglog_plus;
 pub mod murmur2;
+pub mod quantile_digest;
+pub mod theta;
+pub mod tuple;
+pub mod ultraloglog;
+
+/// A value as sketches take it; types that hash differently are apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Item<'a> {
+    /// INT, LONG, BOOLEAN, TIMESTAMP.
+    Long(i64),
+    /// FLOAT.
+    Float(f32),
+    /// DOUBLE.
+    Double(f64),
+    /// STRING and the like.
+    Text(&'a str),
+    /// BYTES.
+    Bytes(&'a [u8]),
+}
+
+/// A sketch that counts distinct values.
+pub trait Counter: Sized + Send + Sync + 'static {
+    /// An empty one of that size (log2m, p or lgK); sizes out of range are cut to it.
+    fn sized(size: u8) -> Self;
+    /// Adds a value.
+    fn offer(&mut self, item: Item<'_>);
+    /// Adds another; false where the two do not fit.
+    #[must_use]
+    fn absorb(&mut self, other: Self) -> bool;
+    /// Estimated number of distinct values.
+    fn estimate(&self) -> i64;
+    /// Serialised form.
+    fn save(&self) -> Vec<u8>;
+    /// Reads a serialised form, into a sketch of `size` where the form leaves that open.
+    fn read(bytes: &[u8], size: u8) -> Option<Self>;
+    /// Bytes held.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// Java's `Math.round`.
+#[must_use]
+pub fn java_round(value: f64) -> i64 {
+    (value + 0.5).floor() as i64
+}
+
+/// The improved estimator of Ertl over `count[k]`, the number of registers that hold `k`, up to `q + 1`: no tables, no
+/// bias between the ranges.
+#[must_use]
+pub(crate) fn ertl_estimate(count: &[u64], m: f64) -> f64 {
+    let q = count.len().saturating_sub(2);
+    let at = |k: usize| count.get(k).copied().unwrap_or(0) as f64;
+    let mut z = m * tau(1.0 - at(q + 1) / m);
+    for k in (1..=q).rev() {
+        z = 0.5 * (z + at(k));
+    }
+    z += m * sigma(at(0) / m);
+    m * m / (2.0 * std::f64::consts::LN_2 * z)
+}
+
+fn sigma(mut x: f64) -> f64 {
+    if x >= 1.0 {
+        return f64::INFINITY;
+    }
+    let (mut y, mut z) = (1.0, x);
+    loop {
+        x *= x;
+        let before = z;
+        z += x * y;
+        y += y;
+        if z <= before {
+            return z;
+        }
+    }
+}
+
+fn tau(mut x: f64) -> f64 {
+    if x <= 0.0 || x >= 1.0 {
+        return 0.0;
+    }
+    let (mut y, mut z) = (1.0, 1.0 - x);
+    loop {
+        x = x.sqrt();
+        let before = z;
+        y *= 0.5;
+        z -= (1.0 - x) * (1.0 - x) * y;
+        if z >= before {
+            return z / 3.0;
+        }
+    }
+}

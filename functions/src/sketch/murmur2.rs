@@ -48,3 +48,26 @@ fn finish(mut h: u32) -> u32 {
     h = h.wrapping_mul(M);
     h ^ (h >> 15)
 }
+
+/// 64-bit MurmurHash2 of bytes with stream-lib's seed.
+#[must_use]
+pub fn hash64(data: &[u8]) -> u64 {
+    const M64: u64 = 0xc6a4_a793_5bd1_e995;
+    let mut h = 0xe17a_1465_u64 ^ (data.len() as u64).wrapping_mul(M64);
+    let (words, tail) = data.as_chunks::<8>();
+    for word in words {
+        let mut k = u64::from_le_bytes(*word).wrapping_mul(M64);
+        k ^= k >> 47;
+        h = (h ^ k.wrapping_mul(M64)).wrapping_mul(M64);
+    }
+    if !tail.is_empty() {
+        let rest = tail
+            .iter()
+            .rev()
+            .fold(0_u64, |rest, b| rest << 8 | u64::from(*b));
+        h = (h ^ rest).wrapping_mul(M64);
+    }
+    h ^= h >> 47;
+    h = h.wrapping_mul(M64);
+    h ^ (h >> 47)
+}

@@ -45,6 +45,27 @@ pub fn syntax(sql: &str) -> Result<ast::Statement, SqlError> {
     }
 }
 
+/// Parses an expression alone, as transforms and filters of ingestion hold them.
+///
+/// # Errors
+/// Where the text is no expression.
+pub fn expression_text(text: &str) -> Result<Expr, SqlError> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        SqlError::Parse(format!(
+            "Caught exception while parsing expression: {}: {error}",
+            text.trim()
+        ))
+    };
+    let mut parser = Parser::new(&GenericDialect {})
+        .try_with_sql(text)
+        .map_err(|e| wrong(&e))?;
+    let ast = parser.parse_expr().map_err(|e| wrong(&e))?;
+    match parser.peek_token().token {
+        sqlparser::tokenizer::Token::EOF => expression::scalar(&ast),
+        other => Err(wrong(&format!("unexpected `{other}` after the expression"))),
+    }
+}
+
 /// Parses and rewrites a single-stage query. `now_ms` is the query's time, for folding `now()`.
 ///
 /// # Errors

@@ -1,0 +1,142 @@
+//! What every body of the metadata store must do.
+//!
+//! Must not know: any body. Invariant: runs against an empty store and says which rule is broken.
+
+use super::{Expect, MetadataStore, StoreError, Write};
+
+fn rule(holds: bool, name: &str) -> Result<(), String> {
+    if holds {
+        Ok(())
+    } else {
+        Err(format!("broken rule: {name}"))
+    }
+}
+
+fn text(error: StoreError) -> String {
+    error.to_string()
+}
+
+/// Runs the suite over an empty store.
+///
+/// # Errors
+/// The first rule that is broken.
+pub async fn check(store: &dyn MetadataStore) -> Result<(), String> {
+    check_expectations(store).await?;
+    check_batches(store).await?;
+    check_lists(store).await
+}
+
+async fn check_expectations(store: &dyn MetadataStore) -> Result<(), String> {
+    let mut watch = store.watch("");
+    rule(
+        store.get("a/1").await.map_err(text)?.is_none(),
+        "an unknown key has no value",
+    )?;
+    let first = store
+        .put("a/1", b"one".to_vec(), Expect::Absent)
+        .await
+        .map_err(text)?;
+    rule(
+        watch.has_changed().unwrap_or(false),
+        "a write is told to watchers",
+    )?;
+    watch.borrow_and_update();
+    let found = store.get("a/1").await.map_err(text)?;
+    rule(
+        found.is_some_and(|v| v.value == b"one" && v.version == first),
+        "a value comes back with the version of its write",
+    )?;
+    rule(
+        store
+            .put("a/1", b"x".to_vec(), Expect::Absent)
+            .await
+            .is_err(),
+        "Absent refuses a present key",
+    )?;
+    let second = store
+        .put("a/1", b"two".to_vec(), Expect::Version(first))
+        .await
+        .map_err(text)?;
+    rule(second > first, "versions grow")?;
+    rule(
+        store
+            .put("a/1", b"x".to_vec(), Expect::Version(first))
+            .await
+            .is_err(),
+        "an old version is refused",
+    )?;
+    rule(
+        store.delete("a/1", Expect::Version(first)).await.is_err(),
+        "a deletion keeps its expectation",
+    )?;
+    store
+        .delete("a/1", Expect::Version(second))
+        .await
+        .map_err(text)?;
+    rule(
+        store.get("a/1").await.map_err(text)?.is_none(),
+        "a deleted key is gone",
+    )
+}
+
+async fn check_batches(store: &dyn MetadataStore) -> Result<(), String> {
+    store
+        .put("b/there", b"1".to_vec(), Expect::Any)
+        .await
+        .map_err(text)?;
+    let refused = store
+        .write(vec![
+            Write::put("b/new".to_owned(), b"2".to_vec()),
+            Write {
+                key: "b/there".to_owned(),
+                value: None,
+                expect: Expect::Absent,
+            },
+        ])
+        .await;
+    rule(
+        matches!(refused, Err(StoreError::Conflict { .. })),
+        "a batch with a broken expectation is a conflict",
+    )?;
+    rule(
+        store.get("b/new").await.map_err(text)?.is_none(),
+        "a refused batch writes nothing",
+    )
+}
+
+async fn check_lists(store: &dyn MetadataStore) -> Result<(), String> {
+    for key in ["c/2", "c/1", "c", "cc/1", "d"] {
+        store
+            .put(key, key.as_bytes().to_vec(), Expect::Any)
+            .await
+            .map_err(text)?;
+    }
+    let listed = store.list("c/").await.map_err(text)?;
+    let keys: Vec<&str> = listed.iter().map(|(key, _)| key.as_str()).collect();
+    rule(
+        keys == ["c/1", "c/2"],
+        "a list holds the prefix alone, in order",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{EmbeddedStore, MemoryStore, MetadataStore};
+    use super::check;
+
+    #[tokio::test]
+    async fn memory() -> Result<(), String> {
+        check(&MemoryStore::default()).await
+    }
+
+    #[tokio::test]
+    async fn embedded() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("metadata.redb");
+        check(&EmbeddedStore::open(&path)?).await?;
+        let again = EmbeddedStore::open(&path)?;
+        assert_eq!(again.list("c/").await?.len(), 2);
+        assert!(*again.watch("").borrow() > 0);
+        Ok(())
+    }
+}

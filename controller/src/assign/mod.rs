@@ -1,0 +1,81 @@
+//! Which servers hold a segment's replicas.
+//!
+//! Must not know: stores, time, network: pure functions of names and counts. Invariants: no server twice for one segment; as many
+//! replicas as wanted while there are servers; equal input gives equal output.
+
+use std::collections::BTreeMap;
+
+/// Servers for a new sealed segment: those with the fewest segments, ties by name.
+#[must_use]
+pub(crate) fn balanced(
+    servers: &[String],
+    held: &BTreeMap<String, usize>,
+    replicas: usize,
+) -> Vec<String> {
+    let mut ordered: Vec<&String> = servers.iter().collect();
+    ordered.sort_by_key(|id| (held.get(*id).copied().unwrap_or_default(), (*id).clone()));
+    ordered.into_iter().take(replicas.max(1)).cloned().collect()
+}
+
+/// Servers for a stream partition: neighbours in the ring of names, so that a partition stays where it is.
+#[must_use]
+pub(crate) fn by_partition(servers: &[String], partition: u32, replicas: usize) -> Vec<String> {
+    let mut ordered: Vec<&String> = servers.iter().collect();
+    ordered.sort();
+    let count = ordered.len();
+    if count == 0 {
+        return Vec::new();
+    }
+    let replicas = replicas.clamp(1, count);
+    let first = (partition as usize).wrapping_mul(replicas) % count;
+    (0..replicas)
+        .filter_map(|i| ordered.get((first + i) % count))
+        .map(|id| (*id).clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::{balanced, by_partition};
+
+    fn servers(count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("Server_h_{i}")).collect()
+    }
+
+    #[test]
+    fn balanced_takes_the_emptiest() {
+        let held = BTreeMap::from([("Server_h_0".to_owned(), 2), ("Server_h_1".to_owned(), 1)]);
+        assert_eq!(
+            balanced(&servers(3), &held, 2),
+            ["Server_h_2", "Server_h_1"]
+        );
+        assert_eq!(balanced(&servers(1), &held, 3), ["Server_h_0"]);
+        assert!(balanced(&[], &held, 1).is_empty());
+    }
+
+    #[test]
+    fn partitions_spread_evenly() {
+        for count in 1..6 {
+            for replicas in 1..4 {
+                let mut load = BTreeMap::new();
+                for partition in 0..60 {
+                    let chosen = by_partition(&servers(count), partition, replicas);
+                    let distinct: BTreeSet<_> = chosen.iter().collect();
+                    assert_eq!(distinct.len(), chosen.len());
+                    assert_eq!(chosen.len(), replicas.min(count));
+                    for id in chosen {
+                        *load.entry(id).or_insert(0) += 1;
+                    }
+                }
+                assert_eq!(load.len(), count);
+                let (most, least) = (load.values().max(), load.values().min());
+                assert!(
+                    most.zip(least)
+                        .is_some_and(|(m, l)| m - l <= replicas as i32)
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The heart of the controller: the state, the one way to change it, and who is told.
+//!
+//! Must not know: HTTP. Invariants: one change at a time; a change is durable before it is seen or answered; the network is
+//! never awaited while a change is decided.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::{DeepStore, MetadataStore, TaskGroup};
+use common::clock::Clock;
+use parking_lot::{Mutex, RwLock};
+use proto::controller_service::ClusterView;
+use tokio::sync::watch;
+
+use crate::completion::Completions;
+use crate::error::ControllerError;
+use crate::records::keys;
+use crate::state::{Change, State, TableEntry};
+use crate::streams::StreamMetadata;
+
+/// How long a watcher waits at most.
+const WATCH_WAIT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Core {
+    pub(crate) cluster_name: String,
+    pub(crate) instance_id: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// When this process began, milliseconds.
+    pub(crate) started_ms: i64,
+    pub(crate) deep_store: DeepStore,
+    pub(crate) streams: Arc<dyn StreamMetadata>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) tasks: TaskGroup,
+    pub(crate) completions: Mutex<Completions>,
+    /// When each instance was last heard of, milliseconds.
+    pub(crate) heard_ms: Mutex<HashMap<String, i64>>,
+    store: Arc<dyn MetadataStore>,
+    state: RwLock<State>,
+    turn: tokio::sync::Mutex<()>,
+    version: watch::Sender<u64>,
+}
+
+/// What [`Core::open`] needs.
+pub(crate) struct Parts {
+    pub(crate) cluster_name: String,
+    pub(crate) instance_id: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deep_store: DeepStore,
+    pub(crate) streams: Arc<dyn StreamMetadata>,
+    pub(crate) store: Arc<dyn MetadataStore>,
+}
+
+impl Core {
+    /// Reads the state that the store holds.
+    pub(crate) async fn open(parts: Parts) -> Result<Self, ControllerError> {
+        let now = parts.clock.now_ms();
+        let state = load(parts.store.as_ref(), now).await?;
+        let heard = state.instances.keys().map(|id| (id.clone(), now)).collect();
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .build()
+            .map_err(|error| ControllerError::internal("make an HTTP client", error))?;
+        Ok(Self {
+            cluster_name: parts.cluster_name,
+            instance_id: parts.instance_id,
+            host: parts.host,
+            port: parts.port,
+            data_dir: parts.data_dir,
+            clock: parts.clock,
+            started_ms: now,
+            deep_store: parts.deep_store,
+            streams: parts.streams,
+            http,
+            tasks: TaskGroup::new(),
+            completions: Mutex::default(),
+            heard_ms: Mutex::new(heard),
+            store: parts.store,
+            version: watch::channel(state.version).0,
+            state: RwLock::new(state),
+            turn: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Now, milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Looks at the state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read())
+    }
+
+    /// Looks at one table.
+    pub(crate) fn with_table<T>(
+        &self,
+        name: &str,
+        look: impl FnOnce(&TableEntry) -> T,
+    ) -> Option<T> {
+        self.state.read().table(name).map(look)
+    }
+
+    /// Decides changes from the state, makes them durable, applies them and wakes the watchers.
+    pub(crate) async fn change<T>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(Vec<Change>, T), ControllerError> + Send,
+    ) -> Result<T, ControllerError> {
+        let _turn = self.turn.lock().await;
+        let (changes, answer) = decide(&self.state.read())?;
+        if changes.is_empty() {
+            return Ok(answer);
+        }
+        let mut writes = Vec::with_capacity(changes.len());
+        for change in &changes {
+            change.writes(&mut writes)?;
+        }
+        self.store.write(writes).await?;
+        let version = {
+            let mut state = self.state.write();
+            state.apply(changes);
+            state.version
+        };
+        self.version.send_replace(version);
+        Ok(answer)
+    }
+
+    /// Waits for news of an instance's interest.
+    pub(crate) async fn watch(&self, instance_id: &str, version: u64) -> ClusterView {
+        let mut versions = self.version.subscribe();
+        let wait = async {
+            loop {
+                versions.borrow_and_update();
+                let view = self.read(|state| state.view_since(instance_id, version));
+                if let Some(view) = view {
+                    return view;
+                }
+                if versions.changed().await.is_err() {
+                    return self.unchanged(version);
+                }
+            }
+        };
+        match tokio::time::timeout(WATCH_WAIT, wait).await {
+            Ok(view) => view,
+            Err(_) => self.unchanged(version),
+        }
+    }
+
+    /// The answer of a watch that saw nothing: the same version, so that nothing between is skipped.
+    fn unchanged(&self, version: u64) -> ClusterView {
+        self.read(|state| ClusterView {
+            version,
+            instances: state.instances.values().cloned().collect(),
+            tables: Vec::new(),
+            removed: Vec::new(),
+            configs: state.configs.clone(),
+        })
+    }
+}
+
+async fn load(store: &dyn MetadataStore, now_ms: i64) -> Result<State, ControllerError> {
+    // Versions go on growing over restarts as long as fewer than a million changes are made a second.
+    let start = u64::try_from(now_ms)
+        .unwrap_or_default()
+        .saturating_mul(1000);
+    let mut state = State::starting_at(start);
+    let mut changes = Vec::new();
+    for (_, found) in store.list(keys::SCHEMAS).await? {
+        changes.push(Change::Schema(Box::new(read(&found.value)?)));
+    }
+    for (_, found) in store.list(keys::TABLES).await? {
+        changes.push(Change::Table(Box::new(read(&found.value)?)));
+    }
+    for (key, found) in store.list(keys::SEGMENTS).await? {
+        let rest = key.strip_prefix(keys::SEGMENTS).unwrap_or_default();
+        let table = rest.split('/').next().unwrap_or_default().to_owned();
+        changes.push(Change::Segment(table, Box::new(read(&found.value)?)));
+    }
+    for (_, found) in store.list(keys::INSTANCES).await? {
+        changes.push(Change::Instance(read(&found.value)?));
+    }
+    for (key, found) in store.list(keys::CONFIGS).await? {
+        let name = key
+            .strip_prefix(keys::CONFIGS)
+            .unwrap_or_default()
+            .to_owned();
+        changes.push(Change::Config(
+            name,
+            String::from_utf8_lossy(&found.value).into_owned(),
+        ));
+    }
+    for (_, found) in store.list(keys::JOBS).await? {
+        changes.push(Change::Job(read(&found.value)?));
+    }
+    state.apply(changes);
+    for (key, _) in store.list(keys::REMOVED).await? {
+        state.remember_removed(key.strip_prefix(keys::REMOVED).unwrap_or_default());
+    }
+    Ok(state)
+}
+
+fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ControllerError> {
+    serde_json::from_slice(bytes).map_err(|error| ControllerError::internal("read a record", error))
+}

@@ -1,0 +1,212 @@
+//! What the controller does by itself: liveness, stream validation, retention.
+//!
+//! Must not know: HTTP. Invariant: each round looks at the state afresh, so that a missed round costs time and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::TableType;
+use common::time_format::TimeUnit;
+use proto::controller_service::SegmentStatus;
+
+use crate::core::Core;
+use crate::error::ControllerError;
+use crate::realtime::{self, From};
+use crate::records::TableRecord;
+use crate::service::mark_gone;
+use crate::state::Change;
+
+/// An instance that says nothing for so long is taken as gone, milliseconds.
+pub(crate) const SILENCE_MS: i64 = 10_000;
+const LIVENESS_EVERY: Duration = Duration::from_secs(1);
+const TROUBLE_EVERY: Duration = Duration::from_secs(2);
+const STREAMS_EVERY: Duration = Duration::from_secs(10);
+const RETENTION_EVERY: Duration = Duration::from_secs(3600);
+
+/// Names of the periodic tasks, as `GET /periodictask/names` gives them.
+pub(crate) const NAMES: &[&str] = &[
+    "SegmentRelocator",
+    "PinotTaskManager",
+    "SegmentStatusChecker",
+    "TenantRebalanceChecker",
+    "OfflineSegmentValidationManager",
+    "StaleInstancesCleanupTask",
+    "TaskMetricsEmitter",
+    "RebalanceChecker",
+    "RealtimeConsumerMonitor",
+    "RetentionManager",
+    "BrokerResourceValidationManager",
+    "ResourceUtilizationChecker",
+    "ResponseStoreCleaner",
+    "RealtimeSegmentValidationManager",
+];
+
+/// Starts the loops; they end with the core's task group.
+pub(crate) fn start(core: &Arc<Core>) {
+    every(
+        core,
+        LIVENESS_EVERY,
+        |core| async move { liveness(&core).await },
+    );
+    every(core, TROUBLE_EVERY, |core| async move {
+        validate_streams(&core, true, None).await
+    });
+    every(core, STREAMS_EVERY, |core| async move {
+        validate_streams(&core, false, None).await
+    });
+    every(core, RETENTION_EVERY, |core| async move {
+        retention(&core, None).await
+    });
+}
+
+/// Runs one task now, for one table or all; false where the name is none.
+pub(crate) async fn run(
+    core: &Core,
+    name: &str,
+    table: Option<&str>,
+) -> Result<bool, ControllerError> {
+    match name {
+        "RealtimeSegmentValidationManager" => validate_streams(core, false, table).await?,
+        "RetentionManager" => retention(core, table).await?,
+        name => return Ok(NAMES.contains(&name)),
+    }
+    Ok(true)
+}
+
+fn every<F>(core: &Arc<Core>, period: Duration, round: impl Fn(Arc<Core>) -> F + Send + 'static)
+where
+    F: Future<Output = Result<(), ControllerError>> + Send + 'static,
+{
+    // A weak reference: the loop must not keep alive the core that owns it.
+    let weak = Arc::downgrade(core);
+    core.tasks.spawn(async move {
+        loop {
+            tokio::time::sleep(period).await;
+            let Some(core) = weak.upgrade() else { return };
+            if let Err(error) = round(core).await {
+                tracing::warn!(%error, "a periodic task failed and will run again");
+            }
+        }
+    });
+}
+
+async fn liveness(core: &Core) -> Result<(), ControllerError> {
+    let now = core.now_ms();
+    let silent: Vec<String> = {
+        let heard = core.heard_ms.lock();
+        core.read(|state| {
+            let silence = |id: &String| now.saturating_sub(heard.get(id).copied().unwrap_or(0));
+            state
+                .instances
+                .values()
+                .filter(|i| i.live && i.role != "controller" && silence(&i.id) > SILENCE_MS)
+                .map(|i| i.id.clone())
+                .collect()
+        })
+    };
+    for id in silent {
+        tracing::warn!(instance = id, "instance fell silent");
+        mark_gone(core, &id).await?;
+    }
+    Ok(())
+}
+
+/// Finds new partitions and partitions that nobody consumes.
+async fn validate_streams(
+    core: &Core,
+    only_troubled: bool,
+    table: Option<&str>,
+) -> Result<(), ControllerError> {
+    let tables: Vec<(String, bool)> = core.read(|state| {
+        state
+            .tables
+            .values()
+            .filter(|t| t.record.config.table_type == TableType::Realtime)
+            .filter(|t| {
+                table.is_none_or(|name| name == t.record.name || name == t.record.raw_name())
+            })
+            .filter(|t| !only_troubled || t.record.ingestion_error.is_some())
+            .map(|t| (t.record.name.clone(), t.segments.is_empty()))
+            .collect()
+    });
+    for (name, empty) in tables {
+        let from = if empty {
+            From::Configured
+        } else {
+            From::LastConsumed
+        };
+        realtime::repair(core, &name, from).await?;
+    }
+    Ok(())
+}
+
+/// Drops segments that are older than their table keeps them.
+async fn retention(core: &Core, table: Option<&str>) -> Result<(), ControllerError> {
+    let now = core.now_ms();
+    let old: Vec<(String, Vec<(String, String)>)> = core.read(|state| {
+        state
+            .tables
+            .values()
+            .filter(|t| {
+                table.is_none_or(|name| name == t.record.name || name == t.record.raw_name())
+            })
+            .filter_map(|t| {
+                let keep_ms = kept_ms(&t.record)?;
+                let limit = now.saturating_sub(keep_ms);
+                let old = t.segments.values().filter(|s| {
+                    s.record.status != SegmentStatus::InProgress
+                        && s.record.end_time_ms.is_some_and(|end| end < limit)
+                });
+                let old = old.map(|s| (s.record.name.clone(), s.record.download_uri.clone()));
+                Some((t.record.name.clone(), old.collect()))
+            })
+            .collect()
+    });
+    for (table, segments) in old.into_iter().filter(|(_, s): &(_, Vec<_>)| !s.is_empty()) {
+        delete_segments(core, &table, &segments).await?;
+    }
+    Ok(())
+}
+
+/// How long a table keeps segments, milliseconds.
+fn kept_ms(record: &TableRecord) -> Option<i64> {
+    let segments = &record.config.segments_config;
+    let refreshed = segments
+        .extra
+        .get("segmentPushType")
+        .and_then(serde_json::Value::as_str);
+    if refreshed.is_some_and(|t| t.eq_ignore_ascii_case("REFRESH")) {
+        return None;
+    }
+    let value: i64 = segments.retention_time_value.as_deref()?.parse().ok()?;
+    let unit: TimeUnit = segments
+        .retention_time_unit
+        .as_deref()?
+        .to_ascii_uppercase()
+        .parse()
+        .ok()?;
+    Some(unit.to_millis(value)).filter(|ms| *ms > 0)
+}
+
+/// Drops segments from the state, then from the deep store.
+pub(crate) async fn delete_segments(
+    core: &Core,
+    table: &str,
+    segments: &[(String, String)],
+) -> Result<(), ControllerError> {
+    core.change(|_| {
+        let gone = segments
+            .iter()
+            .map(|(name, _)| Change::SegmentGone(table.to_owned(), name.clone()))
+            .collect();
+        Ok((gone, ()))
+    })
+    .await?;
+    for (_, uri) in segments
+        .iter()
+        .filter(|(_, uri)| uri.starts_with(core.deep_store.base()))
+    {
+        core.deep_store.delete(uri).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `/health`, `/version` and their like.
+//!
+//! Must not know: tables. Invariant: bodies are exactly those that probes and clients compare with.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use serde_json::{Map, Value as Json, json as object};
+
+use super::{Answer, Shared, VERSION, json, text};
+use crate::core::Core;
+
+/// Components that Pinot's answer names; clients look for one of them.
+const COMPONENTS: &[&str] = &[
+    "pinot-controller",
+    "pinot-broker",
+    "pinot-server",
+    "pinot-minion",
+    "pinot-common",
+    "pinot-core",
+    "pinot-spi",
+    "pinot-segment-spi",
+    "pinot-segment-local",
+    "pinot-segment-uploader-default",
+    "pinot-query-planner",
+    "pinot-query-runtime",
+    "pinot-java-client",
+    "pinot-kafka-3.0",
+    "pinot-kafka-base",
+    "pinot-json",
+    "pinot-csv",
+    "pinot-avro",
+    "pinot-avro-base",
+    "pinot-parquet",
+    "pinot-protobuf",
+    "pinot-s3",
+    "pinot-tools",
+    "pinot-batch-ingestion-standalone",
+    "pinot-batch-ingestion-common",
+];
+
+pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
+    Router::new()
+        .route("/health", get(health))
+        .route("/health/liveness", get(health))
+        .route("/health/readiness", get(health))
+        .route("/pinot-controller/admin", get(admin))
+        .route("/version", get(version))
+        .route("/uptime", get(uptime))
+        .route("/start-time", get(start_time))
+        .route("/auth/info", get(auth_info))
+        .route("/auth/verify", get(verified))
+        .route("/auth/verify/v2", get(verified))
+}
+
+async fn health() -> Answer {
+    Ok(text("OK"))
+}
+
+async fn admin() -> Answer {
+    Ok(text("GOOD"))
+}
+
+async fn version() -> Answer {
+    let all: Map<String, Json> = COMPONENTS
+        .iter()
+        .map(|name| ((*name).to_owned(), Json::from(VERSION)))
+        .collect();
+    Ok(json(&Json::Object(all)))
+}
+
+async fn uptime(State(core): Shared) -> Answer {
+    let seconds = core.now_ms().saturating_sub(core.started_ms) / 1000;
+    Ok(json(&Json::from(seconds)))
+}
+
+async fn start_time(State(core): Shared) -> Answer {
+    let started = chrono::DateTime::from_timestamp_millis(core.started_ms).unwrap_or_default();
+    Ok(text(started.to_rfc3339()))
+}
+
+async fn auth_info() -> Answer {
+    Ok(json(&object!({"workflow": "NONE"})))
+}
+
+async fn verified() -> Answer {
+    Ok(json(&Json::Bool(true)))
+}

@@ -1,0 +1,156 @@
+//! FIRSTWITHTIME and LASTWITHTIME: the value at the smallest or greatest time.
+//!
+//! Must not know: time units. Invariant: of several values at the same time the greatest wins, so that merging in any order
+//! answers the same.
+
+use std::cmp::Ordering;
+
+use common::{Block, ColumnType, DataType, Value};
+
+use super::bytes::{Reader, put_i64};
+use super::values::{put_value, read_value};
+use super::{
+    Aggregate, AggregateCall, AggregateFunction, AggregateRow, Groups, arguments, erased, label,
+    rows,
+};
+use crate::FunctionError;
+
+pub(crate) static ROWS: &[AggregateRow] = &[
+    AggregateRow {
+        names: &["firstwithtime"],
+        numbered: false,
+        doc: "Value at the smallest time: FIRSTWITHTIME(x, time, 'TYPE').",
+        bind: |call| bind(call, Ordering::Less),
+    },
+    AggregateRow {
+        names: &["lastwithtime"],
+        numbered: false,
+        doc: "Value at the greatest time: LASTWITHTIME(x, time, 'TYPE').",
+        bind: |call| bind(call, Ordering::Greater),
+    },
+];
+
+struct WithTime {
+    wanted: Ordering,
+    returns: DataType,
+}
+
+fn bind(
+    call: &AggregateCall<'_>,
+    wanted: Ordering,
+) -> Result<Box<dyn AggregateFunction>, FunctionError> {
+    arguments::expect_count(call, 3..=3)?;
+    let name = arguments::text(call, 2)?.unwrap_or_default();
+    let returns = match name.parse::<DataType>() {
+        Ok(
+            found @ (DataType::Boolean
+            | DataType::Int
+            | DataType::Long
+            | DataType::Float
+            | DataType::Double
+            | DataType::String
+            | DataType::Timestamp),
+        ) => found,
+        _ => {
+            let what = format!(
+                "expects BOOLEAN, INT, LONG, FLOAT, DOUBLE or STRING as argument 3, not `{name}`"
+            );
+            return Err(arguments::refused(call, &what));
+        }
+    };
+    Ok(erased(WithTime { wanted, returns }))
+}
+
+impl WithTime {
+    fn offer(&self, state: &mut Option<(i64, Value)>, time: i64, value: Value) {
+        let better = state.as_ref().is_none_or(|(held_time, held)| {
+            let order = time.cmp(held_time);
+            order == self.wanted || (order == Ordering::Equal && value.total_cmp(held).is_gt())
+        });
+        if better {
+            *state = Some((time, value));
+        }
+    }
+}
+
+impl Aggregate for WithTime {
+    type State = Option<(i64, Value)>;
+
+    fn returns(&self) -> ColumnType {
+        self.returns.into()
+    }
+
+    fn inputs(&self) -> Vec<usize> {
+        vec![0, 1]
+    }
+
+    fn sees_nulls(&self) -> bool {
+        false
+    }
+
+    fn start(&self) -> Self::State {
+        None
+    }
+
+    fn update(
+        &self,
+        states: &mut [Self::State],
+        groups: Groups<'_>,
+        inputs: &[Block],
+    ) -> Result<(), FunctionError> {
+        let values = rows::filled(&inputs[0]).cast(self.returns.into())?;
+        let times = rows::filled(&inputs[1]).cast(DataType::Long.into())?;
+        groups.for_each(|row, group| {
+            let time = times.value(row).as_i64().unwrap_or(0);
+            let state = &mut states[group];
+            if state.as_ref().is_none_or(
+                |(held, _)| matches!(time.cmp(held), o if o == self.wanted || o.is_eq()),
+            ) {
+                self.offer(state, time, values.value(row));
+            }
+        });
+        Ok(())
+    }
+
+    fn merge(&self, into: &mut Self::State, from: Self::State) -> Result<(), FunctionError> {
+        if let Some((time, value)) = from {
+            self.offer(into, time, value);
+        }
+        Ok(())
+    }
+
+    fn save(&self, state: &Self::State, out: &mut Vec<u8>) {
+        if let Some((time, value)) = state {
+            put_i64(out, *time);
+            put_value(out, value);
+        }
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<Self::State, FunctionError> {
+        let mut reader = Reader::new(bytes);
+        if reader.is_empty() {
+            return Ok(None);
+        }
+        let state = (reader.i64()?, read_value(&mut reader, self.returns)?);
+        reader.end(Some(state))
+    }
+
+    fn finish(&self, state: &Self::State) -> Value {
+        match state {
+            Some((_, value)) => value.clone(),
+            None => match self.returns {
+                DataType::Int => Value::Int(i32::MIN),
+                DataType::Long => Value::Long(i64::MIN),
+                DataType::Float => Value::Float(f32::NAN),
+                DataType::Double => Value::Double(f64::NAN),
+                DataType::Boolean => Value::Boolean(false),
+                DataType::Timestamp => Value::Timestamp(i64::MIN),
+                _ => Value::String(String::new()),
+            },
+        }
+    }
+
+    fn label(&self, name: &str, arguments: &[String]) -> String {
+        label::tight(name, arguments)
+    }
+}

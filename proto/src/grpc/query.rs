@@ -1,0 +1,109 @@
+//! A server's query service over gRPC.
+//!
+//! Must not know: plans and results. Invariant: a transport failure is `ServerNotResponding`; other exceptions are the server's own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::{ErrorCode, QueryException};
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use super::wire::query_answer::Answer;
+use super::wire::query_client::QueryClient;
+use super::wire::query_server::{Query, QueryServer};
+use super::{MAX_MESSAGE_BYTES, channel, wire};
+use crate::{QueryRequest, QueryService, ServiceError};
+
+/// Serves queries to brokers in other processes.
+#[must_use]
+pub fn query_server(service: Arc<dyn QueryService>) -> QueryServer<impl Query + use<>> {
+    QueryServer::new(Adapter(service))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+struct Adapter(Arc<dyn QueryService>);
+
+#[async_trait]
+impl Query for Adapter {
+    async fn submit(
+        &self,
+        request: Request<wire::QueryRequest>,
+    ) -> Result<Response<wire::QueryAnswer>, Status> {
+        let answer = match self.0.submit(request.into_inner().into()).await {
+            Ok(result) => Answer::Result(result),
+            Err(exception) => Answer::Exception(wire::Exception {
+                code: u32::from(exception.code.number()),
+                message: exception.message,
+            }),
+        };
+        Ok(Response::new(wire::QueryAnswer {
+            answer: Some(answer),
+        }))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<wire::CancelRequest>,
+    ) -> Result<Response<wire::CancelAnswer>, Status> {
+        let cancelled = self.0.cancel(request.into_inner().request_id).await;
+        Ok(Response::new(wire::CancelAnswer { cancelled }))
+    }
+}
+
+/// A server in another process.
+#[derive(Debug, Clone)]
+pub struct GrpcQuery {
+    client: QueryClient<Channel>,
+    url: String,
+}
+
+impl GrpcQuery {
+    /// Names a server's query port; connects with the first call.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub fn connect(url: &str) -> Result<Self, ServiceError> {
+        let client = QueryClient::new(channel(url)?)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Ok(Self {
+            client,
+            url: url.to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl QueryService for GrpcQuery {
+    async fn submit(&self, request: QueryRequest) -> Result<Vec<u8>, QueryException> {
+        let unreachable = |why: String| {
+            QueryException::new(
+                ErrorCode::ServerNotResponding,
+                format!("{}: {why}", self.url),
+            )
+        };
+        let answer = self
+            .client
+            .clone()
+            .submit(wire::QueryRequest::from(request))
+            .await
+            .map_err(|status| unreachable(status.message().to_owned()))?;
+        match answer.into_inner().answer {
+            Some(Answer::Result(result)) => Ok(result),
+            Some(Answer::Exception(exception)) => {
+                let code = u16::try_from(exception.code)
+                    .map_or(ErrorCode::Unknown, ErrorCode::from_number);
+                Err(QueryException::new(code, exception.message))
+            }
+            None => Err(unreachable("empty answer".to_owned())),
+        }
+    }
+
+    async fn cancel(&self, request_id: u64) -> bool {
+        let request = wire::CancelRequest { request_id };
+        let answer = self.client.clone().cancel(request).await;
+        answer.is_ok_and(|a| a.into_inner().cancelled)
+    }
+}

@@ -1,0 +1,475 @@
+//! Executes a plan over segments: prune, split into tasks, run them on the thread pool at hand, merge.
+//!
+//! Must not know: where segments come from. Invariant: see the crate's.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use common::{Block, Values};
+use functions::{Grouped, Groups};
+use rayon::prelude::*;
+use segment::{Docs, Segment};
+
+use crate::filter::SegmentFilter;
+use crate::group_by::{GroupTable, SegmentKeys};
+use crate::limits::Limits;
+use crate::merge::Partial;
+use crate::plan::{Plan, PlanAggregation, Shape};
+use crate::project::{BLOCK_ROWS, Projection, SegmentColumns, Source};
+use crate::stats::QueryStats;
+use crate::{QueryError, prune, select};
+
+/// Rows of one task: large segments are split so that all threads work on one query.
+const TASK_ROWS: u32 = 1 << 19;
+
+/// What a server answers with: the merged partial result and its counters.
+pub struct Executed {
+    /// The result so far.
+    pub partial: Partial,
+    /// Counters.
+    pub stats: QueryStats,
+}
+
+/// A segment with its part of the work.
+pub(crate) struct Task<'a> {
+    pub(crate) segment: &'a dyn Segment,
+    pub(crate) rows: Range<u32>,
+}
+
+/// Executes on the current rayon pool. `host` is what `$hostName` shows.
+///
+/// # Errors
+/// The first error of any segment.
+pub fn execute(
+    plan: &Plan,
+    segments: &[Arc<dyn Segment>],
+    limits: &Limits,
+    host: &str,
+) -> Result<Executed, QueryError> {
+    let mut stats = QueryStats::default();
+    let kept = prune::select(plan, segments, &mut stats);
+    let tasks: Vec<Task<'_>> = kept
+        .iter()
+        .flat_map(|segment| tasks_of(segment.as_ref()))
+        .collect();
+    let run = |task: &Task<'_>| run_task(plan, task, limits, host);
+    let parts: Vec<(Partial, QueryStats)> = if tasks.len() < 2 {
+        tasks.iter().map(run).collect::<Result<_, _>>()?
+    } else {
+        tasks.par_iter().map(run).collect::<Result<_, _>>()?
+    };
+    let mut partial = Partial::empty(plan);
+    for (part, part_stats) in parts {
+        stats.add(&part_stats);
+        partial.merge(part, plan)?;
+        limits.check()?;
+    }
+    Ok(Executed { partial, stats })
+}
+
+fn tasks_of(segment: &dyn Segment) -> Vec<Task<'_>> {
+    let docs = segment.doc_count();
+    let pieces = docs.div_ceil(TASK_ROWS).max(1);
+    let size = docs.div_ceil(pieces).next_multiple_of(BLOCK_ROWS as u32);
+    (0..pieces)
+        .map(|piece| Task {
+            segment,
+            rows: (piece * size).min(docs)..((piece + 1) * size).min(docs),
+        })
+        .filter(|task| !task.rows.is_empty() || task.rows.start == 0)
+        .collect()
+}
+
+fn run_task(
+    plan: &Plan,
+    task: &Task<'_>,
+    limits: &Limits,
+    host: &str,
+) -> Result<(Partial, QueryStats), QueryError> {
+    limits.check()?;
+    let columns = SegmentColumns::open(task.segment, &plan.columns, plan.null_handling, host);
+    let valid = task.segment.valid_docs();
+    let docs = task.segment.doc_count();
+    let filter = SegmentFilter::compile(
+        &plan.filter,
+        &columns,
+        docs,
+        valid.as_deref(),
+        &plan.context,
+    )?;
+    let mut scan = Scan {
+        plan,
+        columns: &columns,
+        filter: &filter,
+        rows: task.rows.clone(),
+        limits,
+        stats: QueryStats::default(),
+    };
+    let partial = match &plan.shape {
+        Shape::Selection { outputs } => select::rows(&mut scan, outputs)?,
+        Shape::Distinct { keys } => scan.groups(keys, &[], distinct_limit(plan))?,
+        Shape::Aggregation {
+            keys, aggregations, ..
+        } if keys.is_empty() => scan.totals(aggregations, task)?,
+        Shape::Aggregation {
+            keys, aggregations, ..
+        } => scan.groups(keys, aggregations, plan.group_limit)?,
+    };
+    let mut stats = scan.stats;
+    let first = u64::from(task.rows.start == 0);
+    stats.num_segments_processed = first;
+    stats.num_segments_matched = u64::from(stats.num_docs_scanned > 0) * first;
+    if task.segment.is_consuming() {
+        stats.num_consuming_segments_processed = first;
+        stats.num_consuming_segments_matched = stats.num_segments_matched;
+    }
+    Ok((partial, stats))
+}
+
+/// DISTINCT without ORDER BY may stop at LIMIT keys; with it all are needed.
+fn distinct_limit(plan: &Plan) -> usize {
+    if plan.order_by.is_empty() {
+        (plan.limit + plan.offset).max(1)
+    } else {
+        plan.group_limit
+    }
+}
+
+/// The rows of one task that pass the filter, block by block.
+pub(crate) struct Scan<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) columns: &'a SegmentColumns<'a>,
+    pub(crate) filter: &'a SegmentFilter<'a>,
+    pub(crate) rows: Range<u32>,
+    limits: &'a Limits,
+    pub(crate) stats: QueryStats,
+}
+
+impl Scan<'_> {
+    /// Calls `f` with the matching rows of each block that has any; `f` answers false to stop.
+    pub(crate) fn for_each_block(
+        &mut self,
+        mut f: impl FnMut(&mut Self, Docs<'_>) -> Result<bool, QueryError>,
+    ) -> Result<(), QueryError> {
+        if self.filter.matches_nothing() {
+            return Ok(());
+        }
+        let bounds = self.filter.bounds();
+        let mut start = self
+            .rows
+            .start
+            .max(bounds.start / BLOCK_ROWS as u32 * BLOCK_ROWS as u32);
+        let end = self.rows.end.min(bounds.end);
+        let mut list = Vec::new();
+        while start < end {
+            self.limits.check()?;
+            let stop = (start + BLOCK_ROWS as u32).min(self.rows.end);
+            let all = self.filter.matches_all();
+            let docs = if all {
+                Docs::Range(start..stop)
+            } else {
+                let mask = self
+                    .filter
+                    .block(start..stop, &mut self.stats.num_entries_scanned_in_filter)?;
+                if mask.is_full() {
+                    Docs::Range(start..stop)
+                } else {
+                    list.clear();
+                    mask.collect_into(start, &mut list);
+                    Docs::List(&list)
+                }
+            };
+            start = stop;
+            if docs.is_empty() {
+                continue;
+            }
+            self.stats.num_docs_scanned += docs.len() as u64;
+            if !f(self, docs)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Aggregations without keys.
+    fn totals(
+        &mut self,
+        aggregations: &[PlanAggregation],
+        task: &Task<'_>,
+    ) -> Result<Partial, QueryError> {
+        let mut states: Vec<Box<dyn Grouped>> =
+            aggregations.iter().map(|a| a.function.grouped()).collect();
+        states.iter_mut().for_each(|state| state.grow(1));
+        if !self.without_scan(aggregations, &mut states, task)? {
+            let filters = own_filters(aggregations, self.columns, self.rows.end, self.plan)?;
+            self.for_each_block(|scan, docs| {
+                let mut projection = Projection::new(scan.columns, docs.clone());
+                for ((aggregation, state), filter) in
+                    aggregations.iter().zip(&mut states).zip(&filters)
+                {
+                    match filter {
+                        None => update(
+                            aggregation,
+                            state.as_mut(),
+                            Groups::One(docs.len()),
+                            &mut projection,
+                            scan.plan,
+                        )?,
+                        Some(filter) => {
+                            let (kept, _) = scan.filtered(filter, &docs)?;
+                            let mut part = Projection::new(scan.columns, Docs::List(&kept));
+                            update(
+                                aggregation,
+                                state.as_mut(),
+                                Groups::One(kept.len()),
+                                &mut part,
+                                scan.plan,
+                            )?;
+                        }
+                    }
+                }
+                Ok(true)
+            })?;
+            self.count_entries(aggregations, &[]);
+        }
+        Ok(Partial::Groups(GroupTable::from_distinct(
+            Vec::new(),
+            1,
+            states,
+        )))
+    }
+
+    /// Answers from counts and dictionaries where no row needs to be read.
+    fn without_scan(
+        &mut self,
+        aggregations: &[PlanAggregation],
+        states: &mut [Box<dyn Grouped>],
+        task: &Task<'_>,
+    ) -> Result<bool, QueryError> {
+        let whole = task.rows.start == 0 && task.rows.end == task.segment.doc_count();
+        let Some(count) = self.filter.exact_count() else {
+            return Ok(false);
+        };
+        if !whole || aggregations.iter().any(|a| a.filter.is_some()) {
+            return Ok(false);
+        }
+        let everything = self.filter.matches_all() && !task.segment.is_consuming();
+        let mut plans = Vec::with_capacity(aggregations.len());
+        for aggregation in aggregations {
+            if aggregation.inputs.is_empty() {
+                plans.push(None);
+            } else if everything && let Some(values) = self.distinct_values(aggregation) {
+                plans.push(Some(values));
+            } else {
+                return Ok(false);
+            }
+        }
+        for (state, plan) in states.iter_mut().zip(plans) {
+            match plan {
+                None => state.update(Groups::One(count as usize), &[])?,
+                Some(block) => state.update(Groups::One(block.rows()), &[block])?,
+            }
+        }
+        self.stats.num_docs_scanned = count;
+        Ok(true)
+    }
+
+    /// The dictionary of an aggregation's column, where the answer depends on the distinct values only.
+    fn distinct_values(&self, aggregation: &PlanAggregation) -> Option<Block> {
+        let sql::Expr::Call(call) = &aggregation.expr else {
+            return None;
+        };
+        if !SET_LIKE.contains(&call.name.as_str()) {
+            return None;
+        }
+        let [input] = aggregation.inputs.as_slice() else {
+            return None;
+        };
+        let index = input.as_column()?;
+        let Source::Stored { column, .. } = &self.columns.sources[index] else {
+            return None;
+        };
+        if column.column_type().multi || self.columns.handled_nulls(index).is_some() {
+            return None;
+        }
+        let dictionary = column.dictionary()?;
+        let ids: Vec<u32> = (0..dictionary.len()).collect();
+        Some(Block::new(column.column_type(), dictionary.decode(&ids)))
+    }
+
+    /// The rows among `docs` that pass an aggregation's own filter, and their positions.
+    fn filtered(
+        &mut self,
+        filter: &SegmentFilter<'_>,
+        docs: &Docs<'_>,
+    ) -> Result<(Vec<u32>, Vec<u32>), QueryError> {
+        let mut first = None;
+        docs.for_each(|doc| {
+            first.get_or_insert(doc);
+        });
+        let start = first.unwrap_or(0) / BLOCK_ROWS as u32 * BLOCK_ROWS as u32;
+        let end = (start + BLOCK_ROWS as u32).min(self.rows.end);
+        let mask = filter.block(start..end, &mut self.stats.num_entries_scanned_in_filter)?;
+        let (mut kept, mut positions, mut position) = (Vec::new(), Vec::new(), 0);
+        docs.for_each(|doc| {
+            if mask.contains((doc - start) as usize) {
+                kept.push(doc);
+                positions.push(position);
+            }
+            position += 1;
+        });
+        Ok((kept, positions))
+    }
+
+    /// Groups, with or without aggregations.
+    fn groups(
+        &mut self,
+        keys: &[crate::expr::BoundExpr],
+        aggregations: &[PlanAggregation],
+        limit: usize,
+    ) -> Result<Partial, QueryError> {
+        let columns = self.columns;
+        let filters = own_filters(aggregations, columns, self.rows.end, self.plan)?;
+        let mut grouping = SegmentKeys::new(keys, columns, limit);
+        let mut states: Vec<Box<dyn Grouped>> =
+            aggregations.iter().map(|a| a.function.grouped()).collect();
+        let stops_early = aggregations.is_empty() && self.plan.order_by.is_empty();
+        let mut held = 0;
+        self.for_each_block(|scan, docs| {
+            let mut projection = Projection::new(columns, docs.clone());
+            let rows = grouping.group(&mut projection, &scan.plan.context)?;
+            for ((aggregation, state), filter) in aggregations.iter().zip(&mut states).zip(&filters)
+            {
+                state.grow(grouping.count());
+                scan.update_groups(
+                    aggregation,
+                    state.as_mut(),
+                    filter.as_ref(),
+                    &rows,
+                    &docs,
+                    &mut projection,
+                )?;
+            }
+            let now = states.iter().map(|s| s.bytes()).sum::<usize>() + grouping.count() * 16;
+            scan.limits.account("groups", held, now)?;
+            held = now;
+            Ok(!(stops_early && grouping.count() >= limit))
+        })?;
+        self.limits.account("groups", held, 0)?;
+        self.stats.num_groups_limit_reached |= grouping.limit_reached && !aggregations.is_empty();
+        self.count_entries(aggregations, keys);
+        let count = grouping.count();
+        Ok(Partial::Groups(GroupTable::from_distinct(
+            grouping.into_key_blocks(),
+            count,
+            states,
+        )))
+    }
+
+    fn update_groups(
+        &mut self,
+        aggregation: &PlanAggregation,
+        state: &mut dyn Grouped,
+        filter: Option<&SegmentFilter<'_>>,
+        rows: &crate::group_by::RowGroups,
+        docs: &Docs<'_>,
+        projection: &mut Projection<'_>,
+    ) -> Result<(), QueryError> {
+        let mut entries: Option<Vec<u32>> = rows.rows.clone();
+        let mut groups = std::borrow::Cow::Borrowed(&rows.groups);
+        if let Some(filter) = filter {
+            let (_, positions) = self.filtered(filter, docs)?;
+            let mut passes = vec![false; docs.len()];
+            positions.iter().for_each(|p| passes[*p as usize] = true);
+            let row_of = |entry: usize| entries.as_ref().map_or(entry, |e| e[entry] as usize);
+            let kept: Vec<usize> = (0..rows.groups.len())
+                .filter(|entry| passes[row_of(*entry)])
+                .collect();
+            groups =
+                std::borrow::Cow::Owned(kept.iter().map(|entry| rows.groups[*entry]).collect());
+            entries = Some(kept.iter().map(|entry| row_of(*entry) as u32).collect());
+        }
+        let mut inputs = Vec::with_capacity(aggregation.inputs.len());
+        for input in &aggregation.inputs {
+            let block = input.evaluate(projection, &self.plan.context)?;
+            inputs.push(match &entries {
+                Some(entries) => block.take(entries),
+                None => block,
+            });
+        }
+        state.update(Groups::Each(&groups), &inputs)?;
+        Ok(())
+    }
+
+    /// Counts the values that were read beside the filter's.
+    fn count_entries(&mut self, aggregations: &[PlanAggregation], keys: &[crate::expr::BoundExpr]) {
+        let mut read = std::collections::HashSet::new();
+        for expr in aggregations.iter().flat_map(|a| &a.inputs).chain(keys) {
+            expr.visit_columns(&mut |index| {
+                read.insert(index);
+            });
+        }
+        self.stats.num_entries_scanned_post_filter =
+            self.stats.num_docs_scanned * read.len() as u64;
+    }
+}
+
+/// The `FILTER (WHERE ..)` of each aggregation, compiled for a segment.
+fn own_filters<'b>(
+    aggregations: &'b [PlanAggregation],
+    columns: &'b SegmentColumns<'b>,
+    docs: u32,
+    plan: &'b Plan,
+) -> Result<Vec<Option<SegmentFilter<'b>>>, QueryError> {
+    aggregations
+        .iter()
+        .map(|aggregation| {
+            let Some(filter) = &aggregation.filter else {
+                return Ok(None);
+            };
+            SegmentFilter::compile(filter, columns, docs, None, &plan.context).map(Some)
+        })
+        .collect()
+}
+
+/// Aggregations whose answer is the same over distinct values as over all values.
+const SET_LIKE: &[&str] = &[
+    "min",
+    "max",
+    "minmaxrange",
+    "distinctcount",
+    "distinctcounthll",
+    "distinctcountrawhll",
+    "distinctcounthllplus",
+    "distinctcountbitmap",
+    "distinctcountull",
+    "distinctcountsmarthll",
+    "distinctsum",
+    "distinctavg",
+    "distinctcountthetasketch",
+    "distinctcountcpcsketch",
+    "minlong",
+    "maxlong",
+    "minstring",
+    "maxstring",
+];
+
+fn update(
+    aggregation: &PlanAggregation,
+    state: &mut dyn Grouped,
+    groups: Groups<'_>,
+    projection: &mut Projection<'_>,
+    plan: &Plan,
+) -> Result<(), QueryError> {
+    let mut inputs = Vec::with_capacity(aggregation.inputs.len());
+    for input in &aggregation.inputs {
+        inputs.push(input.evaluate(projection, &plan.context)?);
+    }
+    debug_assert!(
+        inputs
+            .iter()
+            .all(|b| !matches!(b.values(), Values::Array(_)) || b.rows() == groups.rows())
+    );
+    state.update(groups, &inputs)?;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! Expressions bound to columns and functions, and their evaluation over a block of rows.
+//!
+//! Must not know: segments; columns come from a [`Rows`]. Invariant: the result has the type that binding announced.
+
+use common::{Block, ColumnType, DataType, Value};
+use functions::scalar::{self, Argument, BoundScalar, EvalContext, NullRule, Role};
+use sql::Expr;
+
+use crate::QueryError;
+
+/// An expression bound to its inputs.
+#[derive(Debug, Clone)]
+pub enum BoundExpr {
+    /// The column at that position of the plan.
+    Column(usize, ColumnType),
+    /// A constant.
+    Literal(Value, ColumnType),
+    /// A call.
+    Call {
+        /// The function.
+        function: BoundScalar,
+        /// Its arguments.
+        args: Vec<BoundExpr>,
+    },
+}
+
+/// Where columns come from.
+pub trait Rows {
+    /// Number of rows.
+    fn rows(&self) -> usize;
+    /// A column; `nulls` asks for null flags even where null handling is off.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    fn column(&mut self, index: usize, nulls: bool) -> Result<Block, QueryError>;
+}
+
+impl BoundExpr {
+    /// The type of the result.
+    #[must_use]
+    pub fn column_type(&self) -> ColumnType {
+        match self {
+            Self::Column(_, column_type) | Self::Literal(_, column_type) => *column_type,
+            Self::Call { function, .. } => function.returns(),
+        }
+    }
+
+    /// The column's position, where the expression is just a column.
+    #[must_use]
+    pub fn as_column(&self) -> Option<usize> {
+        match self {
+            Self::Column(index, _) => Some(*index),
+            _ => None,
+        }
+    }
+
+    /// Binds an expression. `column` finds a column's position and type.
+    ///
+    /// # Errors
+    /// For unknown columns and functions.
+    pub fn bind(
+        expr: &Expr,
+        role: Role,
+        column: &mut impl FnMut(&str) -> Result<(usize, ColumnType), QueryError>,
+    ) -> Result<Self, QueryError> {
+        match expr {
+            Expr::Column(name) => {
+                column(name).map(|(index, column_type)| Self::Column(index, column_type))
+            }
+            Expr::Literal(value) => Ok(Self::Literal(value.clone(), value.column_type())),
+            Expr::Star => Err(QueryError::validation("`*` is no expression")),
+            Expr::Call(call) => {
+                let args = call
+                    .args
+                    .iter()
+                    .map(|arg| Self::bind(arg, role, column))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let arguments: Vec<Argument> = args.iter().map(Self::as_argument).collect();
+                let function = scalar::bind(&call.name, &arguments, role)?;
+                Ok(Self::Call { function, args })
+            }
+        }
+    }
+
+    /// The expression as an argument of a function.
+    #[must_use]
+    pub fn as_argument(&self) -> Argument {
+        let literal = match self {
+            Self::Literal(value, _) => Some(value.clone()),
+            _ => None,
+        };
+        Argument {
+            column_type: self.column_type(),
+            literal,
+        }
+    }
+
+    /// Calls `f` with the position of every column in it.
+    pub fn visit_columns(&self, f: &mut impl FnMut(usize)) {
+        match self {
+            Self::Column(index, _) => f(*index),
+            Self::Literal(..) => {}
+            Self::Call { args, .. } => args.iter().for_each(|arg| arg.visit_columns(f)),
+        }
+    }
+
+    /// Evaluates over rows.
+    ///
+    /// # Errors
+    /// Where a function refuses a value.
+    pub fn evaluate(
+        &self,
+        rows: &mut dyn Rows,
+        context: &EvalContext,
+    ) -> Result<Block, QueryError> {
+        self.evaluate_with(rows, context, false)
+    }
+
+    fn evaluate_with(
+        &self,
+        rows: &mut dyn Rows,
+        context: &EvalContext,
+        nulls: bool,
+    ) -> Result<Block, QueryError> {
+        match self {
+            Self::Column(index, _) => rows.column(*index, nulls),
+            Self::Literal(value, column_type) => {
+                Ok(Block::constant(*column_type, value, rows.rows()))
+            }
+            Self::Call { function, args } => {
+                let wants_nulls = asks_for_null(function);
+                let blocks = args
+                    .iter()
+                    .map(|arg| arg.evaluate_with(rows, context, wants_nulls))
+                    .collect::<Result<Vec<_>, _>>()?;
+                Ok(function.call(&blocks, rows.rows(), context)?)
+            }
+        }
+    }
+}
+
+/// Functions whose whole purpose is null see recorded nulls in either null mode.
+fn asks_for_null(function: &BoundScalar) -> bool {
+    let row = function.function();
+    row.nulls == NullRule::Sees
+        && matches!(
+            row.names.first(),
+            Some(&("isnull" | "isnotnull" | "coalesce"))
+        )
+}
+
+/// A literal's type where it stands for a column of results: an untyped NULL is UNKNOWN.
+#[must_use]
+pub fn literal_type(value: &Value) -> ColumnType {
+    if value.is_null() {
+        ColumnType::sv(DataType::Unknown)
+    } else {
+        value.column_type()
+    }
+}

@@ -1,0 +1,368 @@
+//! A filter within one segment: which rows, block by block.
+//!
+//! Every test is first brought to what the segment knows: a constant, a row range, a bitmap from an index, dictionary ids to
+//! scan for, values to scan. Cheaper children of AND come first, and the later ones look only at rows that are left.
+//! Must not know: what is done with the rows. Invariant: the answer equals testing every row; with null handling a row is
+//! in exactly one of true, false and unknown.
+
+pub mod mask;
+mod scan;
+
+use std::ops::Range;
+
+use functions::scalar::EvalContext;
+use roaring::RoaringBitmap;
+use segment::{Answer, Column, IdSet, Predicate};
+
+use crate::QueryError;
+use crate::plan::{BoundFilter, BoundTest, Matcher};
+use crate::project::{SegmentColumns, Source};
+
+pub use mask::Mask;
+
+/// A filter compiled for one segment.
+pub enum Node<'a> {
+    /// Every row or none.
+    Constant(bool),
+    /// Consecutive rows.
+    Docs(Range<u32>),
+    /// Rows an index found (or a null bitmap).
+    Bitmap(RoaringBitmap),
+    /// Scan for dictionary ids. `negated`: no id of the row is in the set.
+    Ids {
+        /// Column of the plan.
+        index: usize,
+        /// The column.
+        column: &'a dyn Column,
+        /// Ids.
+        ids: IdSet,
+        /// For multi-value `!=` and `NOT IN`.
+        negated: bool,
+    },
+    /// Scan values or evaluate an expression.
+    Values(&'a BoundTest),
+    /// All of them, cheapest first.
+    And(Vec<Node<'a>>),
+    /// Any of them.
+    Or(Vec<Node<'a>>),
+    /// The opposite.
+    Not(Box<Node<'a>>),
+    /// The inside, minus rows where the tested column is null: what null handling makes of a test.
+    Known {
+        /// The test.
+        node: Box<Node<'a>>,
+        /// Rows that are unknown.
+        nulls: RoaringBitmap,
+    },
+}
+
+/// Compiles and runs a filter over one segment.
+pub struct SegmentFilter<'a> {
+    columns: &'a SegmentColumns<'a>,
+    context: &'a EvalContext,
+    root: Node<'a>,
+    docs: u32,
+}
+
+impl<'a> SegmentFilter<'a> {
+    /// Compiles.
+    ///
+    /// # Errors
+    /// Where an index refuses a condition.
+    pub fn compile(
+        filter: &'a BoundFilter,
+        columns: &'a SegmentColumns<'a>,
+        docs: u32,
+        valid: Option<&RoaringBitmap>,
+        context: &'a EvalContext,
+    ) -> Result<Self, QueryError> {
+        let compiler = Compiler { columns, docs };
+        let mut root = compiler.node(filter)?;
+        if let Some(valid) = valid {
+            root = Node::And(vec![Node::Bitmap(valid.clone()), root]);
+        }
+        Ok(Self {
+            columns,
+            context,
+            root: simplified(root),
+            docs,
+        })
+    }
+
+    /// True where no row can match.
+    #[must_use]
+    pub fn matches_nothing(&self) -> bool {
+        matches!(self.root, Node::Constant(false))
+    }
+
+    /// True where every row matches.
+    #[must_use]
+    pub fn matches_all(&self) -> bool {
+        matches!(self.root, Node::Constant(true))
+    }
+
+    /// How many rows match, where that is known without a scan.
+    #[must_use]
+    pub fn exact_count(&self) -> Option<u64> {
+        match &self.root {
+            Node::Constant(true) => Some(u64::from(self.docs)),
+            Node::Constant(false) => Some(0),
+            Node::Docs(range) => Some(range.len() as u64),
+            Node::Bitmap(bitmap) => Some(bitmap.len()),
+            _ => None,
+        }
+    }
+
+    /// A range outside which no row matches.
+    #[must_use]
+    pub fn bounds(&self) -> Range<u32> {
+        fn of(node: &Node<'_>, docs: u32) -> Range<u32> {
+            match node {
+                Node::Constant(false) => 0..0,
+                Node::Docs(range) => range.clone(),
+                Node::Bitmap(bitmap) => {
+                    bitmap.min().unwrap_or(0)..bitmap.max().map_or(0, |m| m + 1)
+                }
+                Node::And(children) => {
+                    children.iter().map(|c| of(c, docs)).fold(0..docs, |a, b| {
+                        a.start.max(b.start)..a.end.min(b.end).max(a.start.max(b.start))
+                    })
+                }
+                _ => 0..docs,
+            }
+        }
+        of(&self.root, self.docs)
+    }
+
+    /// The matching rows of a block. `scanned` counts the values that were looked at.
+    ///
+    /// # Errors
+    /// Where an expression refuses a value.
+    pub fn block(&self, rows: Range<u32>, scanned: &mut u64) -> Result<Mask, QueryError> {
+        let mut mask = Mask::all(rows.len());
+        let mut run = scan::Run {
+            columns: self.columns,
+            context: self.context,
+            rows,
+            scanned,
+        };
+        run.keep(&self.root, true, &mut mask)?;
+        Ok(mask)
+    }
+}
+
+struct Compiler<'a> {
+    columns: &'a SegmentColumns<'a>,
+    docs: u32,
+}
+
+impl<'a> Compiler<'a> {
+    fn node(&self, filter: &'a BoundFilter) -> Result<Node<'a>, QueryError> {
+        let all = |children: &'a [BoundFilter]| {
+            children
+                .iter()
+                .map(|c| self.node(c))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(match filter {
+            BoundFilter::Constant(value) => Node::Constant(*value),
+            BoundFilter::And(children) => simplified(Node::And(all(children)?)),
+            BoundFilter::Or(children) => simplified(Node::Or(all(children)?)),
+            BoundFilter::Not(child) => simplified(Node::Not(Box::new(self.node(child)?))),
+            BoundFilter::IsNull(expr, wanted) => self.null_test(expr, *wanted),
+            BoundFilter::Test(test) => self.test(test)?,
+        })
+    }
+
+    fn null_test(&self, expr: &crate::expr::BoundExpr, wanted: bool) -> Node<'a> {
+        let nulls = match expr.as_column().map(|index| &self.columns.sources[index]) {
+            Some(Source::Stored {
+                nulls: Some(nulls), ..
+            }) => Node::Bitmap(nulls.as_ref().clone()),
+            Some(Source::Constant(_, true)) => Node::Constant(true),
+            _ => Node::Constant(false),
+        };
+        if wanted {
+            nulls
+        } else {
+            simplified(Node::Not(Box::new(nulls)))
+        }
+    }
+
+    fn test(&self, test: &'a BoundTest) -> Result<Node<'a>, QueryError> {
+        let Some(index) = test.expr.as_column() else {
+            return Ok(Node::Values(test));
+        };
+        let node = match &self.columns.sources[index] {
+            Source::DocId => Node::Values(test),
+            Source::Constant(value, _) => Node::Constant(constant_matches(test, value)),
+            Source::Stored { column, .. } => self.stored(index, *column, test),
+        };
+        Ok(match self.columns.handled_nulls(index) {
+            Some(nulls) => Node::Known {
+                node: Box::new(node),
+                nulls: nulls.clone(),
+            },
+            None => node,
+        })
+    }
+
+    fn stored(&self, index: usize, column: &'a dyn Column, test: &'a BoundTest) -> Node<'a> {
+        if let Some(ids) = dictionary_ids(column, &test.matcher) {
+            return self.by_ids(index, column, ids, test.negated);
+        }
+        let data_type = column.column_type().data_type;
+        if let Some(predicate) = test.matcher.predicate(data_type)
+            && let Some(Answer::Exact(bitmap)) = ask(column, &predicate)
+        {
+            return self.maybe_negated(Node::Bitmap(bitmap), test.negated);
+        }
+        Node::Values(test)
+    }
+
+    fn by_ids(&self, index: usize, column: &'a dyn Column, ids: IdSet, negated: bool) -> Node<'a> {
+        let cardinality = column.dictionary().map_or(0, segment::Dictionary::len);
+        if ids.is_empty() {
+            return Node::Constant(negated);
+        }
+        if ids.len() == cardinality {
+            return Node::Constant(!negated);
+        }
+        if let IdSet::Run(run) = &ids
+            && let Some(docs) = column.sorted_docs(run.clone())
+        {
+            return self.maybe_negated(Node::Docs(docs), negated);
+        }
+        let predicate = Predicate::Ids(ids);
+        if let Some(Answer::Exact(bitmap)) = ask(column, &predicate) {
+            return self.maybe_negated(Node::Bitmap(bitmap), negated);
+        }
+        let Predicate::Ids(ids) = predicate else {
+            return Node::Constant(false);
+        };
+        if negated && !column.column_type().multi {
+            return Node::Ids {
+                index,
+                column,
+                ids: ids.complement(cardinality),
+                negated: false,
+            };
+        }
+        Node::Ids {
+            index,
+            column,
+            ids,
+            negated,
+        }
+    }
+
+    fn maybe_negated(&self, node: Node<'a>, negated: bool) -> Node<'a> {
+        if !negated {
+            return node;
+        }
+        match node {
+            Node::Bitmap(bitmap) => {
+                let mut rest = RoaringBitmap::new();
+                rest.insert_range(0..self.docs);
+                Node::Bitmap(rest - bitmap)
+            }
+            other => Node::Not(Box::new(other)),
+        }
+    }
+}
+
+fn ask(column: &dyn Column, predicate: &Predicate) -> Option<Answer> {
+    column.indexes().iter().find_map(|index| {
+        index.estimate(predicate)?;
+        match index.matching(predicate) {
+            exact @ Some(Answer::Exact(_)) => exact,
+            _ => None,
+        }
+    })
+}
+
+fn constant_matches(test: &BoundTest, value: &common::Value) -> bool {
+    let any = match value {
+        common::Value::Array(_, items) => items.iter().any(|item| test.matcher.matches(item)),
+        single => test.matcher.matches(single),
+    };
+    any != test.negated
+}
+
+/// The ids of a dictionary that a matcher accepts; `None` for a raw column.
+fn dictionary_ids(column: &dyn Column, matcher: &Matcher) -> Option<IdSet> {
+    let dictionary = column.dictionary()?;
+    if let Some(test) = matcher.text_test() {
+        return Some(dictionary.matching_text(&mut |text| test(text)));
+    }
+    let data_type = column.column_type().data_type;
+    Some(match matcher.predicate(data_type) {
+        Some(Predicate::Eq(value)) => dictionary
+            .find(&value)
+            .map_or_else(IdSet::none, |id| IdSet::Run(id..id + 1)),
+        Some(Predicate::In(values)) => {
+            let ids: Vec<u32> = values
+                .iter()
+                .filter_map(|value| dictionary.find(value))
+                .collect();
+            IdSet::from_ids(dictionary.len(), &ids)
+        }
+        Some(Predicate::Range { lower, upper }) => dictionary.range(&lower, &upper),
+        _ => IdSet::from_test(dictionary.len(), |id| {
+            matcher.matches(&dictionary.value(id))
+        }),
+    })
+}
+
+/// Works constants out and puts cheaper children first.
+fn simplified(node: Node<'_>) -> Node<'_> {
+    match node {
+        Node::And(children) => combined(children, false, Node::And),
+        Node::Or(children) => combined(children, true, Node::Or),
+        Node::Not(child) => match *child {
+            Node::Constant(value) => Node::Constant(!value),
+            other => Node::Not(Box::new(other)),
+        },
+        other => other,
+    }
+}
+
+fn combined<'a>(
+    children: Vec<Node<'a>>,
+    absorbing: bool,
+    make: fn(Vec<Node<'a>>) -> Node<'a>,
+) -> Node<'a> {
+    let mut kept = Vec::with_capacity(children.len());
+    for child in children {
+        match child {
+            Node::Constant(value) if value == absorbing => return Node::Constant(absorbing),
+            Node::Constant(_) => {}
+            other => kept.push(other),
+        }
+    }
+    kept.sort_by_key(cost);
+    match (kept.len(), kept.pop()) {
+        (_, None) => Node::Constant(!absorbing),
+        (1, Some(only)) => only,
+        (_, Some(last)) => {
+            kept.push(last);
+            make(kept)
+        }
+    }
+}
+
+fn cost(node: &Node<'_>) -> u32 {
+    match node {
+        Node::Constant(_) => 0,
+        Node::Docs(_) => 1,
+        Node::Bitmap(_) => 2,
+        Node::Known { node, .. } | Node::Not(node) => 1 + cost(node),
+        Node::And(children) | Node::Or(children) => {
+            children.iter().map(cost).max().unwrap_or(0) + 1
+        }
+        Node::Ids { column, .. } if !column.column_type().multi => 10,
+        Node::Ids { .. } => 20,
+        Node::Values(test) if test.expr.as_column().is_some() => 15,
+        Node::Values(_) => 40,
+    }
+}

@@ -1,0 +1,118 @@
+//! Bound filters: a boolean tree over bound tests.
+//!
+//! Must not know: segments. Invariant: literals have the type of what they are compared with.
+
+use sql::{Expr, Filter, Test};
+
+use super::{Binder, Matcher};
+use crate::QueryError;
+use crate::expr::BoundExpr;
+use functions::scalar::Role;
+
+/// A boolean tree over tests.
+#[derive(Debug, Clone)]
+pub enum BoundFilter {
+    /// All of them.
+    And(Vec<BoundFilter>),
+    /// Any of them.
+    Or(Vec<BoundFilter>),
+    /// The opposite (false where the inside is unknown).
+    Not(Box<BoundFilter>),
+    /// Known already.
+    Constant(bool),
+    /// A recorded null (`true`) or its absence.
+    IsNull(BoundExpr, bool),
+    /// A test.
+    Test(BoundTest),
+}
+
+/// A test of an expression's value.
+#[derive(Debug, Clone)]
+pub struct BoundTest {
+    /// What is tested.
+    pub expr: BoundExpr,
+    /// The positive condition.
+    pub matcher: Matcher,
+    /// True for `!=`, `NOT IN`: holds where no value of the row matches.
+    pub negated: bool,
+}
+
+impl BoundFilter {
+    pub(super) fn bind(filter: &Filter, binder: &mut Binder<'_>) -> Result<Self, QueryError> {
+        Self::bind_over(filter, &mut |expr| binder.bind(expr, Role::Transform))
+    }
+
+    /// Binds with any way to bind the tested expressions.
+    pub(super) fn bind_over(
+        filter: &Filter,
+        bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
+    ) -> Result<Self, QueryError> {
+        let mut all = |children: &[Filter]| {
+            children
+                .iter()
+                .map(|c| Self::bind_over(c, bind))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(match filter {
+            Filter::And(children) => Self::and(all(children)?),
+            Filter::Or(children) => Self::or(all(children)?),
+            Filter::Not(child) => match Self::bind_over(child, bind)? {
+                Self::Constant(value) => Self::Constant(!value),
+                other => Self::Not(Box::new(other)),
+            },
+            Filter::Constant(value) => Self::Constant(*value),
+            Filter::Predicate(expr, Test::IsNull) => Self::IsNull(bind(expr)?, true),
+            Filter::Predicate(expr, Test::IsNotNull) => Self::IsNull(bind(expr)?, false),
+            Filter::Predicate(expr, test) => {
+                let expr = bind(expr)?;
+                let (matcher, negated) = Matcher::of(test, &expr)?;
+                Self::Test(BoundTest {
+                    expr,
+                    matcher,
+                    negated,
+                })
+            }
+        })
+    }
+
+    fn and(children: Vec<Self>) -> Self {
+        if children.iter().any(|c| matches!(c, Self::Constant(false))) {
+            return Self::Constant(false);
+        }
+        let kept: Vec<Self> = children
+            .into_iter()
+            .filter(|c| !matches!(c, Self::Constant(true)))
+            .collect();
+        if kept.is_empty() {
+            Self::Constant(true)
+        } else {
+            Self::And(kept)
+        }
+    }
+
+    fn or(children: Vec<Self>) -> Self {
+        if children.iter().any(|c| matches!(c, Self::Constant(true))) {
+            return Self::Constant(true);
+        }
+        let kept: Vec<Self> = children
+            .into_iter()
+            .filter(|c| !matches!(c, Self::Constant(false)))
+            .collect();
+        if kept.is_empty() {
+            Self::Constant(false)
+        } else {
+            Self::Or(kept)
+        }
+    }
+
+    /// Calls `f` on every expression.
+    pub fn visit(&self, f: &mut impl FnMut(&BoundExpr)) {
+        match self {
+            Self::And(children) | Self::Or(children) => children.iter().for_each(|c| c.visit(f)),
+            Self::Not(child) => child.visit(f),
+            Self::Constant(_) => {}
+            Self::IsNull(expr, _) => f(expr),
+            Self::Test(test) => f(&test.expr),
+        }
+    }
+}

@@ -1,0 +1,566 @@
+//! From a parsed query and a schema to a plan: columns found, expressions bound, literals converted, names and types fixed.
+//!
+//! Must not know: segments. Invariant: a plan that was made executes on every segment of the table; names and types of the
+//! result are known before any row is read.
+
+mod filter;
+mod matcher;
+
+use common::schema::default_null_value;
+use common::{ColumnType, DataType, ErrorCode, FieldRole, QueryException, Schema, Value};
+use functions::aggregate::{self, AggregateCall, AggregateFunction, Dialect};
+use functions::scalar::{Argument, EvalContext, Role};
+use sql::expr::FILTERED;
+use sql::{Expr, Query, text};
+
+use crate::QueryError;
+use crate::expr::{BoundExpr, literal_type};
+
+pub use filter::{BoundFilter, BoundTest};
+pub use matcher::Matcher;
+
+/// A column that a plan reads.
+#[derive(Debug, Clone)]
+pub struct PlanColumn {
+    /// Name in the schema.
+    pub name: String,
+    /// Type.
+    pub column_type: ColumnType,
+    /// Value where a segment does not have the column.
+    pub default: Value,
+}
+
+/// An aggregation of a plan.
+pub struct PlanAggregation {
+    /// The bound function.
+    pub function: Box<dyn AggregateFunction>,
+    /// Its evaluated arguments.
+    pub inputs: Vec<BoundExpr>,
+    /// `FILTER (WHERE ..)`.
+    pub filter: Option<BoundFilter>,
+    /// As the query has it, to find it again in expressions over aggregations.
+    pub expr: Expr,
+}
+
+/// An ORDER BY key.
+#[derive(Debug, Clone)]
+pub struct PlanOrder {
+    /// Key; over the table's columns for a selection, over the result of [`Shape`] otherwise.
+    pub expr: BoundExpr,
+    /// Direction.
+    pub ascending: bool,
+    /// Where nulls go.
+    pub nulls_first: bool,
+}
+
+/// What a plan computes.
+pub enum Shape {
+    /// Rows.
+    Selection {
+        /// What is selected.
+        outputs: Vec<BoundExpr>,
+    },
+    /// Distinct rows of these keys.
+    Distinct {
+        /// Keys, which are what is selected.
+        keys: Vec<BoundExpr>,
+    },
+    /// Aggregations, by keys where there are any.
+    Aggregation {
+        /// Keys.
+        keys: Vec<BoundExpr>,
+        /// Aggregations.
+        aggregations: Vec<PlanAggregation>,
+        /// What is selected, over keys (first) and aggregations (after them) as columns.
+        outputs: Vec<BoundExpr>,
+        /// HAVING over the same.
+        having: Option<BoundFilter>,
+    },
+}
+
+/// An executable query.
+pub struct Plan {
+    /// Names of the result's columns.
+    pub names: Vec<String>,
+    /// Types of the result's columns.
+    pub types: Vec<ColumnType>,
+    /// Columns that are read.
+    pub columns: Vec<PlanColumn>,
+    /// WHERE.
+    pub filter: BoundFilter,
+    /// What is computed.
+    pub shape: Shape,
+    /// ORDER BY.
+    pub order_by: Vec<PlanOrder>,
+    /// LIMIT.
+    pub limit: usize,
+    /// OFFSET.
+    pub offset: usize,
+    /// `enableNullHandling`.
+    pub null_handling: bool,
+    /// Groups that a query may have.
+    pub group_limit: usize,
+    /// The query's time.
+    pub context: EvalContext,
+    /// EXPLAIN.
+    pub explain: bool,
+}
+
+/// Groups kept at most, unless the option `numGroupsLimit` says otherwise; memory is limited apart from it.
+pub const DEFAULT_GROUP_LIMIT: usize = 10_000_000;
+
+/// Binds names to columns, each to one position.
+pub(crate) struct Binder<'a> {
+    schema: &'a Schema,
+    columns: Vec<PlanColumn>,
+}
+
+impl Binder<'_> {
+    fn column(&mut self, name: &str) -> Result<(usize, ColumnType), QueryError> {
+        if let Some(index) = self
+            .columns
+            .iter()
+            .position(|c| c.name.eq_ignore_ascii_case(name))
+        {
+            return Ok((index, self.columns[index].column_type));
+        }
+        let column = self.find(name)?;
+        let column_type = column.column_type;
+        self.columns.push(column);
+        Ok((self.columns.len() - 1, column_type))
+    }
+
+    fn find(&self, name: &str) -> Result<PlanColumn, QueryError> {
+        if let Some((canonical, column_type)) = virtual_column(name) {
+            return Ok(PlanColumn {
+                name: canonical.to_owned(),
+                column_type,
+                default: Value::Null,
+            });
+        }
+        let field = self
+            .schema
+            .field_ignoring_case(name)
+            .ok_or_else(|| unknown_column(name))?;
+        let role = self
+            .schema
+            .field_with_role(&field.name)
+            .map_or(FieldRole::Dimension, |(role, _)| role);
+        let value = field
+            .null_value(role)
+            .unwrap_or_else(|_| default_null_value(field.data_type, role));
+        let column_type = field.column_type();
+        let default = if column_type.multi {
+            Value::Array(field.data_type, vec![value])
+        } else {
+            value
+        };
+        Ok(PlanColumn {
+            name: field.name.clone(),
+            column_type,
+            default,
+        })
+    }
+
+    fn bind(&mut self, expr: &Expr, role: Role) -> Result<BoundExpr, QueryError> {
+        BoundExpr::bind(expr, role, &mut |name| self.column(name))
+    }
+}
+
+fn unknown_column(name: &str) -> QueryError {
+    QueryError::Exception(QueryException::new(
+        ErrorCode::UnknownColumn,
+        format!("Unknown columnName '{name}' found in the query"),
+    ))
+}
+
+fn virtual_column(name: &str) -> Option<(&'static str, ColumnType)> {
+    match name.to_ascii_lowercase().as_str() {
+        "$docid" => Some(("$docId", DataType::Int.into())),
+        "$segmentname" => Some(("$segmentName", DataType::String.into())),
+        "$hostname" => Some(("$hostName", DataType::String.into())),
+        _ => None,
+    }
+}
+
+/// Puts the schema's spelling into every column of a query and spells `*` out.
+///
+/// # Errors
+/// For a column that the schema does not have.
+pub fn resolve(mut query: Query, schema: &Schema) -> Result<Query, QueryError> {
+    let spelled = |name: &str| -> Result<String, QueryError> {
+        if let Some((canonical, _)) = virtual_column(name) {
+            return Ok(canonical.to_owned());
+        }
+        schema
+            .field_ignoring_case(name)
+            .map(|f| f.name.clone())
+            .ok_or_else(|| unknown_column(name))
+    };
+    let mut fix = |expr: Expr| -> Result<Expr, QueryError> {
+        expr.try_rewrite(&mut |e| match e {
+            Expr::Column(name) => Ok(Expr::Column(spelled(&name)?)),
+            other => Ok(other),
+        })
+    };
+    let mut select = Vec::with_capacity(query.select.len());
+    for mut item in query.select {
+        if item.expr == Expr::Star {
+            let mut names: Vec<&str> = schema.fields.iter().map(|(_, f)| f.name.as_str()).collect();
+            names.sort_unstable();
+            select.extend(names.into_iter().map(|n| sql::SelectItem {
+                expr: Expr::Column(n.to_owned()),
+                alias: None,
+            }));
+        } else {
+            item.expr = fix(item.expr)?;
+            select.push(item);
+        }
+    }
+    query.select = select;
+    query.filter = query.filter.map(|f| f.try_map(&mut fix)).transpose()?;
+    query.having = query.having.map(|f| f.try_map(&mut fix)).transpose()?;
+    query.group_by = query
+        .group_by
+        .into_iter()
+        .map(&mut fix)
+        .collect::<Result<_, _>>()?;
+    for order in &mut query.order_by {
+        order.expr = fix(order.expr.clone())?;
+    }
+    Ok(query)
+}
+
+impl Plan {
+    /// Plans a query over a table with that schema.
+    ///
+    /// # Errors
+    /// For unknown columns and functions, and literals that no column can hold.
+    pub fn new(query: Query, schema: &Schema, now_ms: i64) -> Result<Self, QueryError> {
+        let query = resolve(query, schema)?;
+        let null_handling = query.options.is_true("enablenullhandling");
+        let mut binder = Binder {
+            schema,
+            columns: Vec::new(),
+        };
+        let filter = match &query.filter {
+            Some(filter) => BoundFilter::bind(filter, &mut binder)?,
+            None => BoundFilter::Constant(true),
+        };
+        let group_limit = query
+            .options
+            .number("numgroupslimit")
+            .and_then(|n| usize::try_from(n).ok());
+        let mut plan = Self {
+            names: Vec::new(),
+            types: Vec::new(),
+            columns: Vec::new(),
+            filter,
+            shape: Shape::Selection {
+                outputs: Vec::new(),
+            },
+            order_by: Vec::new(),
+            limit: query.limit,
+            offset: query.offset,
+            null_handling,
+            group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
+            context: EvalContext { now_ms },
+            explain: query.explain,
+        };
+        if query.distinct {
+            plan.distinct(&query, &mut binder)?;
+        } else if query.is_aggregation() || !query.group_by.is_empty() {
+            plan.aggregation(&query, &mut binder)?;
+        } else {
+            plan.selection(&query, &mut binder)?;
+        }
+        plan.columns = binder.columns;
+        Ok(plan)
+    }
+
+    fn selection(&mut self, query: &Query, binder: &mut Binder<'_>) -> Result<(), QueryError> {
+        let mut outputs = Vec::with_capacity(query.select.len());
+        for item in &query.select {
+            let bound = binder.bind(&item.expr, Role::Transform)?;
+            self.names.push(name_of(item));
+            self.types.push(output_type(&bound));
+            outputs.push(bound);
+        }
+        self.order_by = orders(query, |expr| binder.bind(expr, Role::Transform))?;
+        self.shape = Shape::Selection { outputs };
+        Ok(())
+    }
+
+    fn distinct(&mut self, query: &Query, binder: &mut Binder<'_>) -> Result<(), QueryError> {
+        let mut keys = Vec::with_capacity(query.select.len());
+        for item in &query.select {
+            let bound = binder.bind(&item.expr, Role::Transform)?;
+            self.names.push(name_of(item));
+            // Multi-value keys are taken apart: the result has elements.
+            self.types
+                .push(ColumnType::sv(output_type(&bound).data_type));
+            keys.push(bound);
+        }
+        let types = self.types.clone();
+        self.order_by = orders(query, |expr| {
+            let index = query.select.iter().position(|item| item.expr == *expr);
+            let index = index.ok_or_else(|| {
+                QueryError::validation("ORDER BY of a column that is not selected")
+            })?;
+            Ok(BoundExpr::Column(index, types[index]))
+        })?;
+        self.shape = Shape::Distinct { keys };
+        Ok(())
+    }
+
+    fn aggregation(&mut self, query: &Query, binder: &mut Binder<'_>) -> Result<(), QueryError> {
+        let keys = query
+            .group_by
+            .iter()
+            .map(|k| binder.bind(k, Role::Transform))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut aggregations: Vec<PlanAggregation> = Vec::new();
+        for expr in aggregations_of(query) {
+            if aggregations.iter().all(|a| a.expr != expr) {
+                aggregations.push(self.bind_aggregation(&expr, binder)?);
+            }
+        }
+        let over = Over {
+            query,
+            keys: &keys,
+            aggregations: &aggregations,
+        };
+        let mut outputs = Vec::with_capacity(query.select.len());
+        for item in &query.select {
+            let bound = over.bind(&item.expr)?;
+            self.names.push(
+                item.alias
+                    .clone()
+                    .unwrap_or_else(|| over.name(&item.expr, self.null_handling)),
+            );
+            self.types.push(output_type(&bound));
+            outputs.push(bound);
+        }
+        self.order_by = orders(query, |expr| over.bind(expr))?;
+        let having = match &query.having {
+            Some(having) => Some(BoundFilter::bind_over(having, &mut |expr| over.bind(expr))?),
+            None => None,
+        };
+        self.shape = Shape::Aggregation {
+            keys,
+            aggregations,
+            outputs,
+            having,
+        };
+        Ok(())
+    }
+
+    fn bind_aggregation(
+        &self,
+        expr: &Expr,
+        binder: &mut Binder<'_>,
+    ) -> Result<PlanAggregation, QueryError> {
+        let Expr::Call(call) = expr else {
+            return Err(QueryError::validation("expected an aggregation"));
+        };
+        if call.name == FILTERED {
+            let condition = sql::Filter::from_expr(&call.args[1])?;
+            let mut bound = self.bind_aggregation(&call.args[0], binder)?;
+            bound.filter = Some(BoundFilter::bind(&condition, binder)?);
+            bound.expr = expr.clone();
+            return Ok(bound);
+        }
+        let mut args = Vec::new();
+        for arg in spliced(&call.args) {
+            if arg != Expr::Star {
+                args.push(binder.bind(&arg, Role::Transform)?);
+            }
+        }
+        let arguments: Vec<Argument> = args.iter().map(BoundExpr::as_argument).collect();
+        let function = aggregate::bind(&AggregateCall {
+            name: &call.name,
+            arguments: &arguments,
+            null_handling: self.null_handling,
+            dialect: Dialect::SingleStage,
+        })?;
+        let inputs = function
+            .inputs()
+            .into_iter()
+            .filter_map(|i| args.get(i).cloned())
+            .collect();
+        Ok(PlanAggregation {
+            function,
+            inputs,
+            filter: None,
+            expr: expr.clone(),
+        })
+    }
+}
+
+/// `STEPS(a, b)` as an argument becomes the marker `steps` and its arguments, and so do its companions.
+fn spliced(args: &[Expr]) -> Vec<Expr> {
+    let mut out = Vec::with_capacity(args.len());
+    for arg in args {
+        match arg {
+            Expr::Call(call)
+                if matches!(call.name.as_str(), "steps" | "correlateby" | "settings") =>
+            {
+                out.push(Expr::text(call.name.clone()));
+                out.extend(call.args.iter().cloned());
+            }
+            other => out.push(other.clone()),
+        }
+    }
+    out
+}
+
+fn name_of(item: &sql::SelectItem) -> String {
+    item.alias
+        .clone()
+        .unwrap_or_else(|| text::expression(&item.expr))
+}
+
+fn output_type(bound: &BoundExpr) -> ColumnType {
+    match bound {
+        BoundExpr::Literal(value, _) => literal_type(value),
+        other => other.column_type(),
+    }
+}
+
+fn orders(
+    query: &Query,
+    mut bind: impl FnMut(&Expr) -> Result<BoundExpr, QueryError>,
+) -> Result<Vec<PlanOrder>, QueryError> {
+    let mut out = Vec::with_capacity(query.order_by.len());
+    for order in &query.order_by {
+        let expr = bind(&order.expr)?;
+        if expr.column_type().multi {
+            return Err(QueryError::validation(format!(
+                "MV expression: {} should not be included in the ORDER-BY clause",
+                text::expression(&order.expr)
+            )));
+        }
+        let nulls_first = order.puts_nulls_first();
+        out.push(PlanOrder {
+            expr,
+            ascending: order.ascending,
+            nulls_first,
+        });
+    }
+    Ok(out)
+}
+
+/// Every aggregation of a query, outermost first, in order of appearance.
+fn aggregations_of(query: &Query) -> Vec<Expr> {
+    fn collect(expr: &Expr, out: &mut Vec<Expr>) {
+        if expr.is_aggregation() {
+            out.push(expr.clone());
+        } else if let Expr::Call(call) = expr {
+            call.args.iter().for_each(|arg| collect(arg, out));
+        }
+    }
+    let mut out = Vec::new();
+    query
+        .select
+        .iter()
+        .for_each(|item| collect(&item.expr, &mut out));
+    if let Some(having) = &query.having {
+        having.visit(&mut |expr, _| collect(expr, &mut out));
+    }
+    query
+        .order_by
+        .iter()
+        .for_each(|order| collect(&order.expr, &mut out));
+    out
+}
+
+/// Binds expressions over keys and aggregations, which are columns there.
+struct Over<'a> {
+    query: &'a Query,
+    keys: &'a [BoundExpr],
+    aggregations: &'a [PlanAggregation],
+}
+
+impl Over<'_> {
+    fn bind(&self, expr: &Expr) -> Result<BoundExpr, QueryError> {
+        let slots = expr.clone().rewrite(&mut |e| e);
+        let replaced = self.replace(slots);
+        BoundExpr::bind(&replaced, Role::Scalar, &mut |name| self.slot(name))
+    }
+
+    /// Puts `#3` in the place of the third key or aggregation, outermost first.
+    fn replace(&self, expr: Expr) -> Expr {
+        if let Some(index) = self.position(&expr) {
+            return Expr::Column(format!("#{index}"));
+        }
+        match expr {
+            Expr::Call(call) => Expr::call(
+                call.name,
+                call.args.into_iter().map(|arg| self.replace(arg)).collect(),
+            ),
+            other => other,
+        }
+    }
+
+    fn position(&self, expr: &Expr) -> Option<usize> {
+        self.query
+            .group_by
+            .iter()
+            .position(|key| key == expr)
+            .or_else(|| {
+                self.aggregations
+                    .iter()
+                    .position(|a| a.expr == *expr)
+                    .map(|i| i + self.keys.len())
+            })
+    }
+
+    fn slot(&self, name: &str) -> Result<(usize, ColumnType), QueryError> {
+        let index: Option<usize> = name.strip_prefix('#').and_then(|n| n.parse().ok());
+        let Some(index) = index else {
+            return Err(QueryError::Exception(QueryException::new(
+                ErrorCode::MergeResponse,
+                format!("Failed to find SELECT expression: {name} in the GROUP-BY clause"),
+            )));
+        };
+        let column_type = match self.keys.get(index) {
+            // Multi-value keys are taken apart into their elements.
+            Some(key) => ColumnType::sv(key.column_type().data_type),
+            None => self.aggregations[index - self.keys.len()]
+                .function
+                .returns(),
+        };
+        Ok((index, column_type))
+    }
+
+    /// A result column's name: an aggregation names itself, `COUNT(x)` is `count(*)` where nulls do not count.
+    fn name(&self, expr: &Expr, null_handling: bool) -> String {
+        let Some(aggregation) = self.aggregations.iter().find(|a| a.expr == *expr) else {
+            return text::expression(expr);
+        };
+        let Expr::Call(call) = expr else {
+            return text::expression(expr);
+        };
+        if call.name == FILTERED {
+            let whole = text::expression(expr);
+            let inner = text::expression(&call.args[0]);
+            let suffix = whole.strip_prefix(inner.as_str()).unwrap_or_default();
+            return format!(
+                "{}{suffix}",
+                label(aggregation, &call.args[0], null_handling)
+            );
+        }
+        label(aggregation, expr, null_handling)
+    }
+}
+
+fn label(aggregation: &PlanAggregation, expr: &Expr, null_handling: bool) -> String {
+    let Expr::Call(call) = expr else {
+        return text::expression(expr);
+    };
+    if call.name == "count" && !null_handling {
+        return "count(*)".to_owned();
+    }
+    let args: Vec<String> = call.args.iter().map(text::expression).collect();
+    aggregation.function.label(&call.name, &args)
+}

@@ -1,0 +1,248 @@
+//! The last step, at the broker: HAVING, expressions over aggregations, ORDER BY, OFFSET, LIMIT.
+//!
+//! Must not know: servers. Invariant: the result has the names and types of the plan.
+
+use common::{Block, ColumnType, Value, Values};
+
+use crate::QueryError;
+use crate::expr::{BoundExpr, Rows};
+use crate::group_by::GroupTable;
+use crate::merge::Partial;
+use crate::plan::{BoundFilter, Plan, Shape};
+use crate::select;
+
+/// A final result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultTable {
+    /// Column names.
+    pub names: Vec<String>,
+    /// Column types.
+    pub types: Vec<ColumnType>,
+    /// Rows.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// Columns that are already there.
+struct Columns {
+    blocks: Vec<Block>,
+    rows: usize,
+}
+
+impl Rows for Columns {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn column(&mut self, index: usize, _nulls: bool) -> Result<Block, QueryError> {
+        Ok(self.blocks[index].clone())
+    }
+}
+
+/// Makes the final result.
+///
+/// # Errors
+/// Where an expression over aggregations refuses a value.
+pub fn reduce(plan: &Plan, partial: Partial) -> Result<ResultTable, QueryError> {
+    let rows = match (&plan.shape, partial) {
+        (
+            Shape::Selection { .. },
+            Partial::Rows {
+                columns,
+                keys,
+                count,
+            },
+        ) => {
+            let order = positions(plan, &keys, count);
+            order
+                .into_iter()
+                .map(|row| columns.iter().map(|c| c.value(row)).collect())
+                .collect()
+        }
+        (Shape::Distinct { .. }, Partial::Groups(table)) => distinct(plan, &table)?,
+        (
+            Shape::Aggregation {
+                keys,
+                outputs,
+                having,
+                ..
+            },
+            Partial::Groups(table),
+        ) => aggregated(plan, table, keys.is_empty(), outputs, having.as_ref())?,
+        _ => {
+            return Err(QueryError::execution(
+                "the result does not belong to the query",
+            ));
+        }
+    };
+    Ok(ResultTable {
+        names: plan.names.clone(),
+        types: plan.types.clone(),
+        rows,
+    })
+}
+
+/// Rows in order, without those that OFFSET skips and LIMIT cuts.
+fn positions(plan: &Plan, keys: &[Block], count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    if !plan.order_by.is_empty() {
+        let rows: Vec<Vec<Value>> = order
+            .iter()
+            .map(|row| keys.iter().map(|k| k.value(*row)).collect())
+            .collect();
+        let wanted = plan.offset.saturating_add(plan.limit);
+        let compare = |a: &usize, b: &usize| {
+            select::compare(&rows[*a], &rows[*b], &plan.order_by).then(a.cmp(b))
+        };
+        if wanted > 0 && wanted < order.len() {
+            order.select_nth_unstable_by(wanted - 1, compare);
+            order.truncate(wanted);
+        }
+        order.sort_unstable_by(compare);
+    }
+    order
+        .into_iter()
+        .skip(plan.offset)
+        .take(plan.limit)
+        .collect()
+}
+
+fn order_keys(plan: &Plan, columns: &mut Columns) -> Result<Vec<Block>, QueryError> {
+    plan.order_by
+        .iter()
+        .map(|o| o.expr.evaluate(columns, &plan.context))
+        .collect()
+}
+
+fn distinct(plan: &Plan, table: &GroupTable) -> Result<Vec<Vec<Value>>, QueryError> {
+    let mut columns = Columns {
+        blocks: table.key_blocks(),
+        rows: table.len(),
+    };
+    let keys = order_keys(plan, &mut columns)?;
+    let order = positions(plan, &keys, table.len());
+    Ok(order
+        .into_iter()
+        .map(|row| columns.blocks.iter().map(|c| c.value(row)).collect())
+        .collect())
+}
+
+fn aggregated(
+    plan: &Plan,
+    mut table: GroupTable,
+    no_keys: bool,
+    outputs: &[BoundExpr],
+    having: Option<&BoundFilter>,
+) -> Result<Vec<Vec<Value>>, QueryError> {
+    if no_keys && table.is_empty() {
+        // An aggregation over nothing still has its one row.
+        table.add(&[], 0);
+    }
+    let count = table.len();
+    let mut blocks = table.key_blocks();
+    if let Shape::Aggregation { aggregations, .. } = &plan.shape {
+        for (state, aggregation) in table.states.iter().zip(aggregations) {
+            let values: Vec<Value> = (0..count).map(|group| state.finish(group)).collect();
+            blocks.push(typed(aggregation.function.returns(), &values));
+        }
+    }
+    let mut columns = Columns {
+        blocks,
+        rows: count,
+    };
+    if let Some(having) = having {
+        let kept: Vec<u32> = passing(having, &mut columns, plan)?;
+        columns.blocks = columns.blocks.iter().map(|b| b.take(&kept)).collect();
+        columns.rows = kept.len();
+    }
+    let keys = order_keys(plan, &mut columns)?;
+    let order: Vec<u32> = positions(plan, &keys, columns.rows)
+        .into_iter()
+        .map(|p| p as u32)
+        .collect();
+    columns.blocks = columns.blocks.iter().map(|b| b.take(&order)).collect();
+    columns.rows = order.len();
+    let selected = outputs
+        .iter()
+        .map(|o| o.evaluate(&mut columns, &plan.context))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((0..columns.rows)
+        .map(|row| selected.iter().map(|c| c.value(row)).collect())
+        .collect())
+}
+
+/// A block of answers; one whose type differs from the announced is converted, or left null where it cannot be.
+fn typed(column_type: ColumnType, values: &[Value]) -> Block {
+    let mut out = Values::empty_of(column_type);
+    let mut nulls = Vec::with_capacity(values.len());
+    for value in values {
+        let fits = value.is_null() || value.column_type().stored() == column_type.stored();
+        let value = if fits {
+            value.clone()
+        } else {
+            value.cast(column_type.data_type).unwrap_or(Value::Null)
+        };
+        nulls.push(value.is_null());
+        out.push(&value);
+    }
+    Block::new(column_type, out).with_nulls(Some(nulls))
+}
+
+fn passing(
+    filter: &BoundFilter,
+    columns: &mut Columns,
+    plan: &Plan,
+) -> Result<Vec<u32>, QueryError> {
+    let truth = truth(filter, columns, plan)?;
+    Ok((0..columns.rows as u32)
+        .filter(|row| truth[*row as usize] == Some(true))
+        .collect())
+}
+
+/// For each row: true, false or unknown.
+fn truth(
+    filter: &BoundFilter,
+    columns: &mut Columns,
+    plan: &Plan,
+) -> Result<Vec<Option<bool>>, QueryError> {
+    let rows = columns.rows;
+    Ok(match filter {
+        BoundFilter::Constant(value) => vec![Some(*value); rows],
+        BoundFilter::Not(child) => truth(child, columns, plan)?
+            .into_iter()
+            .map(|t| t.map(|v| !v))
+            .collect(),
+        BoundFilter::And(children) | BoundFilter::Or(children) => {
+            let absorbing = matches!(filter, BoundFilter::Or(_));
+            let mut out = vec![Some(!absorbing); rows];
+            for child in children {
+                for (mine, theirs) in out.iter_mut().zip(truth(child, columns, plan)?) {
+                    *mine = match (*mine, theirs) {
+                        (Some(a), _) if a == absorbing => Some(absorbing),
+                        (_, Some(b)) if b == absorbing => Some(absorbing),
+                        (None, _) | (_, None) => None,
+                        _ => Some(!absorbing),
+                    };
+                }
+            }
+            out
+        }
+        BoundFilter::IsNull(expr, wanted) => {
+            let block = expr.evaluate(columns, &plan.context)?;
+            (0..rows)
+                .map(|row| Some(block.is_null(row) == *wanted))
+                .collect()
+        }
+        BoundFilter::Test(test) => {
+            let block = test.expr.evaluate(columns, &plan.context)?;
+            (0..rows)
+                .map(|row| match block.value(row) {
+                    Value::Null => None,
+                    Value::Array(_, items) => {
+                        Some(items.iter().any(|i| test.matcher.matches(i)) != test.negated)
+                    }
+                    value => Some(test.matcher.matches(&value) != test.negated),
+                })
+                .collect()
+        }
+    })
+}

@@ -1,0 +1,177 @@
+//! Selection: the first rows, or the best by ORDER BY, with the selected values read last.
+//!
+//! Must not know: aggregation. Invariant: at most LIMIT + OFFSET rows leave a task.
+
+use std::cmp::Ordering;
+
+use common::{Block, Value};
+use segment::Docs;
+
+use crate::QueryError;
+use crate::execute::Scan;
+use crate::expr::BoundExpr;
+use crate::merge::Partial;
+use crate::plan::{Plan, PlanOrder};
+use crate::project::Projection;
+
+/// Selects rows of a task.
+pub(crate) fn rows(scan: &mut Scan<'_>, outputs: &[BoundExpr]) -> Result<Partial, QueryError> {
+    let plan = scan.plan;
+    let wanted = plan.limit.saturating_add(plan.offset);
+    let docs = if wanted == 0 {
+        Vec::new()
+    } else if plan.order_by.is_empty() {
+        first(scan, wanted)?
+    } else {
+        best(scan, wanted)?
+    };
+    let mut read = std::collections::HashSet::new();
+    for expr in outputs.iter().chain(plan.order_by.iter().map(|o| &o.expr)) {
+        expr.visit_columns(&mut |index| {
+            read.insert(index);
+        });
+    }
+    scan.stats.num_entries_scanned_post_filter = if plan.order_by.is_empty() {
+        docs.len() as u64 * read.len() as u64
+    } else {
+        let mut keys = std::collections::HashSet::new();
+        plan.order_by
+            .iter()
+            .for_each(|o| o.expr.visit_columns(&mut |index| drop(keys.insert(index))));
+        scan.stats.num_docs_scanned * keys.len() as u64
+            + docs.len() as u64 * (read.len() - keys.len()) as u64
+    };
+    read_rows(scan, outputs, docs)
+}
+
+fn first(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
+    let mut kept = Vec::new();
+    scan.for_each_block(|_, docs| {
+        docs.for_each(|doc| {
+            if kept.len() < wanted {
+                kept.push(doc);
+            }
+        });
+        Ok(kept.len() < wanted)
+    })?;
+    scan.stats.num_docs_scanned = kept.len() as u64;
+    Ok(kept)
+}
+
+/// The best rows by ORDER BY, in that order.
+fn best(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
+    let plan = scan.plan;
+    let mut kept: Vec<(Vec<Value>, u32)> = Vec::new();
+    let mut threshold: Option<Vec<Value>> = None;
+    let room = wanted.saturating_mul(2).max(4096);
+    let order = |a: &(Vec<Value>, u32), b: &(Vec<Value>, u32)| {
+        compare(&a.0, &b.0, &plan.order_by).then(a.1.cmp(&b.1))
+    };
+    scan.for_each_block(|scan, docs| {
+        let mut projection = Projection::new(scan.columns, docs.clone());
+        let keys = plan
+            .order_by
+            .iter()
+            .map(|o| o.expr.evaluate(&mut projection, &plan.context))
+            .collect::<Result<Vec<Block>, _>>()?;
+        let mut row = 0;
+        docs.for_each(|doc| {
+            let first = keys[0].value(row);
+            let hopeless = threshold.as_ref().is_some_and(|worst| {
+                compare(
+                    std::slice::from_ref(&first),
+                    &worst[..1],
+                    &plan.order_by[..1],
+                ) == Ordering::Greater
+            });
+            if !hopeless {
+                let mut values = Vec::with_capacity(keys.len());
+                values.push(first);
+                values.extend(keys[1..].iter().map(|key| key.value(row)));
+                kept.push((values, doc));
+            }
+            row += 1;
+        });
+        if kept.len() >= room {
+            kept.select_nth_unstable_by(wanted - 1, order);
+            kept.truncate(wanted);
+            threshold = kept
+                .iter()
+                .max_by(|a, b| order(a, b))
+                .map(|worst| worst.0.clone());
+        }
+        Ok(true)
+    })?;
+    kept.sort_unstable_by(order);
+    kept.truncate(wanted);
+    Ok(kept.into_iter().map(|(_, doc)| doc).collect())
+}
+
+/// Compares two rows of keys.
+pub(crate) fn compare(a: &[Value], b: &[Value], order: &[PlanOrder]) -> Ordering {
+    for ((x, y), key) in a.iter().zip(b).zip(order) {
+        let ordering = match (x.is_null(), y.is_null()) {
+            (true, true) => Ordering::Equal,
+            (true, false) if key.nulls_first => Ordering::Less,
+            (true, false) => Ordering::Greater,
+            (false, true) if key.nulls_first => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            _ if key.ascending => x.total_cmp(y),
+            _ => y.total_cmp(x),
+        };
+        if ordering != Ordering::Equal {
+            return ordering;
+        }
+    }
+    Ordering::Equal
+}
+
+/// Reads outputs and keys of rows given in any order.
+fn read_rows(
+    scan: &Scan<'_>,
+    outputs: &[BoundExpr],
+    docs: Vec<u32>,
+) -> Result<Partial, QueryError> {
+    let plan = scan.plan;
+    let mut ascending = docs.clone();
+    ascending.sort_unstable();
+    let mut projection = Projection::new(scan.columns, Docs::List(&ascending));
+    let back: Vec<u32> = docs
+        .iter()
+        .map(|doc| {
+            ascending
+                .binary_search(doc)
+                .map_or(0, |position| position as u32)
+        })
+        .collect();
+    let mut evaluate = |expr: &BoundExpr| -> Result<Block, QueryError> {
+        Ok(expr
+            .evaluate(&mut projection, &plan.context)?
+            .take(&back)
+            .flattened())
+    };
+    let columns = outputs
+        .iter()
+        .map(&mut evaluate)
+        .collect::<Result<Vec<_>, _>>()?;
+    let keys = plan
+        .order_by
+        .iter()
+        .map(|o| evaluate(&o.expr))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Partial::Rows {
+        columns,
+        keys,
+        count: docs.len(),
+    })
+}
+
+/// Empty columns of a selection.
+pub(crate) fn no_rows(plan: &Plan, outputs: &[BoundExpr]) -> Partial {
+    let empty = |expr: &BoundExpr| Block::from_values(expr.column_type(), &[]);
+    Partial::Rows {
+        columns: outputs.iter().map(empty).collect(),
+        keys: plan.order_by.iter().map(|o| empty(&o.expr)).collect(),
+        count: 0,
+    }
+}
