@@ -3,6 +3,7 @@
 //! Must not know: segments beyond the row batch, queries, cluster state. Invariant: no payload panics; a message gives all its
 //! rows or none.
 
+pub mod aggregation;
 pub mod batch;
 pub mod convert;
 pub mod decoder;

@@ -200,4 +200,4 @@ fn add_metadata(record: &mut Record, message: &Message<'_>, key_as_bytes: bool) 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

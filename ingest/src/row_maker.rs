@@ -5,6 +5,7 @@
 
 use common::{Schema, TableConfig};
 
+use crate::aggregation::{Aggregated, aggregated_columns};
 use crate::convert::{ColumnPlan, column_plans};
 use crate::error::{ConfigError, RowError};
 use crate::pipeline::IngestOutcome;
@@ -20,6 +21,7 @@ pub struct RowMaker {
     hints: Vec<usize>,
     continue_on_error: bool,
     transforms: Transforms,
+    aggregated: Vec<Aggregated>,
 }
 
 impl RowMaker {
@@ -36,6 +38,7 @@ impl RowMaker {
             plans,
             continue_on_error: ingestion.is_some_and(|i| i.continue_on_error),
             transforms: Transforms::new(schema, table)?,
+            aggregated: aggregated_columns(table)?,
         })
     }
 
@@ -54,7 +57,7 @@ impl RowMaker {
     /// True where a record's fields go to their columns unchanged.
     #[must_use]
     pub fn is_direct(&self) -> bool {
-        self.transforms.is_empty()
+        self.transforms.is_empty() && self.aggregated.is_empty()
     }
 
     /// Appends the rows of a record.
@@ -68,7 +71,7 @@ impl RowMaker {
         now_ms: i64,
         outcome: &mut IngestOutcome,
     ) -> Result<(), RowError> {
-        if self.transforms.is_empty() {
+        if self.is_direct() {
             return self.append_row(&record, false, batch, now_ms, outcome);
         }
         for mut record in self.transforms.unnest(record) {
@@ -76,6 +79,15 @@ impl RowMaker {
             match fate.map_err(RowError::Transform)? {
                 Fate::Filtered => outcome.filtered += 1,
                 Fate::Row(incomplete) => {
+                    // All contributions before the first is set: a column may be the source of another.
+                    let contributions: Vec<_> = self
+                        .aggregated
+                        .iter()
+                        .map(|a| a.contribution(&record))
+                        .collect();
+                    for (aggregated, field) in self.aggregated.iter().zip(contributions) {
+                        record.set(&aggregated.column, field);
+                    }
                     self.append_row(&record, incomplete, batch, now_ms, outcome)?;
                 }
             }

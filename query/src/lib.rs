@@ -9,6 +9,7 @@ pub mod expr;
 pub mod filter;
 pub mod group_by;
 pub mod limits;
+pub mod literals;
 pub mod merge;
 pub mod plan;
 pub mod project;

@@ -75,10 +75,10 @@ impl Statement {
     /// Where there is no statement, more than one, or a SET without `=`.
     pub fn split(text: &str, defaults: &Options) -> Result<Self, SqlError> {
         let mut options = defaults.clone();
+        let blanked = without_comments(text);
         let mut found: Option<(usize, &str)> = None;
-        for (start, part) in parts(text) {
-            let body = without_comments(part);
-            let body = body.trim();
+        for (start, part) in parts(&blanked) {
+            let body = part.trim();
             if body.is_empty() {
                 continue;
             }
@@ -193,15 +193,14 @@ fn parts(text: &str) -> Vec<(usize, &str)> {
     out
 }
 
+/// The text with comments as blanks, so that lines and columns stay.
 fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut ended_at = None;
-    scan(text, |at, c, inside| match inside {
-        Inside::Nothing | Inside::Quotes(_) if ended_at != Some(at) => out.push(c),
-        Inside::BlockComment => ended_at = Some(at + 1),
-        _ => {}
+    scan(text, |_, c, inside| {
+        let comment = matches!(inside, Inside::LineComment | Inside::BlockComment);
+        out.push(if comment && c != '\n' { ' ' } else { c });
     });
-    out.replace("*/", " ")
+    out
 }
 
 fn scan(text: &str, mut f: impl FnMut(usize, char, Inside)) {

@@ -1,1 +1,8 @@
-//! See Cargo.toml.
+//! Tests that cross crates.
+//!
+//! Must not know: internals of any crate. Invariant: what is asserted here is what a user sees.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod processes;

@@ -25,6 +25,7 @@ mod id_membership;
 mod ip;
 mod json;
 mod json_extract;
+pub mod lift;
 mod logic;
 mod math;
 mod membership;
@@ -40,7 +41,6 @@ mod trigonometry;
 mod uri;
 mod url;
 mod vector;
-pub mod lift;
 
 #[cfg(test)]
 mod date_array_tests;

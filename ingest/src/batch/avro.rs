@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{FileError, Records, broken};
 use crate::decoder::Properties;
-use crate::decoder::avro::record_of;
+use crate::decoder::avro::{bound_allocation, record_of};
 use crate::record::Record;
 
 /// Opens an Avro file.
@@ -17,6 +17,7 @@ use crate::record::Record;
 /// # Errors
 /// Where the header is broken.
 pub fn open(content: Bytes, _: &Properties) -> Result<Records, FileError> {
+    bound_allocation();
     let reader = Reader::new(Cursor::new(content)).map_err(|e| broken("avro", e))?;
     Ok(Box::new(AvroRecords {
         reader,

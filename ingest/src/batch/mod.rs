@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::clock::Clock;
+use common::table_config::StreamConfig;
 use common::{Schema, TableConfig};
 
 use crate::decoder::Properties;
@@ -74,6 +75,29 @@ pub fn open(format: &str, content: Bytes, properties: &Properties) -> Result<Rec
             ))
         })?;
     open(unzipped(content)?, properties)
+}
+
+/// The records of a file as a batch config map describes it: `inputFormat` and `recordReader.prop.*`. Without a format
+/// the file's name decides.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_configured(
+    config: &StreamConfig,
+    file_name: &str,
+    content: Bytes,
+) -> Result<Records, FileError> {
+    let properties: Properties = config
+        .iter()
+        .filter_map(|(key, value)| {
+            let name = key.strip_prefix("recordReader.prop.")?;
+            Some((name.to_owned(), value.clone()))
+        })
+        .collect();
+    let stem = file_name.strip_suffix(".gz").unwrap_or(file_name);
+    let extension = stem.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let format = config.get("inputFormat").map_or(extension, String::as_str);
+    open(format, content, &properties)
 }
 
 fn unzipped(content: Bytes) -> Result<Bytes, FileError> {

@@ -132,6 +132,25 @@ fn parquet_files_are_read() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+#[test]
+fn a_batch_config_names_format_and_properties() -> Result<(), FileError> {
+    let config = [("recordReader.prop.delimiter", "|")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
+    let records = open_configured(&config, "a.csv.gz", Bytes::from_static(b"id|s\n1|x"))?;
+    let names: Vec<String> = records
+        .filter_map(Result::ok)
+        .flat_map(|r| {
+            r.fields()
+                .iter()
+                .map(|(n, _)| n.clone())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(names, ["id", "s"]);
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn random_files_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {

@@ -16,6 +16,7 @@ struct AvroDecoder {
 }
 
 pub(super) fn make(properties: &Properties) -> Result<Box<dyn Decoder>, ConfigError> {
+    bound_allocation();
     let text = properties.get("schema").ok_or_else(|| {
         ConfigError::Invalid("SimpleAvroMessageDecoder needs the property `schema`".to_owned())
     })?;
@@ -30,6 +31,11 @@ impl Decoder for AvroDecoder {
         *record = read_datum(&self.schema, payload)?;
         Ok(())
     }
+}
+
+/// Bounds what a broken length may ask for; a datum's text or bytes, or a file's block, is never longer.
+pub(crate) fn bound_allocation() {
+    apache_avro::util::max_allocation_bytes(64 << 20);
 }
 
 /// Reads one record without a header.

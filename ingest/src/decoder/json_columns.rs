@@ -176,6 +176,12 @@ fn append_value(
                 }
                 return append_field(plan, &Field::Text(text.into_owned()), column, now_ms);
             }
+            (byte @ (b't' | b'f'), Values::Int(v)) if plan.data_type == DataType::Boolean => {
+                let word = if byte == b't' { "true" } else { "false" };
+                cursor.word(word).map_err(|_| Refused)?;
+                v.push(i32::from(byte == b't'));
+                return Ok(());
+            }
             _ => {}
         }
     }

@@ -4,8 +4,7 @@
 //! enums are their names.
 
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
-    ReflectMessage as _, Value,
+    DescriptorPool, DynamicMessage, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
 use crate::decoder::{Decoder, Properties};
@@ -72,14 +71,14 @@ fn fields_of(message: &DynamicMessage) -> Vec<(String, Field)> {
             let value = if absent {
                 Field::Null
             } else {
-                field_of(&message.get_field(&field), &field.kind(), &field)
+                field_of(&message.get_field(&field), &field.kind())
             };
             (field.name().to_owned(), value)
         })
         .collect()
 }
 
-fn field_of(value: &Value, kind: &Kind, descriptor: &FieldDescriptor) -> Field {
+fn field_of(value: &Value, kind: &Kind) -> Field {
     match value {
         Value::Bool(v) => Field::Text(v.to_string()),
         Value::I32(v) => Field::Int(*v),
@@ -93,12 +92,7 @@ fn field_of(value: &Value, kind: &Kind, descriptor: &FieldDescriptor) -> Field {
         Value::Bytes(v) => Field::Bytes(v.to_vec()),
         Value::EnumNumber(number) => Field::Text(enum_name(kind, *number)),
         Value::Message(message) => Field::Map(fields_of(message)),
-        Value::List(items) => Field::Array(
-            items
-                .iter()
-                .map(|item| field_of(item, kind, descriptor))
-                .collect(),
-        ),
+        Value::List(items) => Field::Array(items.iter().map(|item| field_of(item, kind)).collect()),
         Value::Map(entries) => {
             let value_kind = match kind {
                 Kind::Message(entry) => entry.map_entry_value_field().kind(),
@@ -106,7 +100,7 @@ fn field_of(value: &Value, kind: &Kind, descriptor: &FieldDescriptor) -> Field {
             };
             let mut fields: Vec<(String, Field)> = entries
                 .iter()
-                .map(|(key, value)| (key_text(key), field_of(value, &value_kind, descriptor)))
+                .map(|(key, value)| (key_text(key), field_of(value, &value_kind)))
                 .collect();
             fields.sort_by(|a, b| a.0.cmp(&b.0));
             Field::Map(fields)

@@ -108,9 +108,11 @@ fn stream_error(topic: &str, error: &KafkaError) -> StreamError {
     }
 }
 
-/// Keys of the Java client and of Pinot that librdkafka has no use for.
+/// Keys of the Java client and of Pinot that librdkafka has no use for, or that are not the user's to decide.
 const JAVA_ONLY: &[&str] = &[
     "auto.offset.reset",
+    "enable.auto.commit",
+    "auto.commit.interval.ms",
     "key.deserializer",
     "value.deserializer",
     "max.poll.records",
@@ -138,7 +140,7 @@ fn client_config(config: &StreamConfig, brokers: &str) -> Result<ClientConfig, C
         // The Java client's default; librdkafka's own is read_committed.
         ("isolation.level", "read_uncommitted"),
         ("queued.min.messages", "100000"),
-        ("queued.max.messages.kbytes", "65536"),
+        ("queued.max.messages.kbytes", "32768"),
         ("fetch.message.max.bytes", "4194304"),
         ("fetch.wait.max.ms", "100"),
         ("fetch.queue.backoff.ms", "5"),
@@ -186,6 +188,11 @@ fn set_property(client: &mut ClientConfig, key: &str, value: &str) -> Result<(),
     if JAVA_ONLY.contains(&renamed) {
         return Ok(());
     }
+    // Java switches the check of host names off with an empty text.
+    let value = match renamed {
+        "ssl.endpoint.identification.algorithm" if value.is_empty() => "none",
+        _ => value,
+    };
     let mut probe = ClientConfig::new();
     probe.set(renamed, value);
     match probe.create_native_config() {
@@ -300,11 +307,9 @@ struct KafkaConsumer {
 
 impl KafkaConsumer {
     fn fail(&mut self, error: &KafkaError) -> StreamError {
-        self.failed = true;
-        let out_of_range = matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset)
-        );
+        let code = error.rdkafka_error_code();
+        let out_of_range = is_out_of_range(code);
+        self.failed |= stops_fetching(code);
         if out_of_range {
             let range = self
                 .consumer
@@ -319,6 +324,17 @@ impl KafkaConsumer {
         }
         stream_error(&self.topic, error)
     }
+}
+
+fn is_out_of_range(code: Option<RDKafkaErrorCode>) -> bool {
+    use RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
+    matches!(code, Some(OffsetOutOfRange | AutoOffsetReset))
+}
+
+/// True for errors after which librdkafka leaves the partition alone; a lost connection it repairs by itself.
+fn stops_fetching(code: Option<RDKafkaErrorCode>) -> bool {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopicOrPartition};
+    is_out_of_range(code) || matches!(code, Some(UnknownPartition | UnknownTopicOrPartition))
 }
 
 fn take(
@@ -387,7 +403,7 @@ impl PartitionConsumer for KafkaConsumer {
                 return Err(self.fail(&error));
             }
             // What arrived before the error is handed over first; the next fetch meets the error again.
-            self.failed = true;
+            self.failed |= stops_fetching(error.rdkafka_error_code());
             break;
         }
         self.next = Offset(next);
@@ -406,6 +422,38 @@ impl PartitionConsumer for KafkaConsumer {
             .map_err(|e| stream_error(&self.topic, &e))?;
         self.next = offset;
         self.failed = false;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_properties_become_those_of_the_client() -> Result<(), ConfigError> {
+        let config: StreamConfig = [
+            ("stream.kafka.consumer.prop.auto.offset.reset", "smallest"),
+            ("stream.kafka.consumer.prop.max.poll.records", "500"),
+            ("stream.kafka.consumer.prop.fetch.min.bytes", "10"),
+            ("stream.kafka.consumer.prop.no.such.property", "x"),
+            ("stream.kafka.isolation.level", "read_committed"),
+            ("sasl.mechanism", "PLAIN"),
+            (
+                "sasl.jaas.config",
+                "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"u\" password='p;1';",
+            ),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
+        let client = client_config(&config, "b:9092")?;
+        assert_eq!(client.get("auto.offset.reset"), Some("error"));
+        assert_eq!(client.get("fetch.min.bytes"), Some("10"));
+        assert_eq!(client.get("isolation.level"), Some("read_committed"));
+        assert_eq!(client.get("sasl.username"), Some("u"));
+        assert_eq!(client.get("sasl.password"), Some("p;1"));
+        assert_eq!(client.get("no.such.property"), None);
+        assert!(set_property(&mut ClientConfig::new(), "fetch.min.bytes", "many").is_err());
         Ok(())
     }
 }

@@ -125,7 +125,7 @@ impl Transforms {
         for derived in &mut self.derived {
             let own = record.get(&derived.column);
             let keeps = own.is_some_and(|field| {
-                !field.is_null() && !(derived.replaces_collections && field.is_collection())
+                !field.is_null() && (!derived.replaces_collections || !field.is_collection())
             });
             if keeps {
                 continue;
@@ -167,9 +167,9 @@ impl Derived {
             ))
         })?;
         if expression.columns().contains(&column) {
+            let arguments = expression.columns().join(", ");
             return Err(invalid(format!(
-                "Arguments of a transform function '{function}' cannot contain the destination column '{column}'",
-                function = format!("[{}]", expression.columns().join(", "))
+                "Arguments of a transform function '[{arguments}]' cannot contain the destination column '{column}'"
             )));
         }
         let field = schema.field(column);
@@ -228,3 +228,6 @@ fn in_order(mut waiting: Vec<Derived>) -> Result<Vec<Derived>, ConfigError> {
     }
     Ok(ordered)
 }
+
+#[cfg(test)]
+mod tests;

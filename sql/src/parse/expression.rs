@@ -65,11 +65,8 @@ fn tests(ast: &Ast) -> Result<Expr, SqlError> {
         Ast::IsNotTrue(e) => one("isnottrue", e),
         Ast::IsFalse(e) => one("isfalse", e),
         Ast::IsNotFalse(e) => one("isnotfalse", e),
-        Ast::IsDistinctFrom(a, b) => Ok(Expr::call("isdistinctfrom", vec![scalar(a)?, scalar(b)?])),
-        Ast::IsNotDistinctFrom(a, b) => Ok(Expr::call(
-            "isnotdistinctfrom",
-            vec![scalar(a)?, scalar(b)?],
-        )),
+        Ast::IsDistinctFrom(a, b) => distinct(a, b, Ast::IsDistinctFrom, "isdistinctfrom"),
+        Ast::IsNotDistinctFrom(a, b) => distinct(a, b, Ast::IsNotDistinctFrom, "isnotdistinctfrom"),
         Ast::InList {
             expr,
             list,
@@ -113,6 +110,21 @@ fn tests(ast: &Ast) -> Result<Expr, SqlError> {
         }
         other => special_calls(other),
     }
+}
+
+/// `a IS DISTINCT FROM b AND c`: the grammar hands over `b AND c` as the right side, although AND and OR bind weaker.
+fn distinct(
+    a: &Ast,
+    b: &Ast,
+    node: fn(Box<Ast>, Box<Ast>) -> Ast,
+    name: &str,
+) -> Result<Expr, SqlError> {
+    if let Ast::BinaryOp { left, op, right } = b
+        && matches!(op, BinaryOperator::And | BinaryOperator::Or)
+    {
+        return binary(&node(Box::new(a.clone()), left.clone()), op, right);
+    }
+    Ok(Expr::call(name, vec![scalar(a)?, scalar(b)?]))
 }
 
 fn special_calls(ast: &Ast) -> Result<Expr, SqlError> {

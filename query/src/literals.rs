@@ -1,0 +1,35 @@
+//! Queries without a table: their answer is what folding left.
+//!
+//! Must not know: servers. Invariant: a column is named by its value, unless it has an alias.
+
+use common::{ColumnType, Value};
+use sql::Query;
+
+use crate::ResultTable;
+use crate::expr::literal_type;
+
+/// The answer of a query over literals; `None` where the query has a table.
+#[must_use]
+pub fn answer(query: &Query) -> Option<ResultTable> {
+    if query.table.is_some() {
+        return None;
+    }
+    let values: Vec<Value> = query
+        .select
+        .iter()
+        .map(|item| item.expr.as_literal().cloned())
+        .collect::<Option<_>>()?;
+    let names = query
+        .select
+        .iter()
+        .zip(&values)
+        .map(|(item, value)| item.alias.clone().unwrap_or_else(|| value.to_text()))
+        .collect();
+    let types: Vec<ColumnType> = values.iter().map(literal_type).collect();
+    let rows = if query.limit == 0 {
+        Vec::new()
+    } else {
+        vec![values]
+    };
+    Some(ResultTable { names, types, rows })
+}
