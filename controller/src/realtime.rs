@@ -153,10 +153,9 @@ fn repair_changes(
                     continue;
                 }
                 let committed = last.and_then(|l| l.record.end_offset.clone());
-                match (from, committed) {
-                    (From::LastConsumed | From::Configured, Some(end)) => start.offset = end,
-                    // A table without any segment waited for its topic: it begins as configured.
-                    _ => {}
+                // A partition without a committed segment begins where the stream said.
+                if let (From::LastConsumed | From::Configured, Some(end)) = (from, committed) {
+                    start.offset = end;
                 }
                 match consuming::begin(state, &record, &start, partitions, now_ms) {
                     Ok(new) => changes.push(Change::Segment(table.to_owned(), Box::new(new))),

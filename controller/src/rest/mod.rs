@@ -16,7 +16,7 @@ mod jobs;
 mod metrics;
 mod periodic_tasks;
 mod realtime;
-// mod rebalance;
+mod rebalance;
 mod replace;
 mod schemas;
 mod segments;
@@ -61,7 +61,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(metrics::routes())
         .merge(periodic_tasks::routes())
         .merge(realtime::routes())
-        //         .merge(rebalance::routes())
+        .merge(rebalance::routes())
         .merge(replace::routes())
         .merge(schemas::routes())
         .merge(segments::routes())
