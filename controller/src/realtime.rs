@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use common::table_config::StreamConfig;
 use proto::controller_service::{ReplicaState, SegmentStatus};
+use serde_json::Value as Json;
 
 use crate::consuming::{self, Start};
 use crate::core::Core;
@@ -224,6 +225,19 @@ pub(crate) async fn resume(
     })
     .await?;
     repair(core, table, from).await
+}
+
+/// True where a commit before its time may make replicas differ.
+pub(crate) fn is_delicate(record: &TableRecord) -> bool {
+    let of = |key: &str| {
+        record
+            .config
+            .upsert_config
+            .as_ref()
+            .and_then(|u| u.get(key))
+    };
+    of("mode").and_then(Json::as_str) == Some("PARTIAL")
+        || of("dropOutOfOrderRecord") == Some(&Json::Bool(true))
 }
 
 /// Asks for the commit of consuming segments; the job to ask after.
