@@ -1,6 +1,6 @@
-//! Queries without a table: their answer is what folding left.
+//! Queries over literals only, with or without a table: their answer is one row of what folding left.
 //!
-//! Must not know: servers. Invariant: a column is named by its value, unless it has an alias.
+//! Must not know: servers, tables. Invariant: a column is named by its value, unless it has an alias.
 
 use common::{ColumnType, Value};
 use sql::Query;
@@ -8,12 +8,9 @@ use sql::Query;
 use crate::ResultTable;
 use crate::expr::literal_type;
 
-/// The answer of a query over literals; `None` where the query has a table.
+/// The answer of a query over literals; `None` where something else is selected.
 #[must_use]
 pub fn answer(query: &Query) -> Option<ResultTable> {
-    if query.table.is_some() {
-        return None;
-    }
     let values: Vec<Value> = query
         .select
         .iter()
@@ -23,7 +20,11 @@ pub fn answer(query: &Query) -> Option<ResultTable> {
         .select
         .iter()
         .zip(&values)
-        .map(|(item, value)| item.alias.clone().unwrap_or_else(|| value.to_text()))
+        .map(|(item, value)| {
+            item.alias
+                .clone()
+                .unwrap_or_else(|| sql::text::literal_name(value))
+        })
         .collect();
     let types: Vec<ColumnType> = values.iter().map(literal_type).collect();
     let rows = if query.limit == 0 {

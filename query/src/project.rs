@@ -94,6 +94,12 @@ impl<'a> SegmentColumns<'a> {
         }
     }
 
+    /// Whether the query has null handling.
+    #[must_use]
+    pub fn null_handling(&self) -> bool {
+        self.null_handling
+    }
+
     /// The nulls of a column that count in the query's null mode.
     #[must_use]
     pub fn handled_nulls(&self, index: usize) -> Option<&RoaringBitmap> {

@@ -11,7 +11,7 @@ use segment::Docs;
 
 use super::interner::Interner;
 use crate::QueryError;
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, without_nulls};
 use crate::project::{Projection, SegmentColumns, Source, null_flags};
 
 /// Largest number of id combinations that an array maps (4 MiB of group numbers).
@@ -244,17 +244,10 @@ impl Key<'_> {
         context: &EvalContext,
     ) -> Result<Numbers, QueryError> {
         match &mut self.kind {
-            KeyKind::Dictionary(column, cardinality) if column.column_type().multi => {
+            KeyKind::Dictionary(column, _) if column.column_type().multi => {
                 let (mut offsets, mut ids) = (Vec::new(), Vec::new());
+                // A null list groups under the element that stands for it.
                 column.id_lists(docs.clone(), &mut offsets, &mut ids);
-                if let Some(nulls) = self.expr.as_column().and_then(|i| columns.handled_nulls(i)) {
-                    for (row, null) in null_flags(nulls, docs).into_iter().enumerate() {
-                        if null {
-                            ids[offsets[row] as usize..offsets[row + 1] as usize]
-                                .fill(*cardinality);
-                        }
-                    }
-                }
                 Ok((Some(offsets), ids))
             }
             KeyKind::Dictionary(column, cardinality) => {
@@ -270,7 +263,11 @@ impl Key<'_> {
                 Ok((None, ids))
             }
             KeyKind::Interned(interner) => {
-                let block = self.expr.evaluate(projection, context)?;
+                let mut block = self.expr.evaluate(projection, context)?;
+                let list = self.expr.as_column().is_some() && self.expr.column_type().multi;
+                if list || !columns.null_handling() {
+                    block = without_nulls(block);
+                }
                 Ok(interned(interner, &block))
             }
         }

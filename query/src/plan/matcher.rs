@@ -135,14 +135,11 @@ impl Matcher {
             DataType::Float | DataType::Double => {
                 let mut set = HashSet::new();
                 for value in values {
-                    let number = value.cast(DataType::Double).map_err(|_| convert(value))?;
-                    let number = number.as_f64().unwrap_or(f64::NAN);
-                    let stored = if column_type.data_type == DataType::Float {
-                        f64::from(number as f32)
-                    } else {
-                        number
-                    };
-                    if !lenient || stored == number || matches!(value, Value::String(_)) {
+                    let stored =
+                        floating(value, column_type.data_type).ok_or_else(|| convert(value))?;
+                    // Only a LONG is compared exactly; other literals take the column's precision.
+                    let lossy = matches!(value, Value::Long(v) if stored as i128 != i128::from(*v));
+                    if !lenient || !lossy {
                         set.insert((stored + 0.0).to_bits());
                     }
                 }
@@ -202,8 +199,9 @@ impl Matcher {
                 let number = |end: End<'_>, open: f64| match end {
                     None => Ok::<_, QueryError>((open, true)),
                     Some((value, included)) => {
-                        let number = value.cast(DataType::Double).map_err(|_| convert(value))?;
-                        Ok((number.as_f64().unwrap_or(f64::NAN), *included))
+                        let number =
+                            floating(value, column_type.data_type).ok_or_else(|| convert(value))?;
+                        Ok((number, *included))
                     }
                 };
                 let (low, low_included) = number(lower, f64::NEG_INFINITY)?;
@@ -273,7 +271,7 @@ impl Matcher {
         if column_type.data_type.stored() == DataType::String {
             Ok(Self::Text(test, predicate))
         } else {
-            Err(QueryError::execution(format!(
+            Err(QueryError::validation(format!(
                 "REGEXP_LIKE and LIKE expect text, not {column_type}"
             )))
         }
@@ -496,6 +494,16 @@ fn between(value: &Value, low: &Bound, high: &Bound) -> bool {
     })
 }
 
+/// A literal in the precision of a FLOAT or DOUBLE column.
+fn floating(value: &Value, data_type: DataType) -> Option<f64> {
+    let number = value.cast(DataType::Double).ok()?.as_f64()?;
+    Some(if data_type == DataType::Float {
+        f64::from(number as f32)
+    } else {
+        number
+    })
+}
+
 /// The integer an equality asks for; `None` where no integer equals the literal.
 fn integer(value: &Value, data_type: DataType, lenient: bool) -> Result<Option<i64>, ()> {
     let in_range =
@@ -534,6 +542,11 @@ fn integer(value: &Value, data_type: DataType, lenient: bool) -> Result<Option<i
 /// The integer at an end of a range, made inclusive.
 fn integer_end(value: &Value, data_type: DataType, included: bool, lower: bool) -> Result<i64, ()> {
     let exact = match value {
+        Value::Double(_) | Value::Float(_) | Value::BigDecimal(_)
+            if data_type == DataType::Timestamp =>
+        {
+            return Err(());
+        }
         Value::Double(_) | Value::Float(_) | Value::BigDecimal(_) => None,
         Value::Boolean(_) if data_type != DataType::Boolean => return Err(()),
         Value::Int(_) | Value::Long(_) | Value::Timestamp(_) | Value::Boolean(_) => value.as_i64(),
