@@ -2,7 +2,7 @@
 //!
 //! Must not know: servers, tables. Invariant: a column is named by its value, unless it has an alias.
 
-use common::{ColumnType, Value};
+use common::{ColumnType, DataType, Value};
 use sql::Query;
 
 use crate::ResultTable;
@@ -11,6 +11,9 @@ use crate::expr::literal_type;
 /// The answer of a query over literals; `None` where something else is selected.
 #[must_use]
 pub fn answer(query: &Query) -> Option<ResultTable> {
+    if query.distinct && query.table.is_some() {
+        return None;
+    }
     let values: Vec<Value> = query
         .select
         .iter()
@@ -26,6 +29,9 @@ pub fn answer(query: &Query) -> Option<ResultTable> {
                 .unwrap_or_else(|| sql::text::literal_name(value))
         })
         .collect();
+    if query.explain {
+        return Some(explanation());
+    }
     let types: Vec<ColumnType> = values.iter().map(literal_type).collect();
     let rows = if query.limit == 0 {
         Vec::new()
@@ -33,4 +39,21 @@ pub fn answer(query: &Query) -> Option<ResultTable> {
         vec![values]
     };
     Some(ResultTable { names, types, rows })
+}
+
+/// EXPLAIN of it: the broker evaluates.
+fn explanation() -> ResultTable {
+    ResultTable {
+        names: ["Operator", "Operator_Id", "Parent_Id"]
+            .map(str::to_owned)
+            .to_vec(),
+        types: [DataType::String, DataType::Int, DataType::Int]
+            .map(ColumnType::sv)
+            .to_vec(),
+        rows: vec![vec![
+            Value::String("BROKER_EVALUATE".to_owned()),
+            Value::Int(0),
+            Value::Int(-1),
+        ]],
+    }
 }

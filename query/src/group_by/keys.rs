@@ -111,10 +111,19 @@ impl<'a> SegmentKeys<'a> {
         context: &EvalContext,
     ) -> Result<RowGroups, QueryError> {
         let docs = projection.docs().clone();
+        // Together with a multi-value key, nulls group under the values that stand for them.
+        let mut plain = self
+            .keys
+            .iter()
+            .any(|key| key.expr.column_type().multi)
+            .then(|| Projection::new(self.columns, docs.clone()).ignoring_nulls());
         let mut numbers: Vec<Vec<u32>> = Vec::with_capacity(self.keys.len());
         let mut lists: Vec<Option<Vec<u32>>> = Vec::with_capacity(self.keys.len());
         for key in &mut self.keys {
-            let (offsets, of_rows) = key.numbers(self.columns, &docs, projection, context)?;
+            let (offsets, of_rows) = match &mut plain {
+                Some(plain) => key.numbers(self.columns, &docs, plain, context, true)?,
+                None => key.numbers(self.columns, &docs, projection, context, false)?,
+            };
             numbers.push(of_rows);
             lists.push(offsets);
         }
@@ -242,6 +251,7 @@ impl Key<'_> {
         docs: &Docs<'_>,
         projection: &mut Projection<'_>,
         context: &EvalContext,
+        ignore_nulls: bool,
     ) -> Result<Numbers, QueryError> {
         match &mut self.kind {
             KeyKind::Dictionary(column, _) if column.column_type().multi => {
@@ -253,7 +263,8 @@ impl Key<'_> {
             KeyKind::Dictionary(column, cardinality) => {
                 let mut ids = Vec::with_capacity(docs.len());
                 column.ids(docs.clone(), &mut ids);
-                if let Some(nulls) = self.expr.as_column().and_then(|i| columns.handled_nulls(i)) {
+                let nulls = self.expr.as_column().and_then(|i| columns.handled_nulls(i));
+                if let Some(nulls) = nulls.filter(|_| !ignore_nulls) {
                     for (row, null) in null_flags(nulls, docs).into_iter().enumerate() {
                         if null {
                             ids[row] = *cardinality;
@@ -264,8 +275,7 @@ impl Key<'_> {
             }
             KeyKind::Interned(interner) => {
                 let mut block = self.expr.evaluate(projection, context)?;
-                let list = self.expr.as_column().is_some() && self.expr.column_type().multi;
-                if list || !columns.null_handling() {
+                if ignore_nulls || !columns.null_handling() {
                     block = without_nulls(block);
                 }
                 Ok(interned(interner, &block))

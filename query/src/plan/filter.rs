@@ -39,6 +39,11 @@ pub struct BoundTest {
 
 impl BoundFilter {
     pub(super) fn bind(filter: &Filter, binder: &mut Binder<'_>) -> Result<Self, QueryError> {
+        if filter.has_aggregation() {
+            return Err(QueryError::execution(
+                "an aggregation cannot be tested before rows are aggregated: expected a condition on rows",
+            ));
+        }
         Self::bind_over(filter, &mut |expr| binder.bind(expr, Role::Transform))
     }
 

@@ -183,16 +183,15 @@ impl Matcher {
         match column_type.data_type.stored() {
             DataType::Int | DataType::Long => {
                 let data_type = column_type.data_type;
-                let low = lower.map_or(Ok(i64::MIN), |(v, included)| {
+                let low = lower.map_or(Ok(Some(i64::MIN)), |(v, included)| {
                     integer_end(v, data_type, *included, true).map_err(|()| convert(v))
                 })?;
-                let high = upper.map_or(Ok(i64::MAX), |(v, included)| {
+                let high = upper.map_or(Ok(Some(i64::MAX)), |(v, included)| {
                     integer_end(v, data_type, *included, false).map_err(|()| convert(v))
                 })?;
-                Ok(if low > high {
-                    Self::Nothing
-                } else {
-                    Self::Integers(low, high)
+                Ok(match (low, high) {
+                    (Some(low), Some(high)) if low <= high => Self::Integers(low, high),
+                    _ => Self::Nothing,
                 })
             }
             DataType::Float | DataType::Double => {
@@ -539,8 +538,13 @@ fn integer(value: &Value, data_type: DataType, lenient: bool) -> Result<Option<i
     }
 }
 
-/// The integer at an end of a range, made inclusive.
-fn integer_end(value: &Value, data_type: DataType, included: bool, lower: bool) -> Result<i64, ()> {
+/// The integer at an end of a range, made inclusive; `None` where no integer lies within.
+fn integer_end(
+    value: &Value,
+    data_type: DataType,
+    included: bool,
+    lower: bool,
+) -> Result<Option<i64>, ()> {
     let exact = match value {
         Value::Double(_) | Value::Float(_) | Value::BigDecimal(_)
             if data_type == DataType::Timestamp =>
@@ -554,16 +558,23 @@ fn integer_end(value: &Value, data_type: DataType, included: bool, lower: bool) 
     };
     if let Some(exact) = exact {
         return Ok(match (included, lower) {
-            (true, _) => exact,
-            (false, true) => exact.saturating_add(1),
-            (false, false) => exact.saturating_sub(1),
+            (true, _) => Some(exact),
+            (false, true) => exact.checked_add(1),
+            (false, false) => exact.checked_sub(1),
         });
     }
     let number = value.as_f64().ok_or(())?;
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if number >= BEYOND {
+        return Ok((!lower).then_some(i64::MAX));
+    }
+    if number < -BEYOND {
+        return Ok(lower.then_some(i64::MIN));
+    }
     let (whole, is_whole) = (number.floor() as i64, number.fract() == 0.0);
     Ok(match (lower, is_whole, included) {
-        (true, true, true) | (false, true, true) | (false, false, _) => whole,
-        (true, _, _) => whole.saturating_add(1),
-        (false, true, false) => whole.saturating_sub(1),
+        (true, true, true) | (false, true, true) | (false, false, _) => Some(whole),
+        (true, _, _) => whole.checked_add(1),
+        (false, true, false) => whole.checked_sub(1),
     })
 }

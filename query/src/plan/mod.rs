@@ -168,6 +168,10 @@ impl Binder<'_> {
 }
 
 fn unknown_column(name: &str) -> QueryError {
+    if name.starts_with('$') {
+        // Such names are not looked up before servers do.
+        return QueryError::execution(format!("Failed to find column: {name}"));
+    }
     QueryError::Exception(QueryException::new(
         ErrorCode::UnknownColumn,
         format!("Unknown columnName '{name}' found in the query"),
@@ -286,9 +290,8 @@ impl Plan {
     pub fn new(query: Query, schema: &Schema, now_ms: i64) -> Result<Self, QueryError> {
         let mut query = multi_value_counts(resolve(query, schema)?, schema);
         if query.is_aggregation() && query.group_by.is_empty() {
-            // One row is answered whatever HAVING and LIMIT say.
+            // The one row is answered whatever HAVING says.
             query.having = None;
-            query.limit = query.limit.max(1);
         }
         if query.distinct || query.is_aggregation() || !query.group_by.is_empty() {
             query.offset = 0;
@@ -396,7 +399,14 @@ impl Plan {
             self.types.push(output_type(&bound));
             outputs.push(bound);
         }
-        self.order_by = orders(query, |expr| over.bind(expr))?;
+        self.order_by = orders(query, |expr| {
+            over.bind(expr).map_err(|_| {
+                QueryError::execution(format!(
+                    "Failed to find ORDER-BY expression: {} in the GROUP-BY clause",
+                    text::expression(expr)
+                ))
+            })
+        })?;
         let having = match &query.having {
             Some(having) => Some(BoundFilter::bind_over(having, &mut |expr| over.bind(expr))?),
             None => None,

@@ -296,6 +296,12 @@ fn function_call(function: &ast::Function) -> Result<Expr, SqlError> {
     }
     let written: Vec<String> = function.name.0.iter().map(super::object_part).collect();
     let mut name = operator_name(functions::canonical_name(&written.join(".")));
+    if matches!(name.as_str(), "cast" | "minus") {
+        // Keywords of the grammar: `CAST(x AS type)` and `a MINUS b` are their only forms.
+        return Err(SqlError::Parse(format!(
+            "Caught exception while parsing query: `{function}`: `{name}` is no function's name"
+        )));
+    }
     let mut args = Vec::new();
     let mut distinct = false;
     match &function.args {

@@ -178,8 +178,14 @@ fn table(from: &[ast::TableWithJoins]) -> Result<Option<String>, SqlError> {
             name,
             alias,
             args: None,
+            sample,
             ..
         } => {
+            if sample.is_some() {
+                return Err(SqlError::Parse(
+                    "Caught exception while parsing query: TABLESAMPLE is not supported".to_owned(),
+                ));
+            }
             if alias.is_some() {
                 return Err(multi_stage("a table alias"));
             }

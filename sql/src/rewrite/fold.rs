@@ -23,6 +23,9 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     if call.name == FILTERED || functions::aggregate::find(&call.name).is_some() {
         return Ok(Expr::Call(call));
     }
+    if ROWS_ONLY.contains(&call.name.as_str()) {
+        return Ok(Expr::Call(call));
+    }
     let Some(literals) = call
         .args
         .iter()
@@ -45,13 +48,14 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     if !function.deterministic {
         return Ok(Expr::Call(call));
     }
-    if literals.iter().any(|value| value.is_null()) && function.nulls == NullRule::NullInNullOut {
+    if literals.iter().any(|value| value.is_null()) {
         // Comparisons are chosen by the types of both sides, and there is none for an untyped NULL.
-        return Ok(if COMPARISONS.contains(&call.name.as_str()) {
-            Expr::Call(call)
-        } else {
-            Expr::Literal(Value::Null)
-        });
+        if COMPARISONS.contains(&call.name.as_str()) {
+            return Ok(Expr::Call(call));
+        }
+        if function.nulls == NullRule::NullInNullOut {
+            return Ok(Expr::Literal(Value::Null));
+        }
     }
     let blocks: Vec<Block> = literals.iter().map(|value| constant(value)).collect();
     match bound.call(&blocks, 1, &EvalContext { now_ms }) {
@@ -68,6 +72,9 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
         }),
     }
 }
+
+/// Functions that Pinot has for rows only, so that calls over literals stay calls.
+const ROWS_ONLY: &[&str] = &["starea", "stpolygon"];
 
 const COMPARISONS: &[&str] = &[
     "equals",
