@@ -13,7 +13,7 @@ const LOG_EVERY_MS: i64 = 10_000;
 
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowError {
+pub(crate) struct RowError {
     /// When, milliseconds since the epoch.
     pub at_ms: i64,
     /// In which segment.
@@ -31,7 +31,7 @@ struct Recent {
 
 /// Counts of one table since the process began.
 #[derive(Default)]
-pub struct RowErrors {
+pub(crate) struct RowErrors {
     /// Rows that were added.
     pub rows: AtomicU64,
     /// Rows that the filter dropped.
@@ -47,7 +47,7 @@ pub struct RowErrors {
 
 impl RowErrors {
     /// Counts an outcome and keeps its messages.
-    pub fn count(&self, segment: &str, outcome: &IngestOutcome, now_ms: i64) {
+    pub(crate) fn count(&self, segment: &str, outcome: &IngestOutcome, now_ms: i64) {
         let add = |counter: &AtomicU64, by: usize| {
             counter.fetch_add(by as u64, Ordering::Relaxed);
         };
@@ -89,7 +89,7 @@ impl RowErrors {
 
     /// The last errors, oldest first.
     #[must_use]
-    pub fn recent(&self) -> Vec<RowError> {
+    pub(crate) fn recent(&self) -> Vec<RowError> {
         self.recent.lock().errors.iter().cloned().collect()
     }
 }
