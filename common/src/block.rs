@@ -110,6 +110,23 @@ macro_rules! var_vec {
     };
 }
 
+impl TextVec {
+    /// From start offsets and the bytes of all values, checked once; `None` where they are not UTF-8 or a value begins
+    /// inside a character.
+    #[must_use]
+    pub fn from_utf8(offsets: Vec<u32>, data: Vec<u8>) -> Option<Self> {
+        let data = String::from_utf8(data).ok()?;
+        let in_order = offsets.first() == Some(&0)
+            && offsets.is_sorted()
+            && offsets
+                .last()
+                .is_some_and(|end| *end as usize == data.len());
+        let whole = in_order
+            && (data.is_ascii() || offsets.iter().all(|at| data.is_char_boundary(*at as usize)));
+        whole.then_some(Self { offsets, data })
+    }
+}
+
 var_vec!(TextVec, &str, String, push_str);
 var_vec!(BytesVec, &[u8], Vec<u8>, extend_from_slice);
 

@@ -156,6 +156,7 @@ impl Value {
             Self::String(v) | Self::Json(v) => {
                 parse_timestamp(v).ok_or_else(|| error(v, DataType::Timestamp))
             }
+            Self::Long(v) => Ok(*v),
             other => other
                 .to_long()
                 .map_err(|_| error(other.to_text(), DataType::Timestamp)),

@@ -10,6 +10,7 @@ pub mod data_type;
 pub mod error_code;
 pub mod ids;
 pub mod java_text;
+pub mod partition;
 pub mod schema;
 pub mod table_config;
 pub mod time_format;

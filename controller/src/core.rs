@@ -11,7 +11,7 @@ use std::time::Duration;
 use cluster::{DeepStore, MetadataStore, TaskGroup};
 use common::clock::Clock;
 use parking_lot::{Mutex, RwLock};
-use proto::controller_service::ClusterView;
+use proto::controller_service::{ClusterView, DEEP_STORE_URI};
 use tokio::sync::watch;
 
 use crate::completion::Completions;
@@ -89,6 +89,12 @@ impl Core {
         })
     }
 
+    /// Lets go of the store; a change that is under way ends before.
+    pub(crate) async fn close(&self) {
+        let _turn = self.turn.lock().await;
+        self.store.close();
+    }
+
     /// Now, milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms()
@@ -147,10 +153,13 @@ impl Core {
                 }
             }
         };
-        match tokio::time::timeout(WATCH_WAIT, wait).await {
+        let mut view = match tokio::time::timeout(WATCH_WAIT, wait).await {
             Ok(view) => view,
             Err(_) => self.unchanged(version),
-        }
+        };
+        let deep_store = self.deep_store.base().to_owned();
+        view.configs.insert(DEEP_STORE_URI.to_owned(), deep_store);
+        view
     }
 
     /// The answer of a watch that saw nothing: the same version, so that nothing between is skipped.

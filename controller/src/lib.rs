@@ -20,6 +20,7 @@ mod state;
 pub mod streams;
 mod tables;
 mod tenancy;
+mod upload;
 mod validation;
 
 pub use error::ControllerError;

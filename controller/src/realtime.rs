@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use common::table_config::StreamConfig;
 use proto::controller_service::{ReplicaState, SegmentStatus};
+use serde_json::Value as Json;
 
 use crate::consuming::{self, Start};
 use crate::core::Core;
@@ -153,10 +154,9 @@ fn repair_changes(
                     continue;
                 }
                 let committed = last.and_then(|l| l.record.end_offset.clone());
-                match (from, committed) {
-                    (From::LastConsumed | From::Configured, Some(end)) => start.offset = end,
-                    // A table without any segment waited for its topic: it begins as configured.
-                    _ => {}
+                // A partition without a committed segment begins where the stream said.
+                if let (From::LastConsumed | From::Configured, Some(end)) = (from, committed) {
+                    start.offset = end;
                 }
                 match consuming::begin(state, &record, &start, partitions, now_ms) {
                     Ok(new) => changes.push(Change::Segment(table.to_owned(), Box::new(new))),
@@ -225,6 +225,19 @@ pub(crate) async fn resume(
     })
     .await?;
     repair(core, table, from).await
+}
+
+/// True where a commit before its time may make replicas differ.
+pub(crate) fn is_delicate(record: &TableRecord) -> bool {
+    let of = |key: &str| {
+        record
+            .config
+            .upsert_config
+            .as_ref()
+            .and_then(|u| u.get(key))
+    };
+    of("mode").and_then(Json::as_str) == Some("PARTIAL")
+        || of("dropOutOfOrderRecord") == Some(&Json::Bool(true))
 }
 
 /// Asks for the commit of consuming segments; the job to ask after.

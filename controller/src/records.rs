@@ -47,6 +47,9 @@ pub struct TableRecord {
     pub created_ms: i64,
     /// Time of the last change of the config, milliseconds.
     pub modified_ms: i64,
+    /// Time of the last change of the schema since the table is there, milliseconds.
+    #[serde(default)]
+    pub schema_changed_ms: Option<i64>,
     /// False where it was disabled.
     pub enabled: bool,
     /// Pause state.

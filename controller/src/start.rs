@@ -167,7 +167,6 @@ async fn open(settings: ControllerSettings, port: u16) -> Result<Arc<Core>, Cont
 
 impl ControllerHandle {
     /// The HTTP router alone, for tests in process.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         rest::router(Arc::clone(&self.core))
     }
@@ -179,5 +178,83 @@ impl ControllerHandle {
         }
         self.core.tasks.shutdown().await;
         self.listeners.shutdown().await;
+        self.core.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::ControllerService;
+    use proto::controller_service::{DEEP_STORE_URI, Instance, ReplicaReport, ReplicaState};
+    use proto::grpc::GrpcController;
+
+    use super::{Controller, ControllerSettings};
+
+    fn server() -> Instance {
+        Instance {
+            id: "Server_h_1".to_owned(),
+            role: "server".to_owned(),
+            host: "h".to_owned(),
+            port: 1,
+            admin_port: 2,
+            tags: Vec::new(),
+            live: false,
+            enabled: false,
+        }
+    }
+
+    /// One port speaks HTTP/1 and gRPC; what was answered is there after a restart, and versions go on growing.
+    #[tokio::test]
+    async fn over_the_network_and_again() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let mut settings = ControllerSettings::new(folder.path().to_owned());
+        settings.port = 0;
+        settings.bind = "127.0.0.1".to_owned();
+        let first = Controller::start(settings.clone()).await?;
+        let url = format!("http://127.0.0.1:{}", first.port);
+        let client = GrpcController::connect(&url)?;
+        assert!(client.heartbeat("Server_h_1").await.is_err());
+        client.register(server()).await?;
+        client.heartbeat("Server_h_1").await?;
+        let http = reqwest::Client::new();
+        let schema = r#"{"schemaName":"t","dimensionFieldSpecs":[{"name":"a","dataType":"INT"}]}"#;
+        let table =
+            r#"{"tableName":"t","tableType":"OFFLINE","segmentsConfig":{},"tableIndexConfig":{}}"#;
+        for (path, body) in [("schemas", schema), ("tables", table)] {
+            let answer = http.post(format!("{url}/{path}")).body(body).send().await?;
+            assert_eq!(answer.status(), 200, "{}", answer.text().await?);
+        }
+        let form = reqwest::multipart::Form::new().part(
+            "file",
+            reqwest::multipart::Part::bytes(b"a\n1\n2\n".to_vec()).file_name("a.csv"),
+        );
+        let path = format!(
+            "{url}/ingestFromFile?tableNameWithType=t_OFFLINE&batchConfigMapStr=%7B%22inputFormat%22:%22csv%22%7D"
+        );
+        let answer = http.post(path).multipart(form).send().await?;
+        assert_eq!(answer.status(), 200, "{}", answer.text().await?);
+        let view = client.watch("Server_h_1", 0).await?;
+        let table = view.tables.first().ok_or("no table")?;
+        let (name, record) = table.segments.first_key_value().ok_or("no segment")?;
+        assert_eq!(record.total_docs, 2);
+        assert_eq!(view.configs[DEEP_STORE_URI], first.deep_store.base());
+        let bytes = first.deep_store.get(&record.download_uri).await?;
+        assert_eq!(bytes.len() as u64, record.size_bytes);
+        let report = ReplicaReport {
+            table: "t_OFFLINE".to_owned(),
+            segment: name.clone(),
+            state: ReplicaState::Online,
+            error: None,
+        };
+        client.report("Server_h_1", vec![report]).await?;
+        first.shutdown().await;
+
+        let second = Controller::start(settings).await?;
+        let again = second.service.watch("Broker_h_1", view.version).await?;
+        assert!(again.version > view.version);
+        let table = again.tables.first().ok_or("no table after the restart")?;
+        assert_eq!(table.external[name]["Server_h_1"], ReplicaState::Online);
+        second.shutdown().await;
+        Ok(())
     }
 }

@@ -131,6 +131,7 @@ pub(crate) async fn create(core: &Core, sent: Sent, schema: Option<Schema>) -> R
             form: sent.form.clone(),
             created_ms: now_ms,
             modified_ms: now_ms,
+            schema_changed_ms: None,
             enabled: true,
             pause: PauseRecord::default(),
             force_commit: Vec::new(),
@@ -255,6 +256,17 @@ pub(crate) async fn reload(core: &Core, name: &str) -> Result<u64> {
             .ok_or_else(|| ControllerError::NotFound(format!("Table {name} does not exist")))?;
         let mut record = entry.record.clone();
         record.reload_generation = record.reload_generation.saturating_add(1);
+        // Rows of a consuming segment have the columns it began with: a new one begins with the new schema.
+        let changed_ms = record.schema_changed_ms.unwrap_or(i64::MIN);
+        for name in entry.consuming() {
+            let older = entry
+                .segments
+                .get(&name)
+                .is_some_and(|s| s.record.created_ms <= changed_ms);
+            if older && !record.force_commit.contains(&name) && !realtime::is_delicate(&record) {
+                record.force_commit.push(name);
+            }
+        }
         let generation = record.reload_generation;
         Ok((vec![Change::Table(Box::new(record))], generation))
     })

@@ -132,6 +132,9 @@ pub struct TableView {
     pub hidden: Vec<String>,
 }
 
+/// Key of [`ClusterView::configs`] under which the controller tells where the deep store is.
+pub const DEEP_STORE_URI: &str = "deep.store.uri";
+
 /// What changed since a version.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterView {

@@ -149,6 +149,16 @@ fn asks_for_null(function: &BoundScalar) -> bool {
         )
 }
 
+/// A block's values with the placeholders of its nulls, as they show without null handling. An untyped NULL stays null.
+#[must_use]
+pub fn without_nulls(block: Block) -> Block {
+    if block.nulls().is_none() || block.column_type().data_type == DataType::Unknown {
+        block
+    } else {
+        block.with_nulls(None)
+    }
+}
+
 /// A literal's type where it stands for a column of results: an untyped NULL is UNKNOWN.
 #[must_use]
 pub fn literal_type(value: &Value) -> ColumnType {

@@ -94,6 +94,12 @@ impl<'a> SegmentColumns<'a> {
         }
     }
 
+    /// Whether the query has null handling.
+    #[must_use]
+    pub fn null_handling(&self) -> bool {
+        self.null_handling
+    }
+
     /// The nulls of a column that count in the query's null mode.
     #[must_use]
     pub fn handled_nulls(&self, index: usize) -> Option<&RoaringBitmap> {
@@ -124,6 +130,7 @@ pub struct Projection<'a> {
     columns: &'a SegmentColumns<'a>,
     docs: Docs<'a>,
     cache: Vec<Option<Block>>,
+    ignores_nulls: bool,
 }
 
 impl<'a> Projection<'a> {
@@ -135,7 +142,15 @@ impl<'a> Projection<'a> {
             columns,
             docs,
             cache,
+            ignores_nulls: false,
         }
+    }
+
+    /// The same rows, of which nulls read as the values that stand for them.
+    #[must_use]
+    pub fn ignoring_nulls(mut self) -> Self {
+        self.ignores_nulls = true;
+        self
     }
 
     /// The rows.
@@ -157,7 +172,10 @@ impl Rows for Projection<'_> {
         if let Some(block) = &self.cache[index] {
             return Ok(block.clone());
         }
-        let block = self.columns.read(index, &self.docs, false);
+        let mut block = self.columns.read(index, &self.docs, false);
+        if self.ignores_nulls {
+            block = block.with_nulls(None);
+        }
         self.cache[index] = Some(block.clone());
         Ok(block)
     }

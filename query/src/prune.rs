@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use segment::{Column, Segment};
+use segment::{Bound, Column, Segment};
 
 use crate::plan::{BoundFilter, BoundTest, Matcher, Plan, Shape};
 use crate::stats::QueryStats;
@@ -87,6 +87,17 @@ fn cannot_match(filter: &BoundFilter, plan: &Plan, segment: &dyn Segment) -> boo
     }
 }
 
+/// True where a text lies on that side of an end, or on an excluded end.
+fn beyond(end: &Bound, text: &str, side: std::cmp::Ordering) -> bool {
+    let (end, included) = match end {
+        Bound::Unbounded => return false,
+        Bound::Included(end) => (end, true),
+        Bound::Excluded(end) => (end, false),
+    };
+    let order = common::value::compare_text(text, end.as_str().unwrap_or_default());
+    order == side || (!included && order.is_eq())
+}
+
 fn outside(test: &BoundTest, column: &dyn Column) -> bool {
     let data_type = column.column_type().data_type;
     if let Some(predicate) = test.matcher.predicate(data_type)
@@ -113,6 +124,13 @@ fn outside(test: &BoundTest, column: &dyn Column) -> bool {
         },
         Matcher::Numbers { low, high, .. } => match (min.as_f64(), max.as_f64()) {
             (Some(min), Some(max)) => max < *low || min > *high,
+            _ => false,
+        },
+        Matcher::TextRange(low, high) => match (min.as_str(), max.as_str()) {
+            (Some(min), Some(max)) => {
+                beyond(low, max, std::cmp::Ordering::Less)
+                    || beyond(high, min, std::cmp::Ordering::Greater)
+            }
             _ => false,
         },
         Matcher::TextSet(set) if set.len() <= 10 => match (min.as_str(), max.as_str()) {

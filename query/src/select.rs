@@ -9,7 +9,7 @@ use segment::Docs;
 
 use crate::QueryError;
 use crate::execute::Scan;
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, without_nulls};
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanOrder};
 use crate::project::Projection;
@@ -35,9 +35,11 @@ pub(crate) fn rows(scan: &mut Scan<'_>, outputs: &[BoundExpr]) -> Result<Partial
         docs.len() as u64 * read.len() as u64
     } else {
         let mut keys = std::collections::HashSet::new();
-        plan.order_by
-            .iter()
-            .for_each(|o| o.expr.visit_columns(&mut |index| drop(keys.insert(index))));
+        plan.order_by.iter().for_each(|o| {
+            o.expr.visit_columns(&mut |index| {
+                keys.insert(index);
+            });
+        });
         scan.stats.num_docs_scanned * keys.len() as u64
             + docs.len() as u64 * (read.len() - keys.len()) as u64
     };
@@ -145,10 +147,12 @@ fn read_rows(
         })
         .collect();
     let mut evaluate = |expr: &BoundExpr| -> Result<Block, QueryError> {
-        Ok(expr
-            .evaluate(&mut projection, &plan.context)?
-            .take(&back)
-            .flattened())
+        let block = expr.evaluate(&mut projection, &plan.context)?;
+        let block = match expr {
+            BoundExpr::Call { .. } if !plan.null_handling => without_nulls(block),
+            _ => block,
+        };
+        Ok(block.take(&back).flattened())
     };
     let columns = outputs
         .iter()

@@ -2,6 +2,7 @@
 //!
 //! Must not know: JSON. Invariant: merging is addition, except for the freshness, which is the oldest.
 
+use common::QueryException;
 use serde::{Deserialize, Serialize};
 
 /// Counters of one server or of many.
@@ -26,6 +27,9 @@ pub struct QueryStats {
     pub num_groups_limit_reached: bool,
     pub groups_trimmed: bool,
     pub thread_cpu_time_ns: u64,
+    /// What went wrong beside the answer, segments that are missing say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<QueryException>,
 }
 
 impl QueryStats {
@@ -55,5 +59,6 @@ impl QueryStats {
         self.num_groups_limit_reached |= other.num_groups_limit_reached;
         self.groups_trimmed |= other.groups_trimmed;
         self.thread_cpu_time_ns += other.thread_cpu_time_ns;
+        self.exceptions.extend(other.exceptions.iter().cloned());
     }
 }

@@ -1,8 +1,6 @@
 //! The four fixed-width stored types behind one trait, so that tight loops are written once.
 //!
-//! Must not know: where values are kept. Invariant: `order` is Java's order of the type (-0.0 below 0.0, NaN greatest).
-
-use std::cmp::Ordering;
+//! Must not know: where values are kept. Invariant: `rank` has Java's order of the type (-0.0 below 0.0, NaN greatest).
 
 use common::{DataType, Value, Values};
 
@@ -16,16 +14,12 @@ pub(crate) trait Number: Copy + Default + Send + Sync + PartialOrd + 'static {
     fn write(self, out: &mut Vec<u8>);
     /// Equal bits mean equal values.
     fn bits(self) -> u64;
-    /// Java's order.
-    fn order(&self, other: &Self) -> Ordering;
-    /// An order-preserving map to unsigned numbers.
+    /// Ascends as Java's order of the values does.
     fn rank(self) -> u64;
     /// From a value of exactly the stored type.
     fn from_value(value: &Value) -> Option<Self>;
     /// A column slice.
     fn wrap(values: Vec<Self>) -> Values;
-    /// The slice behind a column of this type.
-    fn slice(values: &Values) -> Option<&[Self]>;
     /// One value, typed as the column.
     fn value(self, data_type: DataType) -> Value;
 
@@ -58,10 +52,6 @@ macro_rules! number {
                 canonical::$variant(self)
             }
             #[inline]
-            fn order(&self, other: &Self) -> Ordering {
-                self.rank().cmp(&other.rank())
-            }
-            #[inline]
             fn rank(self) -> u64 {
                 rank::$variant(self)
             }
@@ -73,12 +63,6 @@ macro_rules! number {
             }
             fn wrap(values: Vec<Self>) -> Values {
                 Values::$variant(values)
-            }
-            fn slice(values: &Values) -> Option<&[Self]> {
-                match values {
-                    Values::$variant(v) => Some(v),
-                    _ => None,
-                }
             }
             fn value(self, data_type: DataType) -> Value {
                 let wrap: fn(Self, DataType) -> Value = $wrap;

@@ -1,7 +1,10 @@
 //! What crosses modules of this crate: rows in, snapshot, file, and the same rows out.
 
-use crate::testing::{Table, reads_as};
-use crate::{SealedSegment, Segment};
+use roaring::RoaringBitmap;
+
+use crate::build::{BuildSettings, seal};
+use crate::testing::{Random, Table, indexes_agree, reads_as};
+use crate::{Bound, Docs, Predicate, SealedSegment, Segment};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -63,5 +66,161 @@ fn an_old_snapshot_does_not_grow() -> Outcome {
         assert_eq!(snapshot.last_indexed_ms(), Some(at as i64));
     }
     assert!(segment.memory_bytes() > 0);
+    Ok(())
+}
+
+/// Every index on every column that may have it.
+fn indexed(seed: u64, rows: usize) -> Table {
+    let names: Vec<String> = table(seed, 0, serde_json::json!({}))
+        .schema
+        .fields
+        .iter()
+        .map(|(_, field)| field.name.clone())
+        .filter(|name| !name.starts_with("m_"))
+        .collect();
+    let settings = serde_json::json!({
+        "invertedIndexColumns": names, "rangeIndexColumns": names, "bloomFilterColumns": names
+    });
+    table(seed, rows, settings)
+}
+
+#[test]
+fn indexes_answer_as_a_scan() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    for (seed, rows) in [(1, 0), (2, 1), (3, 100), (4, 1500), (5, 9000)] {
+        let table = indexed(seed, rows);
+        let snapshot = table.mutable()?.snapshot();
+        let path = folder.path().join("s");
+        table.seal(&*snapshot, &path)?;
+        let sealed = SealedSegment::open(&path)?;
+        let mut answered = 0;
+        for name in sealed.column_names() {
+            for (form, segment) in [("mutable", &*snapshot), ("sealed", &sealed as &dyn Segment)] {
+                let column = segment.column(&name).ok_or("missing")?;
+                answered += indexes_agree(column, segment.doc_count(), seed)
+                    .map_err(|e| format!("{form} {name}, {rows} rows: {e}"))?;
+            }
+        }
+        assert!(rows < 100 || answered > 1000, "{answered}");
+    }
+    Ok(())
+}
+
+#[test]
+fn sorted_and_thinned_segments() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    for name in ["d_sv_int", "d_sv_string", "r_sv_double"] {
+        let table = table(11, 800, serde_json::json!({"sortedColumn": [name]}));
+        let at = table
+            .schema
+            .fields
+            .iter()
+            .position(|(_, f)| f.name == name)
+            .ok_or("no")?;
+        let keep: RoaringBitmap = (0..800).filter(|row| row % 3 != 0).collect();
+        let mut order: Vec<usize> = keep.iter().map(|row| row as usize).collect();
+        order.sort_by(|a, b| table.stored(*a, at).total_cmp(&table.stored(*b, at)));
+        let path = folder.path().join(name);
+        let settings = BuildSettings {
+            keep: Some(keep),
+            ..BuildSettings::default()
+        };
+        let source = table.mutable()?.snapshot();
+        seal(&*source, &table.schema, &table.config, &settings, &path)?;
+        let sealed = SealedSegment::open(&path)?;
+        reads_as(&sealed, &table, &order)?;
+        let column = sealed.column(name).ok_or("missing")?;
+        assert!(column.stats().sorted);
+        if let Some(dictionary) = column.dictionary() {
+            let ids = dictionary.len() / 4..dictionary.len() / 2;
+            let rows = column.sorted_docs(ids.clone()).ok_or("not sorted")?;
+            let mut found = Vec::new();
+            column.ids(Docs::Range(0..sealed.doc_count()), &mut found);
+            assert_eq!(
+                found.iter().filter(|id| ids.contains(id)).count(),
+                rows.len()
+            );
+            assert!(ids.contains(&found[rows.start as usize]));
+        }
+    }
+    Ok(())
+}
+
+/// Reads everything there is to read; only panics would be wrong.
+fn read_all(segment: &SealedSegment) {
+    let rows = segment.doc_count();
+    let list: Vec<u32> = (0..rows).step_by(3).collect();
+    for name in segment.column_names() {
+        let Some(column) = segment.column(&name) else {
+            continue;
+        };
+        let cardinality = column.dictionary().map_or(0, crate::Dictionary::len);
+        let (mut offsets, mut ids) = (Vec::new(), Vec::new());
+        for docs in [Docs::Range(0..rows), Docs::List(&list)] {
+            column.values(docs.clone());
+            match column.column_type().multi {
+                true => column.id_lists(docs, &mut offsets, &mut ids),
+                false => column.ids(docs, &mut ids),
+            }
+            assert!(ids.iter().all(|id| *id < cardinality));
+        }
+        assert!(column.nulls().is_none_or(|nulls| nulls.max() < Some(rows)));
+        column.sorted_docs(0..cardinality);
+        let unbounded = Predicate::Range {
+            lower: Bound::Unbounded,
+            upper: Bound::Unbounded,
+        };
+        let value = column.stats().min.unwrap_or_default();
+        for predicate in [unbounded, Predicate::Eq(value)] {
+            for index in column.indexes() {
+                index.estimate(&predicate);
+                match index.matching(&predicate) {
+                    Some(crate::Answer::Exact(found) | crate::Answer::AtMost(found)) => {
+                        assert!(found.max().is_none_or(|row| row < rows));
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_files_are_errors_or_other_values() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let table = indexed(21, 150);
+    let path = folder.path().join("s");
+    table.seal(&*table.mutable()?.snapshot(), &path)?;
+    let whole = std::fs::read(&path)?;
+    let damaged = folder.path().join("d");
+    let mut random = Random(5);
+    for _ in 0..60 {
+        let len = random.below(whole.len() as u64) as usize;
+        std::fs::write(&damaged, &whole[..len])?;
+        assert!(SealedSegment::open(&damaged).is_err());
+    }
+    let mut opened = 0;
+    for _ in 0..150 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + random.below(40) {
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << random.below(8);
+        }
+        std::fs::write(&damaged, &bytes)?;
+        if let Ok(segment) = SealedSegment::open(&damaged) {
+            opened += 1;
+            read_all(&segment);
+            let _ = segment.verify();
+        }
+    }
+    assert!(opened > 10, "{opened}");
+    let directory = SealedSegment::open(&path)?.directory().to_vec();
+    for entry in directory.iter().filter(|entry| entry.length > 0) {
+        let mut bytes = whole.clone();
+        bytes[(entry.offset + random.below(entry.length)) as usize] ^= 1;
+        std::fs::write(&damaged, &bytes)?;
+        let error = SealedSegment::open(&damaged).and_then(|segment| segment.verify());
+        assert!(matches!(error, Err(crate::SegmentError::Corrupt { .. })));
+    }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use common::cast::{decimal_from_bytes, decimal_to_bytes};
 use common::value::compare_text;
-use common::{BigDecimal, DataType, Value, Values};
+use common::{BigDecimal, DataType, TextVec, Value, Values};
 
 /// What the bytes of a column stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,33 @@ impl VarKind {
             Values::BigDecimal(v) => v.push(decimal(bytes)),
             other => other.push_placeholder(),
         }
+    }
+
+    /// A column of its type from the bytes of its values. Text is checked in one piece, which is far faster than one by one.
+    pub(crate) fn collect<'a>(
+        self,
+        count: usize,
+        values: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Values {
+        if self == Self::Text {
+            let mut offsets = Vec::with_capacity(count + 1);
+            let mut data: Vec<u8> = Vec::with_capacity(count * 8);
+            offsets.push(0);
+            for value in values.clone() {
+                data.extend_from_slice(value);
+                offsets.push(data.len() as u32);
+            }
+            if let Some(texts) = TextVec::from_utf8(offsets, data) {
+                return Values::Text(texts);
+            }
+        }
+        let mut out = match self {
+            Self::Text => Values::with_capacity(DataType::String, count),
+            Self::Bytes => Values::with_capacity(DataType::Bytes, count),
+            Self::Decimal => Values::with_capacity(DataType::BigDecimal, count),
+        };
+        values.for_each(|bytes| self.push(bytes, &mut out));
+        out
     }
 
     /// One value, typed as the column.

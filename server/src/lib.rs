@@ -1,1 +1,26 @@
 //! The server: consumes streams, holds segments, executes queries over them.
+//!
+//! Must not know: routing, SQL beyond a plan, how the cluster decides. Invariant: a query sees each row once, from the moment it was consumed
+//! and whatever happens to its segment meanwhile.
+
+mod admin;
+mod consume;
+pub mod error;
+mod load;
+mod membership;
+mod metrics;
+mod query_pool;
+mod query_service;
+mod reconcile;
+mod reload;
+mod reports;
+mod row_errors;
+mod segments;
+mod server;
+pub mod settings;
+mod shared;
+mod tables;
+
+pub use error::ServerError;
+pub use server::{Server, ServerHandle};
+pub use settings::ServerSettings;

@@ -115,15 +115,12 @@ impl Filter {
             }
             "between" if args.len() == 3 => between(args, whole),
             "in" | "not_in" if args.len() > 1 => membership(name, args, whole),
-            "is_null" | "isnull" if args.len() == 1 => {
-                Ok(Self::Predicate(args[0].clone(), Test::IsNull))
-            }
-            "is_not_null" | "isnotnull" if args.len() == 1 => {
+            "is_null" if args.len() == 1 => Ok(Self::Predicate(args[0].clone(), Test::IsNull)),
+            "is_not_null" if args.len() == 1 => {
                 Ok(Self::Predicate(args[0].clone(), Test::IsNotNull))
             }
-            "like" | "not_like" | "regexplike" | "jsonmatch" | "textmatch" | "vectorsimilarity" => {
-                text_test(name, args)
-            }
+            "like" | "not_like" | "regexp_like" | "json_match" | "text_match"
+            | "vector_similarity" => text_test(name, args),
             _ => Ok(Self::Predicate(
                 whole.clone(),
                 Test::Eq(Value::Boolean(true)),
@@ -196,6 +193,13 @@ impl Filter {
             Self::Predicate(expr, test) => f(expr, test),
             Self::Constant(_) => {}
         }
+    }
+
+    /// Replaces the tested expressions by a way that cannot fail.
+    #[must_use]
+    pub fn map(self, f: &mut impl FnMut(Expr) -> Expr) -> Self {
+        let Ok(mapped) = self.try_map(&mut |expr| Ok::<_, std::convert::Infallible>(f(expr)));
+        mapped
     }
 
     /// Replaces the tested expressions.
@@ -355,7 +359,7 @@ fn text_test(name: &str, args: &[Expr]) -> Result<Filter, SqlError> {
                 filter.negated()
             }
         }
-        "regexplike" => {
+        "regexp_like" => {
             let ignore_case = text(2).is_some_and(|flags| flags.contains('i'));
             Filter::Predicate(
                 lhs,
@@ -365,8 +369,8 @@ fn text_test(name: &str, args: &[Expr]) -> Result<Filter, SqlError> {
                 },
             )
         }
-        "jsonmatch" => Filter::Predicate(lhs, Test::JsonMatch(second)),
-        "textmatch" => Filter::Predicate(lhs, Test::TextMatch(second)),
+        "json_match" => Filter::Predicate(lhs, Test::JsonMatch(second)),
+        "text_match" => Filter::Predicate(lhs, Test::TextMatch(second)),
         _ => {
             let Some(Value::Array(_, items)) = literal(1) else {
                 return Err(SqlError::Validation(

@@ -10,6 +10,7 @@ pub mod parse;
 pub mod query;
 pub mod rewrite;
 pub mod statement;
+pub mod subquery;
 pub mod text;
 
 pub use error::SqlError;

@@ -3,7 +3,9 @@
 //! Must not know: aliases (a caller with an alias does not ask). Invariant: the text is what Pinot 1.5.1 answers in
 //! `columnNames` for the same expression.
 
-use crate::expr::{Call, Expr, FILTERED};
+use common::Value;
+
+use crate::expr::{Call, Expr};
 use crate::filter::{Filter, Test};
 
 /// The operators for the two ends of a range.
@@ -19,20 +21,47 @@ fn bounds(lower_included: bool, upper_included: bool) -> (&'static str, &'static
 pub fn expression(expr: &Expr) -> String {
     match expr {
         Expr::Column(name) => name.clone(),
-        Expr::Literal(value) => format!("'{}'", value.to_text()),
+        Expr::Literal(value) => format!("'{}'", literal_text(value)),
         Expr::Star => "*".to_owned(),
         Expr::Call(call) => call_text(call),
     }
 }
 
-fn call_text(call: &Call) -> String {
-    if call.name == FILTERED
-        && let [aggregation, condition] = call.args.as_slice()
-    {
-        let condition =
-            Filter::from_expr(condition).map_or_else(|_| expression(condition), |f| filter(&f));
-        return format!("{} FILTER(WHERE {condition})", expression(aggregation));
+/// The suffix of a filtered aggregation's name: ` FILTER(WHERE a = '1')`. Only where it stands alone; inside another
+/// expression it is the call `filter(..)`.
+#[must_use]
+pub fn filter_suffix(condition: &Expr) -> String {
+    let condition =
+        Filter::from_expr(condition).map_or_else(|_| expression(condition), |f| filter(&f));
+    format!(" FILTER(WHERE {condition})")
+}
+
+/// A literal's value inside an expression: lists have a space after each comma.
+fn literal_text(value: &Value) -> String {
+    match value {
+        Value::Array(_, items) => {
+            let items: Vec<String> = items.iter().map(Value::to_text).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => other.to_text(),
     }
+}
+
+/// The name of a column in a query over literals only: texts in quotes, bytes as `X'0a'`, numbers bare.
+#[must_use]
+pub fn literal_name(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("'{text}'"),
+        Value::Bytes(_) => format!("X'{}'", value.to_text()),
+        Value::Array(_, items) => {
+            let items: Vec<String> = items.iter().map(literal_name).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => other.to_text(),
+    }
+}
+
+fn call_text(call: &Call) -> String {
     let args: Vec<String> = call.args.iter().map(expression).collect();
     format!("{}({})", call.name, args.join(","))
 }
@@ -54,7 +83,7 @@ pub fn filter(filter: &Filter) -> String {
 }
 
 fn predicate(lhs: &str, test: &Test) -> String {
-    let list = |values: &[common::Value]| {
+    let list = |values: &[Value]| {
         values
             .iter()
             .map(|v| format!("'{}'", v.to_text()))
@@ -67,8 +96,19 @@ fn predicate(lhs: &str, test: &Test) -> String {
         Test::In(values) => format!("{lhs} IN ({})", list(values)),
         Test::NotIn(values) => format!("{lhs} NOT IN ({})", list(values)),
         Test::Range { lower, upper } => range(lhs, lower.as_ref(), upper.as_ref()),
-        Test::Like { pattern, .. } => format!("like({lhs},'{pattern}')"),
-        Test::RegexpLike { pattern, .. } => format!("regexp_like({lhs},'{pattern}')"),
+        Test::Like { pattern, escape } => {
+            let whole = functions::pattern::like_to_regex(pattern, escape.unwrap_or('\\'));
+            let pattern = whole.strip_prefix("^.*").unwrap_or(&whole);
+            let pattern = pattern.strip_suffix(".*$").unwrap_or(pattern);
+            format!("regexp_like({lhs},'{pattern}','i')")
+        }
+        Test::RegexpLike {
+            pattern,
+            ignore_case,
+        } => {
+            let flags = if *ignore_case { ",'i'" } else { "" };
+            format!("regexp_like({lhs},'{pattern}'{flags})")
+        }
         Test::IsNull => format!("{lhs} IS NULL"),
         Test::IsNotNull => format!("{lhs} IS NOT NULL"),
         Test::JsonMatch(condition) => format!("json_match({lhs},'{condition}')"),
@@ -77,7 +117,7 @@ fn predicate(lhs: &str, test: &Test) -> String {
     }
 }
 
-type End = (common::Value, bool);
+type End = (Value, bool);
 
 fn range(lhs: &str, lower: Option<&End>, upper: Option<&End>) -> String {
     match (lower, upper) {

@@ -133,7 +133,11 @@ mod tests {
     async fn embedded() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("metadata.redb");
-        check(&EmbeddedStore::open(&path)?).await?;
+        let first = EmbeddedStore::open(&path)?;
+        check(&first).await?;
+        assert!(EmbeddedStore::open(&path).is_err());
+        first.close();
+        assert!(first.get("a").await.is_err());
         let again = EmbeddedStore::open(&path)?;
         assert_eq!(again.list("c/").await?.len(), 2);
         assert!(*again.watch("").borrow() > 0);

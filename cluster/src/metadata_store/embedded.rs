@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::sync::watch;
 
@@ -18,7 +19,8 @@ const REVISION: TableDefinition<'_, &str, u64> = TableDefinition::new("revision"
 /// A store in a file.
 #[derive(Debug, Clone)]
 pub struct EmbeddedStore {
-    database: Arc<Database>,
+    /// `None` once closed.
+    database: Arc<RwLock<Option<Database>>>,
     revision: Arc<watch::Sender<u64>>,
 }
 
@@ -49,14 +51,23 @@ impl EmbeddedStore {
         };
         transaction.commit().map_err(failed(&doing))?;
         Ok(Self {
-            database: Arc::new(database),
+            database: Arc::new(RwLock::new(Some(database))),
             revision: Arc::new(watch::channel(revision).0),
         })
     }
 
+    fn open_database(
+        &self,
+        doing: &str,
+    ) -> Result<MappedRwLockReadGuard<'_, Database>, StoreError> {
+        RwLockReadGuard::try_map(self.database.read(), Option::as_ref)
+            .map_err(|_| failed(doing)(std::io::Error::other("the store is closed")))
+    }
+
     fn list_now(&self, prefix: &str) -> Result<Vec<(String, Versioned)>, StoreError> {
         let doing = format!("list `{prefix}`");
-        let transaction = self.database.begin_read().map_err(failed(&doing))?;
+        let database = self.open_database(&doing)?;
+        let transaction = database.begin_read().map_err(failed(&doing))?;
         let table = transaction.open_table(ENTRIES).map_err(failed(&doing))?;
         let mut found = Vec::new();
         for entry in table.range(prefix..).map_err(failed(&doing))? {
@@ -71,7 +82,8 @@ impl EmbeddedStore {
 
     fn get_now(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         let doing = format!("read `{key}`");
-        let transaction = self.database.begin_read().map_err(failed(&doing))?;
+        let database = self.open_database(&doing)?;
+        let transaction = database.begin_read().map_err(failed(&doing))?;
         let table = transaction.open_table(ENTRIES).map_err(failed(&doing))?;
         let found = table.get(key).map_err(failed(&doing))?;
         Ok(found.map(|guard| unpack(guard.value())))
@@ -79,7 +91,8 @@ impl EmbeddedStore {
 
     fn write_now(&self, batch: &[Write]) -> Result<u64, StoreError> {
         let doing = "write";
-        let transaction = self.database.begin_write().map_err(failed(doing))?;
+        let database = self.open_database(doing)?;
+        let transaction = database.begin_write().map_err(failed(doing))?;
         let version;
         {
             let mut revisions = transaction.open_table(REVISION).map_err(failed(doing))?;
@@ -168,5 +181,9 @@ impl MetadataStore for EmbeddedStore {
 
     fn watch(&self, _prefix: &str) -> Revisions {
         self.revision.subscribe()
+    }
+
+    fn close(&self) {
+        drop(self.database.write().take());
     }
 }

@@ -102,6 +102,9 @@ pub trait MetadataStore: Send + Sync {
     /// Tells when something below `prefix` may have changed. Level-triggered: look again, do not count.
     fn watch(&self, prefix: &str) -> Revisions;
 
+    /// Lets go of files; every later call fails.
+    fn close(&self) {}
+
     /// Writes one value.
     async fn put(&self, key: &str, value: Vec<u8>, expect: Expect) -> Result<u64, StoreError> {
         let key = key.to_owned();

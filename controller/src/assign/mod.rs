@@ -3,6 +3,8 @@
 //! Must not know: stores, time, network: pure functions of names and counts. Invariants: no server twice for one segment; as many
 //! replicas as wanted while there are servers; equal input gives equal output.
 
+pub(crate) mod rebalance;
+
 use std::collections::BTreeMap;
 
 /// Servers for a new sealed segment: those with the fewest segments, ties by name.

@@ -124,12 +124,27 @@ async fn reload_status(State(core): Shared, Path(id): Path<String>) -> Answer {
         job.table, job.generation
     );
     let answers = ask_servers(&core, &servers, &path).await;
+    let (answered, silent): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, a)| a.is_ok());
+    // A server that keeps no count of reloads is done once nothing is left to reload.
+    let silent = silent.into_iter().map(|(id, _)| id).collect();
+    let path = format!("/tables/{}/segments/needReload", job.table);
+    let silent = ask_servers(&core, &silent, &path).await;
+    let failed = silent.iter().filter(|(_, answer)| answer.is_err()).count();
+    let says = |answer: &Result<Json, String>, key: &str, value: bool| {
+        answer
+            .as_ref()
+            .is_ok_and(|a| a.get(key) == Some(&Json::Bool(value)))
+    };
     let total = servers.len();
-    let behind = answers.iter().filter(|(_, answer)| match answer {
-        Ok(answer) => answer.get("done") == Some(&Json::Bool(false)),
-        Err(_) => true,
-    });
-    let behind = behind.count();
+    let done = answered
+        .iter()
+        .filter(|(_, a)| !says(a, "done", false))
+        .count()
+        + silent
+            .iter()
+            .filter(|(_, a)| says(a, "needReload", false))
+            .count();
+    let behind = total.saturating_sub(done);
     let total_count = job.segments.len().max(to_do.len());
     let done = if behind == 0 { total_count } else { 0 };
     let minutes = core.now_ms().saturating_sub(job.submitted_ms) / 60_000;
@@ -138,7 +153,7 @@ async fn reload_status(State(core): Shared, Path(id): Path<String>) -> Answer {
         "successCount": done,
         "failureCount": 0,
         "totalServersQueried": total,
-        "totalServerCallsFailed": answers.iter().filter(|a| a.1.is_err()).count(),
+        "totalServerCallsFailed": failed,
         "timeElapsedInMinutes": minutes,
         "estimatedTimeRemainingInMinutes": if behind == 0 { 0 } else { -1 },
         "metadata": {

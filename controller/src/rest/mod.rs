@@ -4,29 +4,29 @@
 //! the CORS header.
 
 mod answer;
-// mod batch;
+mod batch;
 mod brokers;
 mod cluster_info;
-// mod console;
-// mod debug;
+mod console;
+mod debug;
 mod health;
-// mod ingest;
+mod ingest;
 mod instances;
 mod jobs;
-// mod metrics;
-// mod periodic_tasks;
+mod metrics;
+mod periodic_tasks;
 mod realtime;
-// mod rebalance;
-// mod replace;
+mod rebalance;
+mod replace;
 mod schemas;
 mod segments;
 mod server_fan_out;
 mod size;
-// mod sql;
-// mod table_configs;
+mod sql;
+mod table_configs;
 mod table_views;
 mod tables;
-// mod tasks;
+mod tasks;
 mod tenants;
 
 use std::sync::Arc;
@@ -49,28 +49,28 @@ type Shared = State<Arc<Core>>;
 /// Every route of the controller.
 pub(crate) fn router(core: Arc<Core>) -> Router {
     Router::new()
-        //         .merge(batch::routes())
+        .merge(batch::routes())
         .merge(brokers::routes())
         .merge(cluster_info::routes())
-        //         .merge(console::routes())
-        //         .merge(debug::routes())
+        .merge(console::routes())
+        .merge(debug::routes())
         .merge(health::routes())
-        //         .merge(ingest::routes())
+        .merge(ingest::routes())
         .merge(instances::routes())
         .merge(jobs::routes())
-        //         .merge(metrics::routes())
-        //         .merge(periodic_tasks::routes())
+        .merge(metrics::routes())
+        .merge(periodic_tasks::routes())
         .merge(realtime::routes())
-        //         .merge(rebalance::routes())
-        //         .merge(replace::routes())
+        .merge(rebalance::routes())
+        .merge(replace::routes())
         .merge(schemas::routes())
         .merge(segments::routes())
         .merge(size::routes())
-        //         .merge(sql::routes())
-        //         .merge(table_configs::routes())
+        .merge(sql::routes())
+        .merge(table_configs::routes())
         .merge(table_views::routes())
         .merge(tables::routes())
-        //         .merge(tasks::routes())
+        .merge(tasks::routes())
         .merge(tenants::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
@@ -120,5 +120,5 @@ async fn headers(State(core): Shared, request: Request, next: Next) -> Response 
     response
 }
 
-// #[cfg(test)]
-// mod tests;
+#[cfg(test)]
+mod tests;

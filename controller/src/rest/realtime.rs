@@ -41,13 +41,7 @@ fn side(core: &Core, table: &str) -> Result<String, Refusal> {
 
 /// Commits before their time may make the replicas of such a table differ.
 fn refuse_forced(core: &Core, name: &str) -> Result<(), Refusal> {
-    let delicate = core.with_table(name, |t| {
-        let config = &t.record.config;
-        let upsert = config.upsert_config.as_ref();
-        let of = |key: &str| upsert.and_then(|u| u.get(key));
-        let partial = of("mode").and_then(Json::as_str) == Some("PARTIAL");
-        partial || of("dropOutOfOrderRecord") == Some(&Json::Bool(true))
-    });
+    let delicate = core.with_table(name, |t| realtime::is_delicate(&t.record));
     if delicate == Some(true) {
         return Err(Refusal::new(
             500,

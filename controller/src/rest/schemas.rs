@@ -14,6 +14,7 @@ use super::answer::flag;
 use super::{Answer, Parameters, Refusal, Shared, json, status};
 use crate::core::Core;
 use crate::error::ControllerError;
+use crate::records::TableRecord;
 use crate::state::Change;
 use crate::{forms, tables, validation};
 
@@ -227,6 +228,7 @@ fn added(name: &str, unrecognized: &Json) -> axum::response::Response {
 
 /// Writes a schema that is new or compatible with the old one.
 pub(crate) async fn put(core: &Core, schema: Schema, force: bool) -> Result<(), Refusal> {
+    let now_ms = core.now_ms();
     core.change(|state| {
         let old = state.schemas.get(&schema.name);
         let broken = old.and_then(|old| old.incompatibility(&schema));
@@ -236,7 +238,21 @@ pub(crate) async fn put(core: &Core, schema: Schema, force: bool) -> Result<(), 
                 schema.name
             )));
         }
-        Ok((vec![Change::Schema(Box::new(schema))], ()))
+        let mut changes = Vec::new();
+        if old.is_some_and(|old| *old != schema) {
+            for name in state.resolve(&schema.name) {
+                let Some(entry) = state.table(&name) else {
+                    continue;
+                };
+                let record = TableRecord {
+                    schema_changed_ms: Some(now_ms),
+                    ..entry.record.clone()
+                };
+                changes.push(Change::Table(Box::new(record)));
+            }
+        }
+        changes.push(Change::Schema(Box::new(schema)));
+        Ok((changes, ()))
     })
     .await?;
     Ok(())

@@ -1,13 +1,12 @@
 //! ID_SET, FREQUENTSTRINGSSKETCH and FREQUENTLONGSSKETCH: sets and counts as base64, for other functions to read.
 //!
 //! Must not know: who reads them. Invariant: an id set's first byte is its kind: 0 empty, 1 a roaring bitmap of INT, 2 one of
-//! LONG, 4 exact values.
+//! LONG, 3 a Bloom filter of anything else.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::{Block, ColumnType, DataType, Value};
 use datasketches::frequencies::{FrequentItemValue, FrequentItemsSketch};
-use roaring::{RoaringBitmap, RoaringTreemap};
 
 use super::bytes::{Reader, broken};
 use super::distinct_set::DistinctSet;
@@ -25,7 +24,9 @@ pub(crate) static ROWS: &[AggregateRow] = &[
         doc: "The values as a set for IN_ID_SET, as base64.",
         bind: |call| {
             arguments::expect_count(call, 1..=2)?;
-            Ok(erased(IdSet))
+            Ok(erased(IdSet {
+                data_type: arguments::data_type(call, 0),
+            }))
         },
     },
     AggregateRow {
@@ -57,7 +58,24 @@ pub(crate) static ROWS: &[AggregateRow] = &[
     },
 ];
 
-struct IdSet;
+struct IdSet {
+    data_type: DataType,
+}
+
+impl IdSet {
+    /// An item as a value of the argument's type.
+    fn value(&self, item: Item<'_>) -> Value {
+        match item {
+            Item::Long(v) => Value::Long(v),
+            Item::Float(v) => Value::Float(v),
+            Item::Double(v) if self.data_type == DataType::Float => Value::Float(v as f32),
+            Item::Double(v) => Value::Double(v),
+            Item::Text(v) => Value::String(v.to_owned()),
+            Item::Bytes(v) if self.data_type == DataType::Bytes => Value::Bytes(v.to_vec()),
+            Item::Bytes(v) => Value::String(String::from_utf8_lossy(v).into_owned()),
+        }
+    }
+}
 
 impl Aggregate for IdSet {
     type State = DistinctSet;
@@ -103,34 +121,12 @@ impl Aggregate for IdSet {
     }
 
     fn finish(&self, state: &DistinctSet) -> Value {
-        let mut out = Vec::new();
-        // Writing to a vector does not fail.
-        let written = match state {
-            DistinctSet::Empty => {
-                out.push(0);
-                Ok(())
-            }
-            DistinctSet::Int(set) => {
-                out.push(1);
-                set.iter()
-                    .map(|x| *x as u32)
-                    .collect::<RoaringBitmap>()
-                    .serialize_into(&mut out)
-            }
-            DistinctSet::Long(set) => {
-                out.push(2);
-                set.iter()
-                    .map(|x| *x as u64)
-                    .collect::<RoaringTreemap>()
-                    .serialize_into(&mut out)
-            }
-            other => {
-                out.push(4);
-                other.save(&mut out);
-                Ok(())
-            }
-        };
-        written.map_or(Value::Null, |()| Value::String(STANDARD.encode(out)))
+        if matches!(state, DistinctSet::Empty) {
+            return Value::String(crate::id_set::IdSet::Empty.to_base64());
+        }
+        let mut set = crate::id_set::IdSet::create(self.data_type);
+        state.each_item(|item| set.add(&self.value(item)));
+        Value::String(set.to_base64())
     }
 
     fn label(&self, name: &str, arguments: &[String]) -> String {

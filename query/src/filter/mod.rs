@@ -199,6 +199,8 @@ impl<'a> Compiler<'a> {
             Source::Stored { column, .. } => self.stored(index, *column, test),
         };
         Ok(match self.columns.handled_nulls(index) {
+            // What no value of the segment passes is false for nulls too, as Pinot has it: NOT of it is true for them.
+            _ if matches!(node, Node::Constant(false)) => node,
             Some(nulls) => Node::Known {
                 node: Box::new(node),
                 nulls: nulls.clone(),

@@ -52,7 +52,13 @@ impl Run<'_> {
                 }
                 apply(mask, &found, wanted);
             }
-            Node::Not(child) => self.keep(child, !wanted, mask)?,
+            Node::Not(child) if wanted => self.keep(child, false, mask)?,
+            Node::Not(_) => {
+                // Pinot's NOT knows no nulls of its own: it is false wherever it is not true.
+                let mut holds = mask.clone();
+                self.keep(node, true, &mut holds)?;
+                mask.subtract(&holds);
+            }
             Node::And(children) if wanted => {
                 for child in children {
                     self.keep(child, true, mask)?;

@@ -11,7 +11,7 @@ use segment::Docs;
 
 use super::interner::Interner;
 use crate::QueryError;
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, without_nulls};
 use crate::project::{Projection, SegmentColumns, Source, null_flags};
 
 /// Largest number of id combinations that an array maps (4 MiB of group numbers).
@@ -111,10 +111,19 @@ impl<'a> SegmentKeys<'a> {
         context: &EvalContext,
     ) -> Result<RowGroups, QueryError> {
         let docs = projection.docs().clone();
+        // Together with a multi-value key, nulls group under the values that stand for them.
+        let mut plain = self
+            .keys
+            .iter()
+            .any(|key| key.expr.column_type().multi)
+            .then(|| Projection::new(self.columns, docs.clone()).ignoring_nulls());
         let mut numbers: Vec<Vec<u32>> = Vec::with_capacity(self.keys.len());
         let mut lists: Vec<Option<Vec<u32>>> = Vec::with_capacity(self.keys.len());
         for key in &mut self.keys {
-            let (offsets, of_rows) = key.numbers(self.columns, &docs, projection, context)?;
+            let (offsets, of_rows) = match &mut plain {
+                Some(plain) => key.numbers(self.columns, &docs, plain, context, true)?,
+                None => key.numbers(self.columns, &docs, projection, context, false)?,
+            };
             numbers.push(of_rows);
             lists.push(offsets);
         }
@@ -242,25 +251,20 @@ impl Key<'_> {
         docs: &Docs<'_>,
         projection: &mut Projection<'_>,
         context: &EvalContext,
+        ignore_nulls: bool,
     ) -> Result<Numbers, QueryError> {
         match &mut self.kind {
-            KeyKind::Dictionary(column, cardinality) if column.column_type().multi => {
+            KeyKind::Dictionary(column, _) if column.column_type().multi => {
                 let (mut offsets, mut ids) = (Vec::new(), Vec::new());
+                // A null list groups under the element that stands for it.
                 column.id_lists(docs.clone(), &mut offsets, &mut ids);
-                if let Some(nulls) = self.expr.as_column().and_then(|i| columns.handled_nulls(i)) {
-                    for (row, null) in null_flags(nulls, docs).into_iter().enumerate() {
-                        if null {
-                            ids[offsets[row] as usize..offsets[row + 1] as usize]
-                                .fill(*cardinality);
-                        }
-                    }
-                }
                 Ok((Some(offsets), ids))
             }
             KeyKind::Dictionary(column, cardinality) => {
                 let mut ids = Vec::with_capacity(docs.len());
                 column.ids(docs.clone(), &mut ids);
-                if let Some(nulls) = self.expr.as_column().and_then(|i| columns.handled_nulls(i)) {
+                let nulls = self.expr.as_column().and_then(|i| columns.handled_nulls(i));
+                if let Some(nulls) = nulls.filter(|_| !ignore_nulls) {
                     for (row, null) in null_flags(nulls, docs).into_iter().enumerate() {
                         if null {
                             ids[row] = *cardinality;
@@ -270,7 +274,10 @@ impl Key<'_> {
                 Ok((None, ids))
             }
             KeyKind::Interned(interner) => {
-                let block = self.expr.evaluate(projection, context)?;
+                let mut block = self.expr.evaluate(projection, context)?;
+                if ignore_nulls || !columns.null_handling() {
+                    block = without_nulls(block);
+                }
                 Ok(interned(interner, &block))
             }
         }

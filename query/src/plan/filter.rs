@@ -39,6 +39,11 @@ pub struct BoundTest {
 
 impl BoundFilter {
     pub(super) fn bind(filter: &Filter, binder: &mut Binder<'_>) -> Result<Self, QueryError> {
+        if filter.has_aggregation() {
+            return Err(QueryError::execution(
+                "an aggregation cannot be tested before rows are aggregated: expected a condition on rows",
+            ));
+        }
         Self::bind_over(filter, &mut |expr| binder.bind(expr, Role::Transform))
     }
 
@@ -61,8 +66,8 @@ impl BoundFilter {
                 other => Self::Not(Box::new(other)),
             },
             Filter::Constant(value) => Self::Constant(*value),
-            Filter::Predicate(expr, Test::IsNull) => Self::IsNull(bind(expr)?, true),
-            Filter::Predicate(expr, Test::IsNotNull) => Self::IsNull(bind(expr)?, false),
+            Filter::Predicate(expr, Test::IsNull) => Self::null_test(expr, true, bind)?,
+            Filter::Predicate(expr, Test::IsNotNull) => Self::null_test(expr, false, bind)?,
             Filter::Predicate(expr, test) => {
                 let expr = bind(expr)?;
                 let (matcher, negated) = Matcher::of(test, &expr)?;
@@ -73,6 +78,28 @@ impl BoundFilter {
                 })
             }
         })
+    }
+
+    /// Columns know their nulls; of other expressions the values are asked.
+    fn null_test(
+        expr: &Expr,
+        wanted: bool,
+        bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
+    ) -> Result<Self, QueryError> {
+        let Expr::Call(_) = expr else {
+            return Ok(Self::IsNull(bind(expr)?, wanted));
+        };
+        let name = if wanted { "is_null" } else { "is_not_null" };
+        let bound = bind(&Expr::call(name, vec![expr.clone()]))?;
+        if !matches!(bound, BoundExpr::Call { .. }) {
+            // Over groups the expression is a column already.
+            return Ok(Self::IsNull(bind(expr)?, wanted));
+        }
+        Ok(Self::Test(BoundTest {
+            expr: bound,
+            matcher: Matcher::Integers(1, 1),
+            negated: false,
+        }))
     }
 
     fn and(children: Vec<Self>) -> Self {

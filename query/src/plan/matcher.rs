@@ -135,14 +135,11 @@ impl Matcher {
             DataType::Float | DataType::Double => {
                 let mut set = HashSet::new();
                 for value in values {
-                    let number = value.cast(DataType::Double).map_err(|_| convert(value))?;
-                    let number = number.as_f64().unwrap_or(f64::NAN);
-                    let stored = if column_type.data_type == DataType::Float {
-                        f64::from(number as f32)
-                    } else {
-                        number
-                    };
-                    if !lenient || stored == number || matches!(value, Value::String(_)) {
+                    let stored =
+                        floating(value, column_type.data_type).ok_or_else(|| convert(value))?;
+                    // Only a LONG is compared exactly; other literals take the column's precision.
+                    let lossy = matches!(value, Value::Long(v) if stored as i128 != i128::from(*v));
+                    if !lenient || !lossy {
                         set.insert((stored + 0.0).to_bits());
                     }
                 }
@@ -186,24 +183,24 @@ impl Matcher {
         match column_type.data_type.stored() {
             DataType::Int | DataType::Long => {
                 let data_type = column_type.data_type;
-                let low = lower.map_or(Ok(i64::MIN), |(v, included)| {
+                let low = lower.map_or(Ok(Some(i64::MIN)), |(v, included)| {
                     integer_end(v, data_type, *included, true).map_err(|()| convert(v))
                 })?;
-                let high = upper.map_or(Ok(i64::MAX), |(v, included)| {
+                let high = upper.map_or(Ok(Some(i64::MAX)), |(v, included)| {
                     integer_end(v, data_type, *included, false).map_err(|()| convert(v))
                 })?;
-                Ok(if low > high {
-                    Self::Nothing
-                } else {
-                    Self::Integers(low, high)
+                Ok(match (low, high) {
+                    (Some(low), Some(high)) if low <= high => Self::Integers(low, high),
+                    _ => Self::Nothing,
                 })
             }
             DataType::Float | DataType::Double => {
                 let number = |end: End<'_>, open: f64| match end {
                     None => Ok::<_, QueryError>((open, true)),
                     Some((value, included)) => {
-                        let number = value.cast(DataType::Double).map_err(|_| convert(value))?;
-                        Ok((number.as_f64().unwrap_or(f64::NAN), *included))
+                        let number =
+                            floating(value, column_type.data_type).ok_or_else(|| convert(value))?;
+                        Ok((number, *included))
                     }
                 };
                 let (low, low_included) = number(lower, f64::NEG_INFINITY)?;
@@ -273,7 +270,7 @@ impl Matcher {
         if column_type.data_type.stored() == DataType::String {
             Ok(Self::Text(test, predicate))
         } else {
-            Err(QueryError::execution(format!(
+            Err(QueryError::validation(format!(
                 "REGEXP_LIKE and LIKE expect text, not {column_type}"
             )))
         }
@@ -496,6 +493,16 @@ fn between(value: &Value, low: &Bound, high: &Bound) -> bool {
     })
 }
 
+/// A literal in the precision of a FLOAT or DOUBLE column.
+fn floating(value: &Value, data_type: DataType) -> Option<f64> {
+    let number = value.cast(DataType::Double).ok()?.as_f64()?;
+    Some(if data_type == DataType::Float {
+        f64::from(number as f32)
+    } else {
+        number
+    })
+}
+
 /// The integer an equality asks for; `None` where no integer equals the literal.
 fn integer(value: &Value, data_type: DataType, lenient: bool) -> Result<Option<i64>, ()> {
     let in_range =
@@ -531,9 +538,19 @@ fn integer(value: &Value, data_type: DataType, lenient: bool) -> Result<Option<i
     }
 }
 
-/// The integer at an end of a range, made inclusive.
-fn integer_end(value: &Value, data_type: DataType, included: bool, lower: bool) -> Result<i64, ()> {
+/// The integer at an end of a range, made inclusive; `None` where no integer lies within.
+fn integer_end(
+    value: &Value,
+    data_type: DataType,
+    included: bool,
+    lower: bool,
+) -> Result<Option<i64>, ()> {
     let exact = match value {
+        Value::Double(_) | Value::Float(_) | Value::BigDecimal(_)
+            if data_type == DataType::Timestamp =>
+        {
+            return Err(());
+        }
         Value::Double(_) | Value::Float(_) | Value::BigDecimal(_) => None,
         Value::Boolean(_) if data_type != DataType::Boolean => return Err(()),
         Value::Int(_) | Value::Long(_) | Value::Timestamp(_) | Value::Boolean(_) => value.as_i64(),
@@ -541,16 +558,23 @@ fn integer_end(value: &Value, data_type: DataType, included: bool, lower: bool) 
     };
     if let Some(exact) = exact {
         return Ok(match (included, lower) {
-            (true, _) => exact,
-            (false, true) => exact.saturating_add(1),
-            (false, false) => exact.saturating_sub(1),
+            (true, _) => Some(exact),
+            (false, true) => exact.checked_add(1),
+            (false, false) => exact.checked_sub(1),
         });
     }
     let number = value.as_f64().ok_or(())?;
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if number >= BEYOND {
+        return Ok((!lower).then_some(i64::MAX));
+    }
+    if number < -BEYOND {
+        return Ok(lower.then_some(i64::MIN));
+    }
     let (whole, is_whole) = (number.floor() as i64, number.fract() == 0.0);
     Ok(match (lower, is_whole, included) {
-        (true, true, true) | (false, true, true) | (false, false, _) => whole,
-        (true, _, _) => whole.saturating_add(1),
-        (false, true, false) => whole.saturating_sub(1),
+        (true, true, true) | (false, true, true) | (false, false, _) => Some(whole),
+        (true, _, _) => whole.checked_add(1),
+        (false, true, false) => whole.checked_sub(1),
     })
 }

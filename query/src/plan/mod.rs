@@ -168,6 +168,10 @@ impl Binder<'_> {
 }
 
 fn unknown_column(name: &str) -> QueryError {
+    if name.starts_with('$') {
+        // Such names are not looked up before servers do.
+        return QueryError::execution(format!("Failed to find column: {name}"));
+    }
     QueryError::Exception(QueryException::new(
         ErrorCode::UnknownColumn,
         format!("Unknown columnName '{name}' found in the query"),
@@ -231,13 +235,67 @@ pub fn resolve(mut query: Query, schema: &Schema) -> Result<Query, QueryError> {
     Ok(query)
 }
 
+/// `COUNT(column)` of a multi-value column counts its values: it is COUNTMV.
+fn multi_value_counts(mut query: Query, schema: &Schema) -> Query {
+    let multi = |arg: &Expr| match arg {
+        Expr::Column(name) => schema
+            .field_ignoring_case(name)
+            .is_some_and(|field| field.column_type().multi),
+        _ => false,
+    };
+    let mut replace = |expr: Expr| {
+        expr.rewrite(&mut |e| match e {
+            Expr::Call(call) if call.name == "count" && call.args.iter().any(multi) => {
+                Expr::call("countmv", call.args)
+            }
+            other => other,
+        })
+    };
+    for item in &mut query.select {
+        item.expr = replace(std::mem::replace(&mut item.expr, Expr::Star));
+    }
+    for order in &mut query.order_by {
+        order.expr = replace(std::mem::replace(&mut order.expr, Expr::Star));
+    }
+    query.having = query.having.map(|having| having.map(&mut replace));
+    query
+}
+
 impl Plan {
+    /// The result's types where no segment was left to execute: nobody evaluated the expressions over rows, so that only
+    /// columns (with their own types, not their elements') and aggregations are known; the others are STRING.
+    #[must_use]
+    pub fn types_without_segments(&self) -> Vec<ColumnType> {
+        let known = |expr: &BoundExpr| match expr {
+            BoundExpr::Column(_, column_type) | BoundExpr::Literal(_, column_type) => *column_type,
+            BoundExpr::Call { .. } => DataType::String.into(),
+        };
+        match &self.shape {
+            Shape::Selection { outputs } => outputs.iter().map(known).collect(),
+            Shape::Distinct { keys } => keys.iter().map(known).collect(),
+            Shape::Aggregation { keys, outputs, .. } => outputs
+                .iter()
+                .map(|output| {
+                    let key = output.as_column().and_then(|slot| keys.get(slot));
+                    key.map_or_else(|| output.column_type(), known)
+                })
+                .collect(),
+        }
+    }
+
     /// Plans a query over a table with that schema.
     ///
     /// # Errors
     /// For unknown columns and functions, and literals that no column can hold.
     pub fn new(query: Query, schema: &Schema, now_ms: i64) -> Result<Self, QueryError> {
-        let query = resolve(query, schema)?;
+        let mut query = multi_value_counts(resolve(query, schema)?, schema);
+        if query.is_aggregation() && query.group_by.is_empty() {
+            // The one row is answered whatever HAVING says.
+            query.having = None;
+        }
+        if query.distinct || query.is_aggregation() || !query.group_by.is_empty() {
+            query.offset = 0;
+        }
         let null_handling = query.options.is_true("enablenullhandling");
         let mut binder = Binder {
             schema,
@@ -341,7 +399,14 @@ impl Plan {
             self.types.push(output_type(&bound));
             outputs.push(bound);
         }
-        self.order_by = orders(query, |expr| over.bind(expr))?;
+        self.order_by = orders(query, |expr| {
+            over.bind(expr).map_err(|_| {
+                QueryError::execution(format!(
+                    "Failed to find ORDER-BY expression: {} in the GROUP-BY clause",
+                    text::expression(expr)
+                ))
+            })
+        })?;
         let having = match &query.having {
             Some(having) => Some(BoundFilter::bind_over(having, &mut |expr| over.bind(expr))?),
             None => None,
@@ -371,10 +436,14 @@ impl Plan {
             return Ok(bound);
         }
         let mut args = Vec::new();
-        for arg in spliced(&call.args) {
-            if arg != Expr::Star {
-                args.push(binder.bind(&arg, Role::Transform)?);
+        for (index, arg) in spliced(&call.args).into_iter().enumerate() {
+            if arg == Expr::Star {
+                continue;
             }
+            args.push(match filter_text(call, index) {
+                Some(text) => binder.bind(&sql::parse::condition(text)?, Role::Transform)?,
+                None => binder.bind(&arg, Role::Transform)?,
+            });
         }
         let arguments: Vec<Argument> = args.iter().map(BoundExpr::as_argument).collect();
         let function = aggregate::bind(&AggregateCall {
@@ -397,6 +466,15 @@ impl Plan {
     }
 }
 
+/// The filter that a sketch has as text between its settings and its set expression.
+fn filter_text(call: &sql::Call, index: usize) -> Option<&str> {
+    const SKETCHES: &[&str] = &["distinctcountthetasketch", "distinctcountrawthetasketch"];
+    if index < 2 || index + 1 >= call.args.len() || !SKETCHES.contains(&call.name.as_str()) {
+        return None;
+    }
+    call.args[index].as_literal().and_then(Value::as_str)
+}
+
 /// `STEPS(a, b)` as an argument becomes the marker `steps` and its arguments, and so do its companions.
 fn spliced(args: &[Expr]) -> Vec<Expr> {
     let mut out = Vec::with_capacity(args.len());
@@ -412,6 +490,10 @@ fn spliced(args: &[Expr]) -> Vec<Expr> {
         }
     }
     out
+}
+
+fn is_steps(expr: &Expr) -> bool {
+    matches!(expr, Expr::Call(call) if call.name == "steps")
 }
 
 fn name_of(item: &sql::SelectItem) -> String {
@@ -542,12 +624,10 @@ impl Over<'_> {
             return text::expression(expr);
         };
         if call.name == FILTERED {
-            let whole = text::expression(expr);
-            let inner = text::expression(&call.args[0]);
-            let suffix = whole.strip_prefix(inner.as_str()).unwrap_or_default();
             return format!(
-                "{}{suffix}",
-                label(aggregation, &call.args[0], null_handling)
+                "{}{}",
+                label(aggregation, &call.args[0], null_handling),
+                text::filter_suffix(&call.args[1])
             );
         }
         label(aggregation, expr, null_handling)
@@ -560,6 +640,9 @@ fn label(aggregation: &PlanAggregation, expr: &Expr, null_handling: bool) -> Str
     };
     if call.name == "count" && !null_handling {
         return "count(*)".to_owned();
+    }
+    if call.args.iter().any(is_steps) {
+        return text::expression(expr);
     }
     let args: Vec<String> = call.args.iter().map(text::expression).collect();
     aggregation.function.label(&call.name, &args)

@@ -101,7 +101,21 @@ impl<T: Copy + Default> Chunks<T> {
         }
     }
 
-    /// Calls `f` for the element of every index; unpublished ones count as the default.
+    /// Calls `f` for the element of every index, in any order; unpublished ones count as the default.
+    #[inline]
+    pub(crate) fn for_any(&self, indexes: &[u32], mut f: impl FnMut(T)) {
+        let len = self.len();
+        // Small dictionaries lie in the first bucket.
+        let first = self.piece(0, BASE);
+        for index in indexes {
+            match first.get(*index as usize) {
+                Some(value) => f(*value),
+                None => f(self.get_below(*index as usize, len)),
+            }
+        }
+    }
+
+    /// Calls `f` for the element of every ascending index; unpublished ones count as the default.
     #[inline]
     pub(crate) fn for_list(&self, indexes: &[u32], mut f: impl FnMut(T)) {
         let len = self.len();

@@ -2,15 +2,17 @@
 //!
 //! Must not know: where entries came from. Invariant: what is written is exactly what `sealed` reads.
 
-use common::{Value, Values};
+use common::partition::PartitionFunction;
+use common::{DataType, Value, Values};
 
 use super::column::{ColumnData, Entries, longest};
 use crate::buffer::bits;
 use crate::error::{Result, SegmentError};
 use crate::format::codec::Codec;
-use crate::format::footer::{ColumnMetadata, Encoding, bound_text};
+use crate::format::footer::{ColumnMetadata, Encoding, Partitions, bound_text};
 use crate::format::kind;
 use crate::format::writer::FileWriter;
+use crate::index::{self, ColumnSource};
 use crate::mutable::column::extremes;
 use crate::number::Number;
 use crate::plan::SegmentPlan;
@@ -27,7 +29,7 @@ pub(crate) struct Written {
 
 pub(crate) fn write(
     data: &ColumnData<'_>,
-    _plan: &SegmentPlan,
+    segment: &SegmentPlan,
     file: &mut FileWriter,
 ) -> Result<Written> {
     let plan = data.plan;
@@ -84,12 +86,69 @@ pub(crate) fn write(
         file.add(name, kind::NULLS, &bytes)?;
     }
     let data_type = plan.column_type.data_type;
+    write_indexes(data, values, segment, &mut metadata, file)?;
     let extremes = extremes(values)
         .map(|(low, high)| (values.get(low, data_type), values.get(high, data_type)));
     if let Some((min, max)) = &extremes {
         (metadata.min, metadata.max) = (bound_text(min), bound_text(max));
     }
     Ok(Written { metadata, extremes })
+}
+
+fn write_indexes(
+    data: &ColumnData<'_>,
+    values: &Values,
+    segment: &SegmentPlan,
+    metadata: &mut ColumnMetadata,
+    file: &mut FileWriter,
+) -> Result<()> {
+    let plan = data.plan;
+    let source = ColumnSource {
+        data_type: plan.column_type.data_type,
+        values,
+        ids: match &data.entries {
+            Entries::Dictionary { ids, .. } => Some(ids),
+            Entries::Raw(_) => None,
+        },
+        row_ends: data.row_ends.as_deref(),
+    };
+    let Some(field) = segment.schema.field(&plan.name) else {
+        return Ok(());
+    };
+    for kind in index::TYPES {
+        let mut bytes = Vec::new();
+        if let Some(settings) = kind.configure(&segment.table, field, plan.raw)
+            && kind.build(&source, &settings, &mut bytes)
+        {
+            file.add(&plan.name, kind.id(), &bytes)?;
+            metadata.indexes.push(kind.id().to_owned());
+        }
+    }
+    if let Some((function, config, count)) = &plan.partition {
+        let present = partitions_present(function, config, *count, values, source.data_type);
+        metadata.partitions = present.map(|present| Partitions {
+            function: function.clone(),
+            count: *count,
+            present,
+        });
+    }
+    Ok(())
+}
+
+/// Partitions of all values, ascending; `None` where the function is unknown.
+fn partitions_present(
+    function: &str,
+    config: &serde_json::Value,
+    count: u32,
+    values: &Values,
+    data_type: DataType,
+) -> Option<Vec<u32>> {
+    let function = PartitionFunction::new(function, count, config)?;
+    let mut present = std::collections::BTreeSet::new();
+    for at in 0..values.len() {
+        present.insert(function.partition(&values.get(at, data_type.stored()).to_text())?);
+    }
+    Some(present.into_iter().collect())
 }
 
 pub(crate) fn u32_bytes(values: &[u32]) -> Vec<u8> {

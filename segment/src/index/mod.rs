@@ -2,15 +2,82 @@
 //!
 //! Must not know: who asks. Invariant: an index answers what a full scan would, or says that it cannot.
 
-use crate::{Dictionary, IdSet, Predicate};
+pub(crate) mod bloom;
+pub(crate) mod collect;
+pub(crate) mod inverted;
+pub(crate) mod range;
+
+use std::sync::Arc;
+
+use common::{DataType, FieldSpec, TableConfig, Values};
+use serde_json::Value as Json;
+
+use crate::buffer::map::Region;
+use crate::{Dictionary, IdSet, IndexReader, Predicate};
+
+/// A kind of index.
+pub(crate) trait IndexType: Send + Sync {
+    /// Under which it is stored and shown.
+    fn id(&self) -> &'static str;
+
+    /// Its settings for a column, `None` where it is not wanted or the column cannot have it.
+    fn configure(&self, table: &TableConfig, field: &FieldSpec, raw: bool) -> Option<Json>;
+
+    /// Appends its bytes; false where there is nothing to build.
+    fn build(&self, column: &ColumnSource<'_>, settings: &Json, out: &mut Vec<u8>) -> bool;
+
+    /// Opens its bytes without reading them all.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    fn open(&self, bytes: Region, column: &ColumnContext) -> Result<Arc<dyn IndexReader>, String>;
+}
+
+/// Every kind of index, in the order in which a column's are asked.
+pub(crate) static TYPES: &[&dyn IndexType] =
+    &[&bloom::Bloom, &inverted::Inverted, &range::RangeIndex];
+
+/// The kind of an id.
+pub(crate) fn by_id(id: &str) -> Option<&'static dyn IndexType> {
+    TYPES.iter().copied().find(|kind| kind.id() == id)
+}
+
+/// What an index is built from.
+pub(crate) struct ColumnSource<'a> {
+    /// Type of a value.
+    pub(crate) data_type: DataType,
+    /// Sorted distinct values of a column with dictionary, else the values of all entries.
+    pub(crate) values: &'a Values,
+    /// Ids of all entries, where there is a dictionary.
+    pub(crate) ids: Option<&'a [u32]>,
+    /// End of each row among the entries, for a multi-value column.
+    pub(crate) row_ends: Option<&'a [u32]>,
+}
+
+/// What an open index may use of its column.
+pub(crate) struct ColumnContext {
+    pub(crate) data_type: DataType,
+    pub(crate) rows: u32,
+    pub(crate) entries: u32,
+    pub(crate) dictionary: Option<Arc<dyn Dictionary>>,
+    pub(crate) row_ends: Option<Region>,
+}
+
+/// True where the config asks for an index by one of its lists or a field config.
+pub(crate) fn wanted(list: &[String], table: &TableConfig, field: &FieldSpec, id: &str) -> bool {
+    list.contains(&field.name)
+        || table
+            .field_config(&field.name)
+            .is_some_and(|config| config.asks_for(id))
+}
 
 /// A predicate as dictionary ids: the set, and whether the rows without them are wanted. `None` where it has no such form.
+#[must_use]
 pub fn ids_of(dictionary: &dyn Dictionary, predicate: &Predicate) -> Option<(IdSet, bool)> {
     let cardinality = dictionary.len();
     let one = |value| {
-        dictionary
-            .find(value)
-            .map_or_else(IdSet::none, |id| IdSet::Run(id..id + 1))
+        let id = dictionary.find(value);
+        id.map_or_else(IdSet::none, |id| IdSet::Run(id..id + 1))
     };
     let many = |values: &[common::Value]| {
         let ids: Vec<u32> = values.iter().filter_map(|v| dictionary.find(v)).collect();

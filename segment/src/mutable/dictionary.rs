@@ -13,7 +13,7 @@ use crate::bounds::Limits;
 use crate::buffer::chunks::Appender;
 use crate::number::Number;
 use crate::var::{self, VarKind};
-use crate::{Bound, Dictionary, Docs, IdSet};
+use crate::{Bound, Dictionary, IdSet};
 
 /// The writer's side.
 pub(crate) struct DictionaryWriter {
@@ -167,7 +167,7 @@ impl Dictionary for GrowingDictionary {
     }
 
     fn decode(&self, ids: &[u32]) -> Values {
-        self.store.gather(&Docs::List(ids))
+        self.store.decode(ids)
     }
 
     fn find(&self, value: &Value) -> Option<u32> {

@@ -11,6 +11,7 @@ use roaring::RoaringBitmap;
 use super::dictionary::GrowingDictionary;
 use crate::buffer::chunks::Chunks;
 use crate::buffer::slots::Slots;
+use crate::index::collect::{RowCollector, at_least_one, complement};
 use crate::index::ids_of;
 use crate::{Answer, IdSet, IndexReader, Predicate};
 
@@ -67,51 +68,56 @@ impl GrowingInverted {
         count
     }
 
-    fn entries_of(&self, ids: &IdSet) -> Vec<u32> {
-        let mut out = Vec::new();
-        for id in ids.iter() {
-            let mut next = self.postings.heads.get(id);
-            while next > 0 {
-                if next <= self.entries {
-                    out.push(next - 1);
-                }
-                next = self.postings.links.get(next - 1);
+    /// Calls `f` for the entries of an id, last first.
+    fn walk(&self, id: u32, mut f: impl FnMut(u32)) {
+        let mut next = self.postings.heads.get(id);
+        while next > 0 {
+            if next <= self.entries {
+                f(next - 1);
             }
+            next = self.postings.links.get(next - 1);
         }
-        out.sort_unstable();
-        out
     }
 
-    fn scan(&self, ids: &IdSet) -> Vec<u32> {
-        let (mut out, mut entry) = (Vec::new(), 0_u32);
+    fn scan(&self, ids: &IdSet, mut f: impl FnMut(u32)) {
+        let mut entry = 0_u32;
         self.ids.for_range(0..self.entries as usize, |piece| {
             for id in piece {
                 if ids.contains(*id) {
-                    out.push(entry);
+                    f(entry);
                 }
                 entry += 1;
             }
         });
-        out
+    }
+
+    fn row_of(&self, entry: u32) -> u32 {
+        let Some(ends) = &self.offsets else {
+            return entry;
+        };
+        let (mut low, mut high) = (0, self.rows);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if ends.get(middle as usize) <= entry {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     fn docs(&self, ids: &IdSet) -> RoaringBitmap {
-        let entries = if self.count(ids) > self.entries / 8 {
-            self.scan(ids)
+        let count = self.count(ids);
+        let mut rows = RowCollector::new(self.rows, u64::from(count));
+        if count > self.entries / 8 {
+            self.scan(ids, |entry| rows.add(self.row_of(entry)));
         } else {
-            self.entries_of(ids)
-        };
-        let Some(offsets) = &self.offsets else {
-            return RoaringBitmap::from_sorted_iter(entries).unwrap_or_default();
-        };
-        let (mut out, mut row) = (RoaringBitmap::new(), 0_u32);
-        for entry in entries {
-            while row < self.rows && offsets.get(row as usize) <= entry {
-                row += 1;
+            for id in ids.iter() {
+                self.walk(id, |entry| rows.add(self.row_of(entry)));
             }
-            out.insert(row);
         }
-        out
+        rows.finish()
     }
 }
 
@@ -123,17 +129,20 @@ impl IndexReader for GrowingInverted {
     fn estimate(&self, predicate: &Predicate) -> Option<u32> {
         let (ids, negated) = ids_of(&self.dictionary, predicate)?;
         let count = self.count(&ids).min(self.rows);
-        Some(if negated { self.rows - count } else { count })
+        Some(if negated {
+            at_least_one(self.rows, count)
+        } else {
+            count
+        })
     }
 
     fn matching(&self, predicate: &Predicate) -> Option<Answer> {
         let (ids, negated) = ids_of(&self.dictionary, predicate)?;
-        let mut docs = self.docs(&ids);
-        if negated {
-            let mut all = RoaringBitmap::new();
-            all.insert_range(0..self.rows);
-            docs = all - docs;
-        }
-        Some(Answer::Exact(docs))
+        let rows = self.docs(&ids);
+        Some(Answer::Exact(if negated {
+            complement(self.rows, rows)
+        } else {
+            rows
+        }))
     }
 }

@@ -174,7 +174,7 @@ impl SnapshotColumn {
             Encoded::Dictionary { store, .. } => {
                 let mut ids = Vec::new();
                 self.gather_ids(docs, &mut ids);
-                store.gather(&Docs::List(&ids))
+                store.decode(&ids)
             }
             Encoded::Raw(store) => store.gather(docs),
         }

@@ -2,7 +2,6 @@
 //!
 //! Must not know: rows, ids. Invariant: a value keeps its position for ever.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use common::{DataType, Value, Values};
@@ -117,14 +116,25 @@ fn numbers<T: Number>(chunks: &Chunks<T>, docs: &Docs<'_>) -> Values {
 impl Store {
     /// The values at positions.
     pub(crate) fn gather(&self, docs: &Docs<'_>) -> Values {
-        each_store!(Self, self, s => numbers(s, docs), (arena, kind) => {
-            let mut out = match kind {
-                VarKind::Text => Values::with_capacity(DataType::String, docs.len()),
-                VarKind::Bytes => Values::with_capacity(DataType::Bytes, docs.len()),
-                VarKind::Decimal => Values::with_capacity(DataType::BigDecimal, docs.len()),
-            };
-            docs.for_each(|doc| kind.push(arena.get(doc as usize), &mut out));
-            out
+        each_store!(Self, self, s => numbers(s, docs), (arena, kind) => match docs {
+            Docs::Range(range) => {
+                kind.collect(range.len(), range.clone().map(|doc| arena.get(doc as usize)))
+            }
+            Docs::List(list) => {
+                kind.collect(list.len(), list.iter().map(|doc| arena.get(*doc as usize)))
+            }
+        })
+    }
+
+    /// The values of ids, in any order.
+    pub(crate) fn decode(&self, ids: &[u32]) -> Values {
+        fn numbers<T: Number>(chunks: &Chunks<T>, ids: &[u32]) -> Values {
+            let mut out = Vec::with_capacity(ids.len());
+            chunks.for_any(ids, |value| out.push(value));
+            T::wrap(out)
+        }
+        each_store!(Self, self, s => numbers(s, ids), (arena, kind) => {
+            kind.collect(ids.len(), ids.iter().map(|id| arena.get(*id as usize)))
         })
     }
 
@@ -132,13 +142,6 @@ impl Store {
     pub(crate) fn value(&self, index: usize, data_type: DataType) -> Value {
         each_store!(Self, self, s => s.get(index).value(data_type), (arena, kind) => {
             kind.value(arena.get(index), data_type)
-        })
-    }
-
-    /// Java's order of two values.
-    pub(crate) fn compare(&self, a: usize, b: usize) -> Ordering {
-        each_store!(Self, self, s => s.get(a).order(&s.get(b)), (arena, kind) => {
-            kind.compare(arena.get(a), arena.get(b))
         })
     }
 }

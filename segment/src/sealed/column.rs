@@ -17,6 +17,7 @@ use crate::{Column, ColumnStats, Dictionary, Docs, IndexReader};
 pub(crate) struct SealedColumn {
     pub(crate) column_type: ColumnType,
     pub(crate) stats: ColumnStats,
+    pub(crate) rows: u32,
     pub(crate) entries: u32,
     pub(crate) forward: Forward,
     pub(crate) row_ends: Option<Region>,
@@ -133,7 +134,10 @@ impl Column for SealedColumn {
                 RoaringBitmap::deserialize_from(&*self.null_bytes)
                     .inspect_err(|error| tracing::error!(%error, "null bitmap cannot be read"))
                     .ok()
-                    .map(Arc::new)
+                    .map(|mut nulls| {
+                        nulls.remove_range(self.rows..);
+                        Arc::new(nulls)
+                    })
             })
             .clone()
     }

@@ -72,13 +72,9 @@ impl SealedDictionary {
     }
 
     fn decode_var(&self, ids: &[u32]) -> Values {
-        let kind = VarKind::of(self.data_type);
         let (values, ends): (&[u8], &[u8]) = (&self.values, &self.ends);
-        let mut out = Values::with_capacity(self.data_type, ids.len());
-        for id in ids {
-            kind.push(var_bytes(values, ends, *id), &mut out);
-        }
-        out
+        let bytes = ids.iter().map(|id| var_bytes(values, ends, *id));
+        VarKind::of(self.data_type).collect(ids.len(), bytes)
     }
 
     fn run(&self, first: u32, last: u32) -> IdSet {

@@ -17,8 +17,9 @@ use crate::error::{Result, SegmentError};
 use crate::format::footer::{BufferEntry, ColumnMetadata, Encoding, SegmentMetadata};
 use crate::format::kind;
 use crate::format::reader::SegmentFile;
+use crate::index::{self, ColumnContext};
 use crate::number::with_number;
-use crate::{Column, ColumnStats, Segment};
+use crate::{Column, ColumnStats, Dictionary, IndexReader, Segment};
 use column::SealedColumn;
 use dictionary::SealedDictionary;
 use forward::{ChunkedValues, Forward};
@@ -170,8 +171,17 @@ fn open_column(
         true => Some(buffers.sized(kind::ROW_ENDS, u64::from(rows) * 4)?),
         false => None,
     };
+    let context = ColumnContext {
+        data_type: metadata.data_type,
+        rows,
+        entries: count,
+        dictionary: dictionary.clone().map(|d| d as Arc<dyn Dictionary>),
+        row_ends: row_ends.clone(),
+    };
+    let indexes = open_indexes(&buffers, metadata, &context)?;
     let (min, max) = metadata.min_max();
     Ok(SealedColumn {
+        rows,
         column_type: metadata.column_type(),
         stats: ColumnStats {
             cardinality: metadata.cardinality,
@@ -191,8 +201,27 @@ fn open_column(
         dictionary,
         null_bytes: buffers.optional(kind::NULLS),
         nulls: OnceLock::new(),
-        indexes: Vec::new(),
+        indexes,
     })
+}
+
+/// Opens the indexes of a column; one that this version does not know is left out.
+fn open_indexes(
+    buffers: &Buffers<'_>,
+    metadata: &ColumnMetadata,
+    context: &ColumnContext,
+) -> Result<Vec<Arc<dyn IndexReader>>> {
+    let known = metadata.indexes.iter().filter_map(|id| index::by_id(id));
+    known
+        .map(|kind| {
+            let entry = buffers.find(kind.id());
+            kind.open(buffers.file.buffer(entry), context)
+                .map_err(|problem| {
+                    let offset = entry.map_or(0, |entry| entry.offset);
+                    buffers.corrupt(offset, &format!("`{}`: {problem}", kind.id()))
+                })
+        })
+        .collect()
 }
 
 fn open_dictionary(

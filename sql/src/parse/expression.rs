@@ -1,11 +1,9 @@
 //! Syntax trees of expressions to [`Expr`], with Pinot's names for operators.
 //!
-//! Must not know: aliases, columns. Invariant: a literal's type follows its spelling: INT where it fits 32 bits, else LONG,
-//! else BIG_DECIMAL; DOUBLE with a point or exponent.
+//! Must not know: aliases, columns. Invariant: a literal's type follows its spelling: INT where it fits 32 bits, else LONG
+//! (of which larger integers keep the low 64 bits); DOUBLE with a point or exponent.
 
-use std::str::FromStr;
-
-use common::{BigDecimal, DataType, Value};
+use common::Value;
 use sqlparser::ast::{
     self, BinaryOperator, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments,
     UnaryOperator,
@@ -232,12 +230,8 @@ fn negated_literal(value: &Value) -> Option<Value> {
         Value::Int(v) => Value::Int(v.checked_neg()?),
         // -2147483648 is an INT although 2147483648 is not.
         Value::Long(v) if *v == 1 << 31 => Value::Int(i32::MIN),
-        Value::Long(v) => Value::Long(v.checked_neg()?),
+        Value::Long(v) => Value::Long(v.wrapping_neg()),
         Value::Double(v) => Value::Double(-v),
-        Value::BigDecimal(v) if v.to_plain_string() == "9223372036854775808" => {
-            Value::Long(i64::MIN)
-        }
-        Value::BigDecimal(v) => Value::BigDecimal(-v),
         _ => return None,
     })
 }
@@ -301,7 +295,13 @@ fn function_call(function: &ast::Function) -> Result<Expr, SqlError> {
         return Err(super::multi_stage("a window function"));
     }
     let written: Vec<String> = function.name.0.iter().map(super::object_part).collect();
-    let mut name = functions::canonical_name(&written.join("."));
+    let mut name = operator_name(functions::canonical_name(&written.join(".")));
+    if matches!(name.as_str(), "cast" | "minus") {
+        // Keywords of the grammar: `CAST(x AS type)` and `a MINUS b` are their only forms.
+        return Err(SqlError::Parse(format!(
+            "Caught exception while parsing query: `{function}`: `{name}` is no function's name"
+        )));
+    }
     let mut args = Vec::new();
     let mut distinct = false;
     match &function.args {
@@ -333,6 +333,29 @@ fn function_call(function: &ast::Function) -> Result<Expr, SqlError> {
         Some(condition) => Expr::call(FILTERED, vec![call, scalar(condition)?]),
         None => call,
     })
+}
+
+/// Functions that are also filters keep the underscores of the filter's name.
+fn operator_name(name: String) -> String {
+    const OPERATORS: &[&str] = &[
+        "not_equals",
+        "greater_than",
+        "greater_than_or_equal",
+        "less_than",
+        "less_than_or_equal",
+        "not_in",
+        "regexp_like",
+        "is_null",
+        "is_not_null",
+        "text_contains",
+        "text_match",
+        "json_match",
+        "vector_similarity",
+    ];
+    OPERATORS
+        .iter()
+        .find(|operator| functions::canonical_name(operator) == name)
+        .map_or(name, |operator| (*operator).to_owned())
 }
 
 /// Functions whose first argument may be a bare unit (`TIMESTAMPADD(DAY, ..)`).
@@ -369,6 +392,7 @@ fn argument(arg: &FunctionArg) -> Result<Expr, SqlError> {
 fn type_name(data_type: &ast::DataType) -> String {
     match data_type {
         ast::DataType::Int(_) | ast::DataType::Integer(_) => "INTEGER".to_owned(),
+        ast::DataType::BigInt(_) => "LONG".to_owned(),
         other => other.to_string().to_uppercase(),
     }
 }
@@ -382,15 +406,34 @@ pub(super) fn literal(value: &ast::Value) -> Result<Value, SqlError> {
         | ast::Value::NationalStringLiteral(text) => Value::String(text.clone()),
         ast::Value::Boolean(value) => Value::Boolean(*value),
         ast::Value::Null => Value::Null,
-        ast::Value::HexStringLiteral(text) => {
-            let bytes = Value::String(text.clone()).cast(DataType::Bytes);
-            bytes.map_err(|_| SqlError::Parse(format!("X'{text}' is no hexadecimal text")))?
-        }
+        ast::Value::HexStringLiteral(text) => bits(text)
+            .ok_or_else(|| SqlError::Parse(format!("X'{text}' is no hexadecimal text")))?,
         other => {
             return Err(SqlError::Parse(format!(
                 "literal `{other}` is not supported"
             )));
         }
+    })
+}
+
+/// `X'0A'`, which Pinot reads as a text of bits without leading zeros.
+fn bits(hexadecimal: &str) -> Option<Value> {
+    let mut out = String::with_capacity(hexadecimal.len() * 4);
+    for digit in hexadecimal.chars() {
+        out.push_str(&format!("{:04b}", digit.to_digit(16)?));
+    }
+    let trimmed = out.trim_start_matches('0');
+    Some(Value::String(
+        if trimmed.is_empty() { "0" } else { trimmed }.to_owned(),
+    ))
+}
+
+/// The low 64 bits of an integer beyond LONG, as Java's `BigDecimal.longValue` has it.
+fn wrapped(digits: &str) -> i64 {
+    digits.bytes().fold(0_i64, |value, digit| {
+        value
+            .wrapping_mul(10)
+            .wrapping_add(i64::from(digit.wrapping_sub(b'0')))
     })
 }
 
@@ -402,10 +445,12 @@ fn number(text: &str) -> Result<Value, SqlError> {
     if let Ok(long) = text.parse::<i64>() {
         return Ok(Value::Long(long));
     }
+    let whole = text.strip_suffix('.').unwrap_or(text);
+    if whole.len() < text.len() && !whole.is_empty() {
+        return number(whole);
+    }
     if text.bytes().all(|b| b.is_ascii_digit()) {
-        return BigDecimal::from_str(text)
-            .map(Value::BigDecimal)
-            .map_err(|_| wrong());
+        return Ok(Value::Long(wrapped(text)));
     }
     text.parse::<f64>().map(Value::Double).map_err(|_| wrong())
 }

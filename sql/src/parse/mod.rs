@@ -83,12 +83,42 @@ pub fn query(statement: &Statement, now_ms: i64) -> Result<Query, SqlError> {
     let SetExpr::Select(select) = ast.body.as_ref() else {
         return Err(multi_stage("set operations and nested queries"));
     };
+    not_in_the_grammar(&statement.sql, &ast, select)?;
     let mut query = from_select(select)?;
     query.options = statement.options.clone();
     query.explain = statement.explain;
-    query.order_by = order_by(ast.order_by.as_ref())?;
+    query.order_by = order_by(ast.order_by.as_ref(), query.table.as_deref())?;
     (query.limit, query.offset) = limits(ast.limit_clause.as_ref(), ast.fetch.as_ref())?;
     rewrite::apply(query, now_ms)
+}
+
+/// Refuses what the grammar at hand takes and Pinot's does not.
+fn not_in_the_grammar(sql: &str, query: &ast::Query, select: &ast::Select) -> Result<(), SqlError> {
+    let found = if select.projection.is_empty() {
+        "an empty SELECT list"
+    } else if !query.locks.is_empty() {
+        "FOR UPDATE"
+    } else if select.from.is_empty() && select.selection.is_some() {
+        "WHERE without FROM"
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::Parse(format!(
+        "Caught exception while parsing query: {}: Encountered {found}",
+        sql.trim()
+    )))
+}
+
+/// Parses a condition that stands in a literal, as filters of sketches do.
+///
+/// # Errors
+/// Where the text is no expression.
+pub fn condition(text: &str) -> Result<Expr, SqlError> {
+    let ast = Parser::new(&GenericDialect {})
+        .try_with_sql(text)
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|error| SqlError::Parse(format!("`{text}` is no condition: {error}")))?;
+    scalar(&ast)
 }
 
 fn from_select(select: &ast::Select) -> Result<Query, SqlError> {
@@ -148,8 +178,14 @@ fn table(from: &[ast::TableWithJoins]) -> Result<Option<String>, SqlError> {
             name,
             alias,
             args: None,
+            sample,
             ..
         } => {
+            if sample.is_some() {
+                return Err(SqlError::Parse(
+                    "Caught exception while parsing query: TABLESAMPLE is not supported".to_owned(),
+                ));
+            }
             if alias.is_some() {
                 return Err(multi_stage("a table alias"));
             }
@@ -208,7 +244,7 @@ fn unqualified(expr: Expr, table: Option<&str>) -> Result<Expr, SqlError> {
     })
 }
 
-fn order_by(ast: Option<&ast::OrderBy>) -> Result<Vec<OrderBy>, SqlError> {
+fn order_by(ast: Option<&ast::OrderBy>, table: Option<&str>) -> Result<Vec<OrderBy>, SqlError> {
     let Some(order) = ast else {
         return Ok(Vec::new());
     };
@@ -218,7 +254,7 @@ fn order_by(ast: Option<&ast::OrderBy>) -> Result<Vec<OrderBy>, SqlError> {
     list.iter()
         .map(|item| {
             Ok(OrderBy {
-                expr: scalar(&item.expr)?,
+                expr: unqualified(scalar(&item.expr)?, table)?,
                 ascending: item.options.asc.unwrap_or(true),
                 nulls_first: item.options.nulls_first,
             })
@@ -232,9 +268,12 @@ fn limits(
 ) -> Result<(usize, usize), SqlError> {
     let (limit, offset) = match clause {
         None => (fetch.and_then(|f| f.quantity.as_ref()), None),
-        Some(LimitClause::LimitOffset { limit, offset, .. }) => {
-            (limit.as_ref(), offset.as_ref().map(|o| &o.value))
-        }
+        Some(LimitClause::LimitOffset { limit, offset, .. }) => (
+            limit
+                .as_ref()
+                .or_else(|| fetch.and_then(|f| f.quantity.as_ref())),
+            offset.as_ref().map(|o| &o.value),
+        ),
         Some(LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
     };
     Ok((

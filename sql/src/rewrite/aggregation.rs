@@ -1,4 +1,5 @@
-//! Constants move out of SUM, AVG, MIN and MAX in SELECT: `SUM(a + 1)` is `SUM(a) + 1 * COUNT(a)`.
+//! Constants move out of SUM, AVG, MIN and MAX in SELECT: `SUM(a + 1)` is `SUM(a) + 1 * COUNT(a)`; and aggregations of
+//! an array's aggregate become multi-value ones: `SUM(arraySum(a))` is `SUMMV(a)`.
 //!
 //! Must not know: types. Invariant: the answer stays the same; the column's name becomes the rewritten form, as Pinot's.
 
@@ -6,6 +7,26 @@ use common::Value;
 
 use crate::expr::Call;
 use crate::{Expr, Query};
+
+/// Puts the multi-value aggregation in the place of one over an array's aggregate.
+pub(super) fn over_arrays(expr: Expr) -> Expr {
+    expr.rewrite(&mut |e| match &e {
+        Expr::Call(Call { name, args }) => match (name.as_str(), args.as_slice()) {
+            ("sum" | "min" | "max", [Expr::Call(inner)])
+                if inner.name.strip_prefix("array") == Some(name) =>
+            {
+                Expr::call(format!("{name}mv"), inner.args.clone())
+            }
+            // The serialised sketch has its precision among the arguments.
+            ("distinctcountrawhll" | "distinctcountrawhllmv", [column]) => Expr::call(
+                name.clone(),
+                vec![column.clone(), Expr::Literal(Value::Int(8))],
+            ),
+            _ => e,
+        },
+        _ => e,
+    })
+}
 
 /// Rewrites the SELECT list; items with an alias keep it as their name.
 pub(super) fn optimise(query: &mut Query) {
@@ -57,7 +78,9 @@ fn rewritten(expr: &Expr) -> Option<Expr> {
             let counted = Expr::call("mult", vec![literal.clone(), of("count")]);
             Some(pair("sub", of("sum"), counted))
         }
-        ("sum" | "avg", "times" | "mult") => Some(pair("mult", of(name), literal.clone())),
+        ("sum" | "avg", "times" | "mult") => {
+            Some(Expr::call("mult", vec![of(name), literal.clone()]))
+        }
         ("avg" | "min" | "max", "plus" | "add") => Some(pair("add", of(name), literal.clone())),
         ("avg", "minus" | "sub") => Some(pair("sub", of(name), literal.clone())),
         ("min" | "max", "minus" | "sub") => {

@@ -63,11 +63,12 @@ pub(super) fn after(query: &Query) -> Result<(), SqlError> {
 }
 
 fn distinct(query: &Query) -> Result<(), SqlError> {
-    if query
-        .order_by
-        .iter()
-        .any(|order| !query.select.iter().any(|item| item.expr == order.expr))
-    {
+    if query.order_by.iter().any(|order| {
+        !query
+            .select
+            .iter()
+            .any(|item| item.alias.is_none() && item.expr == order.expr)
+    }) {
         return Err(refuse(
             "ORDER-BY columns should be included in the DISTINCT columns",
         ));

@@ -2,7 +2,7 @@
 //!
 //! Must not know: columns. Invariant: volatile functions are left alone; a failing call is an error of the query.
 
-use common::{Block, ColumnType, Value};
+use common::{Block, ColumnType, DataType, Value};
 use functions::scalar::{self, Argument, EvalContext, NullRule, Role};
 
 use crate::expr::{Call, FILTERED};
@@ -23,6 +23,9 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     if call.name == FILTERED || functions::aggregate::find(&call.name).is_some() {
         return Ok(Expr::Call(call));
     }
+    if ROWS_ONLY.contains(&call.name.as_str()) {
+        return Ok(Expr::Call(call));
+    }
     let Some(literals) = call
         .args
         .iter()
@@ -31,12 +34,6 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     else {
         return Ok(Expr::Call(call));
     };
-    if matches!(
-        call.name.as_str(),
-        "and" | "or" | "not" | "in" | "not_in" | "between"
-    ) {
-        return Ok(Expr::Call(call));
-    }
     let arguments: Vec<Argument> = literals
         .iter()
         .map(|value| Argument {
@@ -48,13 +45,21 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
         return Ok(Expr::Call(call));
     };
     let function = bound.function();
-    let null_argument = literals.iter().any(|value| value.is_null());
-    if !function.deterministic || (null_argument && function.nulls == NullRule::NullInNullOut) {
+    if !function.deterministic {
         return Ok(Expr::Call(call));
+    }
+    if literals.iter().any(|value| value.is_null()) {
+        // Comparisons are chosen by the types of both sides, and there is none for an untyped NULL.
+        if COMPARISONS.contains(&call.name.as_str()) {
+            return Ok(Expr::Call(call));
+        }
+        if function.nulls == NullRule::NullInNullOut {
+            return Ok(Expr::Literal(Value::Null));
+        }
     }
     let blocks: Vec<Block> = literals.iter().map(|value| constant(value)).collect();
     match bound.call(&blocks, 1, &EvalContext { now_ms }) {
-        Ok(block) if block.rows() == 1 => Ok(Expr::Literal(block.value(0))),
+        Ok(block) if block.rows() == 1 => Ok(Expr::Literal(plain(block.value(0)))),
         Ok(_) => Ok(Expr::Call(call)),
         Err(source) => Err(SqlError::Fold {
             name: call.name.clone(),
@@ -65,6 +70,33 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
                 .join(", "),
             source,
         }),
+    }
+}
+
+/// Functions that Pinot has for rows only, so that calls over literals stay calls.
+const ROWS_ONLY: &[&str] = &["starea", "stpolygon"];
+
+const COMPARISONS: &[&str] = &[
+    "equals",
+    "not_equals",
+    "greater_than",
+    "greater_than_or_equal",
+    "less_than",
+    "less_than_or_equal",
+    "between",
+    "in",
+    "not_in",
+];
+
+/// Literals have neither TIMESTAMP nor JSON: milliseconds and text stand for them.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Timestamp(millis) => Value::Long(millis),
+        Value::Json(text) | Value::Map(text) => Value::String(text),
+        Value::Array(DataType::Timestamp, items) => {
+            Value::Array(DataType::Long, items.into_iter().map(plain).collect())
+        }
+        other => other,
     }
 }
 

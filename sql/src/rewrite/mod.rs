@@ -37,6 +37,7 @@ pub fn apply(mut query: Query, now_ms: i64) -> Result<Query, SqlError> {
         return literals_only(query);
     }
     checks::before(&query)?;
+    array_aggregations(&mut query);
     aggregation::optimise(&mut query);
     aliases::resolve(&mut query)?;
     checks::after(&query)?;
@@ -79,6 +80,24 @@ fn literals_only(query: Query) -> Result<Query, SqlError> {
     Err(SqlError::Validation(
         "Data source (FROM clause) not found".to_owned(),
     ))
+}
+
+fn array_aggregations(query: &mut Query) {
+    let replace = |expr: &mut crate::Expr| {
+        *expr = aggregation::over_arrays(std::mem::replace(expr, crate::Expr::Star));
+    };
+    query
+        .select
+        .iter_mut()
+        .for_each(|item| replace(&mut item.expr));
+    query
+        .order_by
+        .iter_mut()
+        .for_each(|order| replace(&mut order.expr));
+    query.having = query
+        .having
+        .take()
+        .map(|having| having.map(&mut aggregation::over_arrays));
 }
 
 /// GROUP BY without aggregation is DISTINCT where the keys are what is selected.

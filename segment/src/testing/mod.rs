@@ -2,12 +2,16 @@
 //!
 //! Must not know: one implementation from another. Invariant: everything follows from a seed.
 
+mod predicates;
+
 use std::path::Path;
 
 use common::{BigDecimal, ColumnType, DataType, Schema, TableConfig, Value};
 
 use crate::build::{BuildSettings, Built, seal};
 use crate::{Column, Docs, MutableSegment, RowBatch, Segment};
+
+pub use predicates::indexes_agree;
 
 /// A small generator of pseudo-random numbers (SplitMix64).
 #[derive(Debug, Clone)]
@@ -94,9 +98,6 @@ pub fn random_value(random: &mut Random, data_type: DataType, variety: u64) -> V
 
 impl Table {
     /// A random table of that many rows.
-    ///
-    /// # Panics
-    /// Never: its JSON is well-formed.
     #[must_use]
     pub fn random(seed: u64, rows: usize, settings: serde_json::Value) -> Option<Self> {
         let mut random = Random(seed);

@@ -1,0 +1,57 @@
+//! Starting roles and waiting for the end.
+//!
+//! Must not know: what a role does. Invariant: SIGINT and SIGTERM stop everything cleanly.
+
+use anyhow::{Context, Result};
+use touriga::{Cluster, ClusterBuilder, Role};
+
+use crate::arguments::RoleOptions;
+
+/// The builder for options.
+pub(crate) fn builder(options: &RoleOptions, roles: &[Role]) -> ClusterBuilder {
+    let admin = options.server_admin_port.unwrap_or_else(|| options.server_port.saturating_sub(1));
+    let mut builder = Cluster::builder()
+        .roles(roles)
+        .data_dir(&options.data_dir)
+        .host(&options.host)
+        .controller_port(options.controller_port)
+        .broker_port(options.broker_port)
+        .server_port(options.server_port)
+        .server_admin_port(admin);
+    if let Some(url) = &options.controller {
+        builder = builder.controller_url(url);
+    }
+    if let Some(uri) = &options.deep_store {
+        builder = builder.deep_store(uri);
+    }
+    builder
+}
+
+/// Runs roles until a signal.
+pub(crate) async fn run(options: &RoleOptions, roles: &[Role]) -> Result<()> {
+    let start = std::time::Instant::now();
+    let cluster = tokio::select! {
+        started = builder(options, roles).build() => started.context("cannot start")?,
+        () = signal() => return Ok(()),
+    };
+    tracing::info!(?roles, host = options.host, controller_port = cluster.controller_port(), broker_port = cluster.broker_port(),
+        server_port = cluster.server_port(), data_dir = %options.data_dir.display(), kafka = options.kafka,
+        started_in_ms = start.elapsed().as_millis() as u64, "started");
+    signal().await;
+    tracing::info!("stopping");
+    cluster.shutdown().await;
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        // Without a handler the system ends the process at once.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

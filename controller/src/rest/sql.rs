@@ -1,0 +1,150 @@
+//! `/sql`: queries that are sent to the controller go on to a broker.
+//!
+//! Must not know: SQL. Invariant: the broker's bytes come back unchanged, as `application/octet-stream`; a failure is a query error with
+//! HTTP 200.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use common::{ErrorCode, QueryException};
+use serde_json::{Map, Value as Json, json as object};
+
+use super::{Answer, Parameters, Shared, json};
+use crate::core::Core;
+
+pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
+    Router::new()
+        .route("/sql", get(asked).post(sent))
+        .route("/queries", get(running))
+}
+
+/// Headers that go along with a query.
+const PASSED: &[&str] = &[
+    "authorization",
+    "database",
+    "x-correlation-id",
+    "pinot-use-http-status-for-errors",
+];
+
+/// Brokers take turns.
+static TURN: AtomicUsize = AtomicUsize::new(0);
+
+fn octets(body: impl Into<Body>) -> Response {
+    (
+        [(header::CONTENT_TYPE, "application/octet-stream")],
+        body.into(),
+    )
+        .into_response()
+}
+
+/// Counters of an answer that no server gave, in the order in which they are written.
+const COUNTERS: &str = r#"{"numGroupsLimitReached":false,"numGroupsWarningLimitReached":false,"timeUsedMs":0,"requestId":null,"clientRequestId":null,"brokerId":null,"numDocsScanned":0,"totalDocs":0,"numEntriesScannedInFilter":0,"numEntriesScannedPostFilter":0,"numServersQueried":0,"numServersResponded":0,"numSegmentsQueried":0,"numSegmentsProcessed":0,"numSegmentsMatched":0,"numConsumingSegmentsQueried":0,"numConsumingSegmentsProcessed":0,"numConsumingSegmentsMatched":0,"minConsumingFreshnessTimeMs":0,"numSegmentsPrunedByBroker":0,"numSegmentsPrunedByServer":0,"numSegmentsPrunedInvalid":0,"numSegmentsPrunedByLimit":0,"numSegmentsPrunedByValue":0,"brokerReduceTimeMs":0,"offlineThreadCpuTimeNs":0,"realtimeThreadCpuTimeNs":0,"offlineSystemActivitiesCpuTimeNs":0,"realtimeSystemActivitiesCpuTimeNs":0,"offlineResponseSerializationCpuTimeNs":0,"realtimeResponseSerializationCpuTimeNs":0,"offlineTotalCpuTimeNs":0,"realtimeTotalCpuTimeNs":0,"explainPlanNumEmptyFilterSegments":0,"explainPlanNumMatchAllFilterSegments":0,"traceInfo":{},"tablesQueried":[],"offlineThreadMemAllocatedBytes":0,"realtimeThreadMemAllocatedBytes":0,"offlineResponseSerMemAllocatedBytes":0,"realtimeResponseSerMemAllocatedBytes":0,"offlineTotalMemAllocatedBytes":0,"realtimeTotalMemAllocatedBytes":0,"pools":[],"rlsFiltersApplied":false,"groupsTrimmed":false}"#;
+
+fn failed(code: ErrorCode, message: &str) -> Response {
+    let exception = QueryException::new(code, message);
+    let mut out = Map::new();
+    out.insert("numRowsResultSet".to_owned(), Json::from(0));
+    out.insert("partialResult".to_owned(), Json::Bool(true));
+    out.insert(
+        "exceptions".to_owned(),
+        object!([{"message": exception.to_string(), "errorCode": code.number()}]),
+    );
+    if let Ok(Json::Object(counters)) = serde_json::from_str(COUNTERS) {
+        out.extend(counters);
+    }
+    octets(Json::Object(out).to_string())
+}
+
+async fn sent(State(core): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    let Ok(json) = serde_json::from_slice::<Json>(&body) else {
+        return failed(ErrorCode::JsonParsing, "Payload is no JSON object");
+    };
+    if !json.get("sql").is_some_and(Json::is_string) {
+        return failed(
+            ErrorCode::JsonParsing,
+            "JSON Payload is missing the query string field 'sql'",
+        );
+    }
+    forward(&core, &headers, body).await
+}
+
+async fn asked(State(core): Shared, parameters: Parameters, headers: HeaderMap) -> Response {
+    let mut body = Map::new();
+    for key in ["sql", "trace", "queryOptions"] {
+        if let Some(value) = parameters.get(key) {
+            body.insert(key.to_owned(), Json::from(value.clone()));
+        }
+    }
+    if !body.contains_key("sql") {
+        return failed(ErrorCode::JsonParsing, "Query parameter 'sql' is missing");
+    }
+    forward(&core, &headers, Bytes::from(Json::Object(body).to_string())).await
+}
+
+/// `host:port` of the live brokers.
+fn live_brokers(core: &Core) -> Vec<(String, String)> {
+    core.read(|s| {
+        let brokers = s
+            .instances
+            .values()
+            .filter(|i| i.role == "broker" && i.live && i.enabled);
+        brokers
+            .map(|i| (i.id.clone(), format!("{}:{}", i.host, i.port)))
+            .collect()
+    })
+}
+
+async fn forward(core: &Core, headers: &HeaderMap, body: Bytes) -> Response {
+    let brokers = live_brokers(core);
+    let turn = TURN.fetch_add(1, Ordering::Relaxed);
+    let Some((_, address)) = turn.checked_rem(brokers.len()).and_then(|i| brokers.get(i)) else {
+        return failed(ErrorCode::BrokerInstanceMissing, "No online broker found");
+    };
+    let mut request = core
+        .http
+        .post(format!("http://{address}/query/sql"))
+        .header("content-type", "application/json")
+        .body(body);
+    for name in PASSED {
+        if let Some(value) = headers.get(*name) {
+            request = request.header(*name, value.as_bytes());
+        }
+    }
+    let unreachable = |error: reqwest::Error| {
+        failed(ErrorCode::BrokerRequestSend, &format!("{address}: {error}"))
+    };
+    match request.send().await {
+        Ok(response) => {
+            let status = response.status();
+            match response.bytes().await {
+                Ok(bytes) => {
+                    let mut answer = octets(bytes);
+                    *answer.status_mut() = status;
+                    answer
+                }
+                Err(error) => unreachable(error),
+            }
+        }
+        Err(error) => unreachable(error),
+    }
+}
+
+async fn running(State(core): Shared) -> Answer {
+    let mut out = Map::new();
+    for (id, address) in live_brokers(&core) {
+        let asked = core
+            .http
+            .get(format!("http://{address}/queries"))
+            .send()
+            .await;
+        if let Ok(response) = asked {
+            out.insert(id, response.json().await.unwrap_or_else(|_| object!({})));
+        }
+    }
+    Ok(json(&Json::Object(out)))
+}

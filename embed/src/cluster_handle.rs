@@ -1,0 +1,271 @@
+//! Building and holding the roles of one process.
+//!
+//! Must not know: how a role works. Invariant: roles start in the order controller, server, broker and stop in the reverse one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use broker::{Broker, BrokerHandle, BrokerResponse, BrokerSettings, LocalServers};
+use cluster::DeepStore;
+use controller::{Controller, ControllerHandle, ControllerSettings};
+use proto::ControllerService;
+use proto::controller_service::DEEP_STORE_URI;
+use proto::grpc::GrpcController;
+use server::{Server, ServerHandle, ServerSettings};
+
+use crate::error::{ErrorKind, TourigaError};
+
+/// A role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Schemas, tables, assignment.
+    Controller,
+    /// Queries.
+    Broker,
+    /// Segments.
+    Server,
+}
+
+/// Settings of the roles of one process.
+#[derive(Debug, Clone)]
+pub struct ClusterBuilder {
+    roles: Vec<Role>,
+    data_dir: PathBuf,
+    host: Option<String>,
+    controller_url: Option<String>,
+    controller_port: u16,
+    broker_port: u16,
+    server_port: u16,
+    server_admin_port: u16,
+    deep_store: Option<String>,
+}
+
+impl ClusterBuilder {
+    /// Which roles; all three by default.
+    #[must_use]
+    pub fn roles(mut self, roles: &[Role]) -> Self {
+        self.roles = roles.to_vec();
+        self
+    }
+
+    /// Folder of everything that lasts; `./data` by default.
+    #[must_use]
+    pub fn data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = data_dir.into();
+        self
+    }
+
+    /// Host that others reach; 127.0.0.1 by default.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// The controller of another process, `http://host:9000`.
+    #[must_use]
+    pub fn controller_url(mut self, url: impl Into<String>) -> Self {
+        self.controller_url = Some(url.into());
+        self
+    }
+
+    /// Port of the controller, 9000 by default; 0 takes any free one.
+    #[must_use]
+    pub fn controller_port(mut self, port: u16) -> Self {
+        self.controller_port = port;
+        self
+    }
+
+    /// Port of the broker, 8099 by default; 0 takes any free one.
+    #[must_use]
+    pub fn broker_port(mut self, port: u16) -> Self {
+        self.broker_port = port;
+        self
+    }
+
+    /// Port of the server's query service, 8098 by default; 0 takes any free one.
+    #[must_use]
+    pub fn server_port(mut self, port: u16) -> Self {
+        self.server_port = port;
+        self
+    }
+
+    /// Port of the server's HTTP endpoints, 8097 by default; 0 takes any free one.
+    #[must_use]
+    pub fn server_admin_port(mut self, port: u16) -> Self {
+        self.server_admin_port = port;
+        self
+    }
+
+    /// Where committed segments go; a folder of the controller's by default.
+    #[must_use]
+    pub fn deep_store(mut self, uri: impl Into<String>) -> Self {
+        self.deep_store = Some(uri.into());
+        self
+    }
+
+    /// Starts the roles. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// Where a port is taken, a folder cannot be made, or the controller elsewhere has no usable address.
+    pub async fn build(self) -> Result<Cluster, TourigaError> {
+        let mut cluster = Cluster { controller: None, server: None, broker: None };
+        if self.roles.contains(&Role::Controller) {
+            cluster.controller = Some(self.start_controller().await?);
+        }
+        let service = self.controller_service(&cluster)?;
+        let local = LocalServers::default();
+        if self.roles.contains(&Role::Server) {
+            let server = self.start_server(&cluster, Arc::clone(&service)).await?;
+            local.add(&server.instance_id, Arc::clone(&server.query));
+            cluster.server = Some(server);
+        }
+        if self.roles.contains(&Role::Broker) {
+            let mut settings = BrokerSettings::new(service);
+            settings.port = self.broker_port;
+            settings.servers = Arc::new(local);
+            if let Some(host) = &self.host {
+                settings.host.clone_from(host);
+            }
+            let started = Broker::start(settings).await;
+            cluster.broker =
+                Some(started.map_err(|e| TourigaError::new(ErrorKind::Settings, "cannot start the broker", e))?);
+        }
+        Ok(cluster)
+    }
+
+    async fn start_controller(&self) -> Result<ControllerHandle, TourigaError> {
+        let mut settings = ControllerSettings::new(self.data_dir.join("controller"));
+        settings.port = self.controller_port;
+        settings.deep_store_uri.clone_from(&self.deep_store);
+        if let Some(host) = &self.host {
+            settings.host.clone_from(host);
+        }
+        Controller::start(settings)
+            .await
+            .map_err(|e| TourigaError::new(ErrorKind::Settings, "cannot start the controller", e))
+    }
+
+    fn controller_service(&self, cluster: &Cluster) -> Result<Arc<dyn ControllerService>, TourigaError> {
+        if let Some(controller) = &cluster.controller {
+            return Ok(Arc::clone(&controller.service));
+        }
+        let url = self.controller_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", self.controller_port));
+        let connected = GrpcController::connect(&url)
+            .map_err(|e| TourigaError::new(ErrorKind::Settings, format!("cannot use the controller `{url}`"), e))?;
+        Ok(Arc::new(connected))
+    }
+
+    async fn start_server(
+        &self,
+        cluster: &Cluster,
+        service: Arc<dyn ControllerService>,
+    ) -> Result<ServerHandle, TourigaError> {
+        let deep_store = match &cluster.controller {
+            Some(controller) => controller.deep_store.clone(),
+            None => self.remote_deep_store(service.as_ref()).await?,
+        };
+        let data_dir = self.data_dir.join("server");
+        let mut settings = ServerSettings::new(data_dir, common::clock::system(), service, deep_store);
+        settings.host = self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
+        settings.port = self.server_port;
+        settings.admin_port = self.server_admin_port;
+        Server::start(settings)
+            .await
+            .map_err(|e| TourigaError::new(ErrorKind::Settings, "cannot start the server", e))
+    }
+
+    /// Asks the controller, for as long as it takes, where the deep store is.
+    async fn remote_deep_store(&self, service: &dyn ControllerService) -> Result<DeepStore, TourigaError> {
+        let open = |uri: &str| {
+            DeepStore::open(uri)
+                .map_err(|e| TourigaError::new(ErrorKind::Settings, format!("cannot open the deep store `{uri}`"), e))
+        };
+        if let Some(uri) = &self.deep_store {
+            return open(uri);
+        }
+        loop {
+            match service.watch("", 0).await {
+                Ok(view) => {
+                    if let Some(uri) = view.configs.get(DEEP_STORE_URI) {
+                        return open(uri);
+                    }
+                    tracing::warn!("the controller does not say where the deep store is, asking again");
+                }
+                Err(error) => tracing::info!(%error, "waiting for the controller"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    }
+}
+
+/// The running roles of this process.
+pub struct Cluster {
+    controller: Option<ControllerHandle>,
+    server: Option<ServerHandle>,
+    broker: Option<BrokerHandle>,
+}
+
+impl Cluster {
+    /// All roles in this process, with the usual ports.
+    #[must_use]
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder {
+            roles: vec![Role::Controller, Role::Server, Role::Broker],
+            data_dir: PathBuf::from("data"),
+            host: None,
+            controller_url: None,
+            controller_port: 9000,
+            broker_port: 8099,
+            server_port: 8098,
+            server_admin_port: 8097,
+            deep_store: None,
+        }
+    }
+
+    /// Port of the controller, where it runs here.
+    #[must_use]
+    pub fn controller_port(&self) -> Option<u16> {
+        self.controller.as_ref().map(|c| c.port)
+    }
+
+    /// Port of the broker, where it runs here.
+    #[must_use]
+    pub fn broker_port(&self) -> Option<u16> {
+        self.broker.as_ref().map(|b| b.port)
+    }
+
+    /// Port of the server's query service, where it runs here.
+    #[must_use]
+    pub fn server_port(&self) -> Option<u16> {
+        self.server.as_ref().map(|s| s.port)
+    }
+
+    /// Waits until the broker of this process can answer.
+    pub async fn ready(&self) {
+        if let Some(broker) = &self.broker {
+            broker.ready().await;
+        }
+    }
+
+    /// Asks the broker of this process; `None` where none runs here.
+    pub async fn query(&self, sql: &str) -> Option<BrokerResponse> {
+        match &self.broker {
+            Some(broker) => Some(broker.query(sql, &[]).await),
+            None => None,
+        }
+    }
+
+    /// Stops the roles one after the other.
+    pub async fn shutdown(self) {
+        if let Some(broker) = self.broker {
+            broker.shutdown().await;
+        }
+        if let Some(server) = self.server {
+            server.shutdown().await;
+        }
+        if let Some(controller) = self.controller {
+            controller.shutdown().await;
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a server holds of its tables.
+//!
+//! Must not know: loading. Invariant: consuming segments count no bytes and no rows here, as in Pinot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::extract::{Path, State as Extract};
+use axum::routing::get;
+use segment::Segment;
+use serde_json::{Map, Value as Json, json};
+
+use super::segments::{Columns, column_indexes};
+use super::{Answer, State, answer, table};
+use crate::consume::{Consuming, Phase};
+use crate::query_service::Queries;
+use crate::reload;
+
+pub(crate) fn routes() -> Router<Arc<Queries>> {
+    Router::new()
+        .route("/tables", get(all))
+        .route("/tables/{table}/segments", get(segments))
+        .route("/tables/{table}/segments/crc", get(checksums))
+        .route("/tables/{table}/size", get(size))
+        .route("/table/{table}/size", get(size))
+        .route("/tables/{table}/metadata", get(metadata))
+        .route("/tables/{table}/indexes", get(indexes))
+        .route("/tables/{table}/allSegmentsLoaded", get(loaded))
+        .route("/tables/{table}/segments/needReload", get(need_reload))
+        .route("/tables/{table}/consumingSegmentsInfo", get(consuming))
+}
+
+async fn all(Extract(queries): State) -> Answer {
+    let names: Vec<String> = queries
+        .shared
+        .tables
+        .all()
+        .iter()
+        .map(|t| t.name.clone())
+        .collect();
+    Ok(answer(&json!({"tables": names})))
+}
+
+async fn segments(Extract(queries): State, Path(name): Path<String>) -> Answer {
+    let table = table(&queries, &name)?;
+    let names: Vec<String> = table.segments.all().keys().cloned().collect();
+    Ok(answer(&json!({"segments": names})))
+}
+
+async fn checksums(Extract(queries): State, Path(name): Path<String>) -> Answer {
+    let table = table(&queries, &name)?;
+    let held = table.segments.all();
+    let sealed = held
+        .iter()
+        .filter_map(|(name, held)| Some((name.clone(), held.sealed()?)));
+    let crcs: Map<String, Json> = sealed
+        .map(|(name, sealed)| (name, json!(crate::load::known_crc(sealed).to_string())))
+        .collect();
+    Ok(answer(&Json::Object(crcs)))
+}
+
+async fn size(Extract(queries): State, Path(name): Path<String>) -> Answer {
+    let table = table(&queries, &name)?;
+    let held = table.segments.all();
+    let sizes: Vec<(&String, u64)> = held
+        .iter()
+        .filter_map(|(name, held)| Some((name, held.sealed()?.size_bytes())))
+        .collect();
+    let total: u64 = sizes.iter().map(|(_, size)| size).sum();
+    let segments: Vec<Json> = sizes
+        .iter()
+        .map(|(name, size)| json!({"segmentName": name, "diskSizeInBytes": size}))
+        .collect();
+    Ok(answer(&json!({
+        "tableName": table.name,
+        "diskSizeInBytes": total,
+        "segments": segments,
+    })))
+}
+
+async fn metadata(Extract(queries): State, Path(name): Path<String>, columns: Columns) -> Answer {
+    let table = table(&queries, &name)?;
+    let held = table.segments.all();
+    let (mut bytes, mut rows) = (0, 0);
+    let mut longest: BTreeMap<String, f64> = BTreeMap::new();
+    let mut cardinality: BTreeMap<String, f64> = BTreeMap::new();
+    let mut most: BTreeMap<String, f64> = BTreeMap::new();
+    for sealed in held.values().filter_map(|h| h.sealed()) {
+        bytes += sealed.size_bytes();
+        rows += u64::from(sealed.doc_count());
+        for column in &sealed.metadata().columns {
+            if !columns.wants(&column.name) {
+                continue;
+            }
+            let keep = |map: &mut BTreeMap<String, f64>, value: u32| {
+                let entry = map.entry(column.name.clone()).or_default();
+                *entry = entry.max(f64::from(value));
+            };
+            keep(&mut longest, column.longest_bytes);
+            keep(&mut cardinality, column.cardinality.unwrap_or(0));
+            if column.multi {
+                keep(&mut most, column.max_entries);
+            }
+        }
+    }
+    Ok(answer(&json!({
+        "tableName": table.name,
+        "diskSizeInBytes": bytes,
+        "numSegments": held.len(),
+        "numRows": rows,
+        "columnLengthMap": longest,
+        "columnCardinalityMap": cardinality,
+        "maxNumMultiValuesMap": most,
+        "columnIndexSizeMap": {},
+        "upsertPartitionToServerPrimaryKeyCountMap": {},
+    })))
+}
+
+async fn indexes(Extract(queries): State, Path(name): Path<String>) -> Answer {
+    let table = table(&queries, &name)?;
+    let held = table.segments.all();
+    let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
+    let mut sealed_count = 0;
+    for sealed in held.values().filter_map(|h| h.sealed()) {
+        sealed_count += 1;
+        for column in &sealed.metadata().columns {
+            let of_column = counts.entry(column.name.clone()).or_default();
+            for (index, present) in column_indexes(sealed.as_ref(), &column.name) {
+                *of_column.entry(index).or_default() += u64::from(present);
+            }
+        }
+    }
+    Ok(answer(&json!({
+        "totalOnlineSegments": sealed_count,
+        "columnToIndexesCount": counts,
+    })))
+}
+
+async fn loaded(Extract(queries): State, Path(name): Path<String>) -> Answer {
+    let table = table(&queries, &name)?;
+    let mut complaints = Vec::new();
+    table.complaints(&queries.shared.instance_id, &mut complaints);
+    Ok(answer(&json!({
+        "tableName": table.name,
+        "isAllSegmentsLoaded": complaints.is_empty(),
+    })))
+}
+
+async fn need_reload(Extract(queries): State, Path(name): Path<String>) -> Answer {
+    let table = table(&queries, &name)?;
+    let held = table.segments.all();
+    let needed = held
+        .values()
+        .filter_map(|h| h.sealed())
+        .any(|sealed| reload::is_needed(&table, sealed));
+    Ok(answer(&json!({
+        "needReload": needed,
+        "instanceId": queries.shared.instance_id,
+    })))
+}
+
+async fn consuming(Extract(queries): State, Path(name): Path<String>) -> Answer {
+    let table = table(&queries, &name)?;
+    let mut consumers: Vec<Arc<Consuming>> = table.consumers.lock().values().cloned().collect();
+    consumers.sort_by(|a, b| a.segment.cmp(&b.segment));
+    let now_ms = queries.shared.now_ms();
+    // The stream is asked for its end, and that may take a while.
+    let infos = tokio::task::spawn_blocking(move || {
+        let infos = consumers.iter().map(|consumer| info(consumer, now_ms));
+        Json::Array(infos.collect())
+    });
+    Ok(answer(&infos.await.unwrap_or_else(|_| json!([]))))
+}
+
+fn info(consumer: &Consuming, now_ms: i64) -> Json {
+    let partition = consumer.stream_partition().to_string();
+    let position = consumer.position();
+    let upstream = consumer.connector.range(consumer.stream_partition());
+    let upstream = upstream.ok().map(|(_, high)| high.0);
+    let lag = upstream.map_or_else(
+        || "UNKNOWN".to_owned(),
+        |high| high.saturating_sub(position).max(0).to_string(),
+    );
+    let newest = consumer.last_message_ms.load(Ordering::Relaxed);
+    let age = if newest > 0 {
+        now_ms.saturating_sub(newest).max(0).to_string()
+    } else {
+        "UNKNOWN".to_owned()
+    };
+    let one = |value: String| json!({partition.clone(): value});
+    let latest = upstream.map_or_else(|| json!({}), |high| one(high.to_string()));
+    let (phase, why) = consumer.phase();
+    let mut out = json!({
+        "segmentName": consumer.segment,
+        "consumerState": if phase == Phase::Failing { "NOT_CONSUMING" } else { "CONSUMING" },
+        "lastConsumedTimestamp": consumer.last_consumed_ms.load(Ordering::Relaxed),
+        "partitionToOffsetMap": one(position.to_string()),
+        "partitionOffsetInfo": {
+            "currentOffsets": one(position.to_string()),
+            "latestUpstreamOffsets": latest,
+            "recordsLag": one(lag),
+            "availabilityLagMs": one(age),
+        },
+    });
+    if let (Some(why), Some(out)) = (why, out.as_object_mut()) {
+        out.insert("problem".to_owned(), Json::String(why));
+    }
+    out
+}

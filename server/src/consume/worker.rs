@@ -1,0 +1,270 @@
+//! The thread of a consuming segment: open, take rows to the end, agree with the others, seal.
+//!
+//! Must not know: protocols' details (see `commit`), messages (see `rows`). Invariant: it ends only when the segment is sealed, given up to the
+//! loader, or not wanted here any more; failures are waited out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ingest::stream::settings::StreamSettings;
+use ingest::{Pipeline, RowBatch};
+use proto::controller_service::{ReplicaState, SegmentRecord, TableView};
+use segment::SegmentWriter;
+
+use super::commit::Step;
+use super::{Consuming, PARTITIONS_PER_TOPIC, Parked, Phase};
+use crate::error::ServerError;
+use crate::metrics::PartitionMetrics;
+use crate::segments::Held;
+use crate::shared::Shared;
+use crate::tables::Table;
+
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Why the thread does not go on.
+pub(super) enum Halt {
+    /// Nobody wants it to.
+    Stopped,
+    /// Something failed; worth another try.
+    Failed(ServerError),
+}
+
+impl<E: Into<ServerError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A consuming segment and everything it takes to fill it.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) table: Arc<Table>,
+    /// The table as it was when the segment began: its columns do not change any more.
+    pub(super) view: Arc<TableView>,
+    pub(super) state: Arc<Consuming>,
+    pub(super) record: SegmentRecord,
+    pub(super) settings: StreamSettings,
+    pub(super) pipeline: Pipeline,
+    pub(super) batch: RowBatch,
+    pub(super) writer: SegmentWriter,
+    pub(super) source: Option<Parked>,
+    pub(super) metrics: Arc<PartitionMetrics>,
+    pub(super) row_limit: u64,
+    pub(super) ends_ms: i64,
+    /// The segment cannot take another row.
+    pub(super) full: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        table: &Arc<Table>,
+        record: &SegmentRecord,
+    ) -> Result<Self, ServerError> {
+        let view = table.view();
+        let partition = record.partition.ok_or_else(|| {
+            ServerError::Impossible(format!("segment `{}` has no stream partition", record.name))
+        })?;
+        let topic = (partition / PARTITIONS_PER_TOPIC) as usize;
+        let streams = view.config.streams();
+        let stream = *streams.get(topic).ok_or_else(|| {
+            ServerError::Impossible(format!(
+                "table `{}` has no stream number {topic}",
+                table.name
+            ))
+        })?;
+        let settings = StreamSettings::parse(stream)?;
+        let connector = {
+            let mut connectors = table.connectors.lock();
+            match connectors.get(&topic) {
+                Some(connector) => Arc::clone(connector),
+                None => {
+                    let made = Arc::from(ingest::stream::connect(stream)?);
+                    connectors.insert(topic, Arc::clone(&made));
+                    made
+                }
+            }
+        };
+        let decoder = settings.decoder()?;
+        let clock = Arc::clone(&shared.clock);
+        let pipeline = Pipeline::new(&view.schema, &view.config, decoder, clock)?;
+        let (writer, _) =
+            segment::MutableSegment::create(&record.name, &view.schema, &view.config)?;
+        let start: i64 = start_of(record)?;
+        let state = Consuming::new(record, partition, connector);
+        state.position.store(start, Ordering::Release);
+        if let Some(end) = record.end_offset.as_ref().and_then(|end| end.parse().ok()) {
+            state.fix_end(end);
+        }
+        if view.paused || view.force_commit.contains(&record.name) {
+            state.force();
+        }
+        let row_limit = record
+            .flush_rows
+            .or_else(|| settings.segment_rows(1))
+            .unwrap_or(u64::MAX);
+        Ok(Self {
+            row_limit: row_limit.max(1),
+            ends_ms: record.created_ms.saturating_add(settings.flush_time_ms),
+            batch: pipeline.new_batch(),
+            metrics: table.metrics.partition(&settings.topic, partition),
+            shared: Arc::clone(shared),
+            table: Arc::clone(table),
+            state: Arc::new(state),
+            record: record.clone(),
+            source: None,
+            full: false,
+            settings,
+            pipeline,
+            writer,
+            view,
+        })
+    }
+
+    pub(super) fn state(&self) -> Arc<Consuming> {
+        Arc::clone(&self.state)
+    }
+
+    /// Lets queries see the segment.
+    pub(super) fn publish(&self) {
+        let growing = Held::Growing(Arc::clone(self.writer.segment()));
+        self.table.segments.put(&self.record.name, &growing);
+        self.report(ReplicaState::Consuming, None);
+    }
+
+    pub(super) fn report(&self, state: ReplicaState, error: Option<String>) {
+        self.shared
+            .reports
+            .set(&self.table.name, &self.record.name, state, error);
+    }
+
+    /// True where the thread is to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state.is_stopped() || self.shared.is_stopping()
+    }
+
+    /// Waits for work or time; an error where the thread is to end.
+    pub(super) fn wait_for<T>(
+        &self,
+        work: impl std::future::Future<Output = T>,
+    ) -> Result<T, Halt> {
+        self.shared.runtime.block_on(async {
+            tokio::select! {
+                done = work => Ok(done),
+                () = self.state.stopped() => Err(Halt::Stopped),
+                () = self.shared.stopped() => Err(Halt::Stopped),
+            }
+        })
+    }
+
+    /// Runs to the segment's end.
+    pub(super) fn run(mut self) {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let before = self.state.position();
+            match self.advance() {
+                Ok(()) | Err(Halt::Stopped) => break,
+                Err(Halt::Failed(error)) => {
+                    tracing::warn!(table = self.table.name, segment = self.record.name, %error, "consumption is interrupted");
+                    self.metrics.failures.fetch_add(1, Ordering::Relaxed);
+                    self.state
+                        .set_phase(Phase::Failing, Some(error.to_string()));
+                }
+            }
+            if self.state.position() != before {
+                wait = FIRST_WAIT;
+            }
+            if self.wait_for(tokio::time::sleep(wait)).is_err() {
+                break;
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+            self.state.set_phase(Phase::Consuming, None);
+        }
+        self.finish();
+    }
+
+    /// Takes this consumer off the list, unless another one took its place.
+    fn finish(&self) {
+        {
+            let mut consumers = self.table.consumers.lock();
+            let mine = consumers
+                .get(&self.record.name)
+                .is_some_and(|c| Arc::ptr_eq(c, &self.state));
+            if mine {
+                consumers.remove(&self.record.name);
+            }
+        }
+        if !self.is_stopped() {
+            // Back to a thread of the runtime: what follows may start tasks.
+            let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
+            self.shared
+                .runtime
+                .spawn(async move { crate::reconcile::settle(&shared, &table) });
+        }
+    }
+
+    /// One way from consuming to sealed.
+    fn advance(&mut self) -> Result<(), Halt> {
+        loop {
+            let reason = self.take_rows()?;
+            self.park();
+            self.state.set_phase(Phase::Holding, None);
+            self.wait_for_turn()?;
+            match self.agree(reason)? {
+                Step::CatchUp(end) => {
+                    self.state.fix_end(end);
+                    self.state.set_phase(Phase::Consuming, None);
+                }
+                Step::Commit => {
+                    self.state.set_phase(Phase::Committing, None);
+                    self.commit()?;
+                    return Ok(());
+                }
+                Step::Keep => {
+                    self.state.set_phase(Phase::Committing, None);
+                    self.keep()?;
+                    return Ok(());
+                }
+                Step::Discard => {
+                    self.table.finished.lock().insert(self.record.name.clone());
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Leaves the reader to the next segment.
+    fn park(&mut self) {
+        if let Some(source) = self.source.take() {
+            self.table
+                .parked
+                .lock()
+                .insert(self.state.partition, source);
+        }
+    }
+
+    /// Segments of a partition are committed in order; at most one waits behind the one that is being sealed.
+    fn wait_for_turn(&self) -> Result<(), Halt> {
+        loop {
+            let earlier = self.table.consumers.lock().values().any(|other| {
+                other.partition == self.state.partition && other.sequence < self.state.sequence
+            });
+            if !earlier {
+                return Ok(());
+            }
+            self.wait_for(tokio::time::sleep(Duration::from_millis(10)))?;
+        }
+    }
+}
+
+pub(super) fn start_of(record: &SegmentRecord) -> Result<i64, ServerError> {
+    let text = record.start_offset.as_deref().unwrap_or_default();
+    text.parse().map_err(|_| {
+        ServerError::Impossible(format!(
+            "segment `{}` starts at offset `{text}`, expected an integer",
+            record.name
+        ))
+    })
+}

@@ -1,0 +1,267 @@
+//! Counters and timers under the names that Pinot's exporter gives them, as Prometheus text.
+//!
+//! Must not know: HTTP. Invariant: counting never blocks for long; a timer remembers its last thousand values.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::ids::split_type;
+use ingest::IngestOutcome;
+use parking_lot::Mutex;
+
+use crate::shared::Shared;
+use crate::tables::Table;
+
+const REMEMBERED: usize = 1024;
+
+/// Durations in milliseconds.
+#[derive(Default)]
+pub(crate) struct Timer {
+    count: AtomicU64,
+    recent: Mutex<Vec<f64>>,
+}
+
+impl Timer {
+    pub(crate) fn record(&self, duration: Duration) {
+        self.add(duration.as_secs_f64() * 1000.0);
+    }
+
+    pub(crate) fn record_ms(&self, millis: i64) {
+        self.add(millis.max(0) as f64);
+    }
+
+    fn add(&self, millis: f64) {
+        let count = self.count.fetch_add(1, Ordering::Relaxed) as usize;
+        let mut recent = self.recent.lock();
+        if recent.len() < REMEMBERED {
+            recent.push(millis);
+        } else if let Some(oldest) = recent.get_mut(count % REMEMBERED) {
+            *oldest = millis;
+        }
+    }
+
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        let mut values = self.recent.lock().clone();
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let index = (values.len() as f64 * share) as usize;
+            values
+                .get(index.min(values.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or(0.0)
+        };
+        let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let count = self.count.load(Ordering::Relaxed);
+        let _ = writeln!(out, "{name}_Count{labels} {count}");
+        for (attribute, value) in [
+            ("Min", at(0.0)),
+            ("Max", at(1.0)),
+            ("Mean", mean),
+            ("50thPercentile", at(0.5)),
+            ("75thPercentile", at(0.75)),
+            ("95thPercentile", at(0.95)),
+            ("98thPercentile", at(0.98)),
+            ("99thPercentile", at(0.99)),
+            ("999thPercentile", at(0.999)),
+        ] {
+            let _ = writeln!(out, "{name}_{attribute}{labels} {value}");
+        }
+    }
+}
+
+/// How many are at it.
+#[derive(Default)]
+pub(crate) struct Gauge(Arc<AtomicUsize>);
+
+/// One of them; leaving by being dropped.
+pub(crate) struct Inside(Arc<AtomicUsize>);
+
+impl Gauge {
+    pub(crate) fn enter(&self) -> Inside {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Inside(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn value(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A partition.
+#[derive(Default)]
+pub(crate) struct PartitionMetrics {
+    topic: String,
+    pub(crate) rows: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) incomplete: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) position: AtomicI64,
+}
+
+impl PartitionMetrics {
+    pub(crate) fn count(&self, outcome: &IngestOutcome, position: i64) {
+        self.rows.fetch_add(outcome.rows as u64, Ordering::Relaxed);
+        self.dropped
+            .fetch_add(outcome.malformed as u64, Ordering::Relaxed);
+        self.incomplete
+            .fetch_add(outcome.incomplete as u64, Ordering::Relaxed);
+        self.position.store(position, Ordering::Relaxed);
+    }
+}
+
+/// A table.
+#[derive(Default)]
+pub(crate) struct TableMetrics {
+    partitions: Mutex<BTreeMap<u32, Arc<PartitionMetrics>>>,
+    pub(crate) freshness: Timer,
+    pub(crate) sealing: Gauge,
+    pub(crate) query_time: Timer,
+    pub(crate) queries: AtomicU64,
+    pub(crate) docs_scanned: AtomicU64,
+    pub(crate) segments_processed: AtomicU64,
+    pub(crate) query_failures: AtomicU64,
+}
+
+impl TableMetrics {
+    pub(crate) fn partition(&self, topic: &str, partition: u32) -> Arc<PartitionMetrics> {
+        let mut partitions = self.partitions.lock();
+        let metrics = partitions.entry(partition).or_insert_with(|| {
+            Arc::new(PartitionMetrics {
+                topic: topic.to_owned(),
+                ..PartitionMetrics::default()
+            })
+        });
+        Arc::clone(metrics)
+    }
+}
+
+/// The whole server.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    pub(crate) query_time: Timer,
+    pub(crate) scheduler_wait: Timer,
+    pub(crate) rejected: AtomicU64,
+}
+
+/// Everything as Prometheus text.
+pub(crate) fn render(shared: &Shared) -> String {
+    let mut out = String::new();
+    shared
+        .metrics
+        .query_time
+        .write(&mut out, "pinot_server_totalQueryTime", "");
+    shared
+        .metrics
+        .scheduler_wait
+        .write(&mut out, "pinot_server_schedulerWait", "");
+    let rejected = shared.metrics.rejected.load(Ordering::Relaxed);
+    let _ = writeln!(out, "pinot_server_queriesRejected_Count {rejected}");
+    for table in shared.tables.all() {
+        write_table(&mut out, shared, &table);
+    }
+    out
+}
+
+fn write_table(out: &mut String, shared: &Shared, table: &Table) {
+    let (raw, kind) = split_type(&table.name);
+    let kind = kind.map(|k| k.to_string()).unwrap_or_default();
+    let base = format!("table=\"{}\",tableType=\"{kind}\"", escaped(raw));
+    let labels = format!("{{{base}}}");
+    let held = table.segments.all();
+    let docs: u64 = held.values().map(|h| h.doc_count()).sum();
+    let metrics = &table.metrics;
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    for (name, value) in [
+        ("documentCount_Value", docs),
+        ("segmentCount_Value", held.len() as u64),
+        (
+            "llcSimultaneousSegmentBuilds_Value",
+            metrics.sealing.value() as u64,
+        ),
+        ("queries_Count", count(&metrics.queries)),
+        (
+            "queryExecutionExceptions_Count",
+            count(&metrics.query_failures),
+        ),
+        ("numDocsScanned_Count", count(&metrics.docs_scanned)),
+        (
+            "numSegmentsProcessed_Count",
+            count(&metrics.segments_processed),
+        ),
+        (
+            "rowsWithErrors_Count",
+            count(&table.errors.malformed) + count(&table.errors.incomplete),
+        ),
+        ("realtimeRowsFiltered_Count", count(&table.errors.filtered)),
+        (
+            "invalidRealtimeRowsDropped_Count",
+            count(&table.errors.malformed),
+        ),
+    ] {
+        let _ = writeln!(out, "pinot_server_{name}{labels} {value}");
+    }
+    metrics
+        .query_time
+        .write(out, "pinot_server_queryProcessing", &labels);
+    metrics
+        .freshness
+        .write(out, "pinot_server_freshnessLagMs", &labels);
+    let consumers = table.consumers.lock();
+    for (partition, metrics) in metrics.partitions.lock().iter() {
+        let topic = escaped(&metrics.topic);
+        let labels = format!("{{{base},topic=\"{topic}\",partition=\"{partition}\"}}");
+        let consumer = consumers
+            .values()
+            .filter(|c| c.partition == *partition)
+            .max_by_key(|c| c.sequence);
+        let delay = consumer.map_or(0, |c| {
+            let newest = c.last_message_ms.load(Ordering::Relaxed);
+            if newest == 0 || c.is_caught_up() {
+                0
+            } else {
+                shared.now_ms().saturating_sub(newest)
+            }
+        });
+        for (name, value) in [
+            ("realtimeRowsConsumed_Count", count(&metrics.rows)),
+            (
+                "invalidRealtimePartitionRowsDropped_Count",
+                count(&metrics.dropped),
+            ),
+            (
+                "incompleteRealtimeRowsConsumed_Count",
+                count(&metrics.incomplete),
+            ),
+            (
+                "realtime_consumptionExceptions_Count",
+                count(&metrics.failures),
+            ),
+            ("streamDataLoss_Count", count(&metrics.lost)),
+            ("llcPartitionConsuming_Value", u64::from(consumer.is_some())),
+            ("realtimeIngestionDelayMs_Value", delay.unsigned_abs()),
+        ] {
+            let _ = writeln!(out, "pinot_server_{name}{labels} {value}");
+        }
+        let position = metrics.position.load(Ordering::Relaxed);
+        let _ = writeln!(
+            out,
+            "pinot_server_realtimeIngestionConsumingOffset_Value{labels} {position}"
+        );
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}

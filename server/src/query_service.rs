@@ -1,0 +1,133 @@
+//! Queries of brokers: pin the segments asked for, plan, execute, encode.
+//!
+//! Must not know: how segments came here. Invariant: all segments of a query are pinned from one version of the table's set.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use common::{ErrorCode, QueryException, Schema, Value};
+use proto::{QueryRequest, QueryService};
+use query::execute::Executed;
+use query::{Limits, Plan};
+use sql::filter::{Filter, Test};
+use sql::statement::{Options, Statement};
+use sql::{Expr, parse};
+
+use crate::query_pool::{QueryPool, Ticket};
+use crate::segments::Pinned;
+use crate::shared::Shared;
+use crate::tables::Table;
+
+/// Serves queries over the segments of this server.
+pub(crate) struct Queries {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pool: QueryPool,
+}
+
+#[async_trait]
+impl QueryService for Queries {
+    async fn submit(&self, request: QueryRequest) -> Result<Vec<u8>, QueryException> {
+        let began = Instant::now();
+        let table = self.shared.tables.get(&request.table).ok_or_else(|| {
+            QueryException::new(
+                ErrorCode::ServerTableMissing,
+                format!(
+                    "Failed to find table: {} on server: {}",
+                    request.table, self.shared.instance_id
+                ),
+            )
+        })?;
+        let ticket = Ticket {
+            broker: request.broker_id.clone(),
+            request_id: request.request_id,
+            timeout_ms: request.timeout_ms,
+        };
+        let (shared, of) = (Arc::clone(&self.shared), Arc::clone(&table));
+        let waited = |wait| self.shared.metrics.scheduler_wait.record(wait);
+        let work = move |limits: &Limits| answer(&shared, &of, &request, limits);
+        let answer = self.pool.run(ticket, waited, work).await;
+        self.shared.metrics.query_time.record(began.elapsed());
+        table.metrics.query_time.record(began.elapsed());
+        table.metrics.queries.fetch_add(1, Ordering::Relaxed);
+        if let Err(exception) = &answer {
+            table.metrics.query_failures.fetch_add(1, Ordering::Relaxed);
+            if exception.code == ErrorCode::ServerOutOfCapacity {
+                self.shared.metrics.rejected.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        answer
+    }
+
+    async fn cancel(&self, request_id: u64) -> bool {
+        self.pool.cancel(request_id)
+    }
+}
+
+fn answer(
+    shared: &Shared,
+    table: &Table,
+    request: &QueryRequest,
+    limits: &Limits,
+) -> Result<Vec<u8>, QueryException> {
+    let plan = match &request.plan {
+        Some(plan) => Arc::clone(plan).downcast::<Plan>().map_err(|_| {
+            QueryException::new(ErrorCode::QueryPlanning, "the plan is of another kind")
+        })?,
+        None => Arc::new(plan_of(request, &table.view().schema)?),
+    };
+    let pinned = table.segments.pin(&request.segments);
+    let mut executed = query::execute(&plan, &pinned.segments, limits, &shared.host)?;
+    note_missing(&mut executed, pinned, &shared.instance_id);
+    let metrics = &table.metrics;
+    let stats = &executed.stats;
+    metrics
+        .docs_scanned
+        .fetch_add(stats.num_docs_scanned, Ordering::Relaxed);
+    metrics
+        .segments_processed
+        .fetch_add(stats.num_segments_processed, Ordering::Relaxed);
+    limits.check()?;
+    Ok(query::wire::encode(&executed))
+}
+
+/// What is missing is said beside the answer over what is there.
+fn note_missing(executed: &mut Executed, pinned: Pinned, instance_id: &str) {
+    if pinned.missing.is_empty() {
+        return;
+    }
+    executed.stats.exceptions.push(QueryException::new(
+        ErrorCode::ServerSegmentMissing,
+        format!(
+            "{} segments [{}] missing on server: {instance_id}",
+            pinned.missing.len(),
+            pinned.missing.join(", "),
+        ),
+    ));
+}
+
+/// The plan of a request that brings only text.
+fn plan_of(request: &QueryRequest, schema: &Schema) -> Result<Plan, QueryException> {
+    let mut options = Options::default();
+    for (key, value) in &request.options {
+        options.set(key, value);
+    }
+    let statement = Statement::split(&request.sql, &options)?;
+    let mut query = parse::query(&statement, request.now_ms)?;
+    if let Some((column, value, is_offline)) = &request.time_boundary {
+        let bound = (Value::String(value.clone()), *is_offline);
+        let (lower, upper) = if *is_offline {
+            (None, Some(bound))
+        } else {
+            (Some(bound), None)
+        };
+        let boundary =
+            Filter::Predicate(Expr::Column(column.clone()), Test::Range { lower, upper });
+        query.filter = Some(match query.filter.take() {
+            Some(filter) => Filter::and(vec![filter, boundary]),
+            None => boundary,
+        });
+    }
+    Ok(Plan::new(query, schema, request.now_ms)?)
+}

@@ -1,0 +1,153 @@
+//! Starts a server: listeners, membership, everything that ends with its handle.
+//!
+//! Must not know: arguments and files of settings. Invariant: nothing of a server outlives [`ServerHandle::shutdown`].
+
+use std::sync::Arc;
+
+use cluster::TaskGroup;
+use proto::QueryService;
+use proto::controller_service::Instance;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::error::ServerError;
+use crate::query_pool::QueryPool;
+use crate::query_service::Queries;
+use crate::settings::ServerSettings;
+use crate::shared::{Parts, Shared};
+use crate::{admin, membership};
+
+/// The server role.
+pub struct Server;
+
+/// A running server.
+pub struct ServerHandle {
+    /// `Server_<host>_<port>`.
+    pub instance_id: String,
+    /// Port of the query service.
+    pub port: u16,
+    /// Port of the HTTP endpoints.
+    pub admin_port: u16,
+    /// The query service without a network between.
+    pub query: Arc<dyn QueryService>,
+    shared: Arc<Shared>,
+    listeners: TaskGroup,
+    stops: Vec<oneshot::Sender<()>>,
+}
+
+impl Server {
+    /// Starts a server. Call it within a runtime.
+    ///
+    /// # Errors
+    /// Where the data folder cannot be made or a port cannot be taken.
+    pub async fn start(settings: ServerSettings) -> Result<ServerHandle, ServerError> {
+        crate::load::make_folder(&settings.data_dir)?;
+        let (query_listener, port) = listen(settings.port).await?;
+        let (admin_listener, admin_port) = listen(settings.admin_port).await?;
+        let instance_id = settings
+            .instance_id
+            .unwrap_or_else(|| cluster::identity::instance_id("server", &settings.host, port));
+        let instance = Instance {
+            id: instance_id.clone(),
+            role: "server".to_owned(),
+            host: settings.host.clone(),
+            port,
+            admin_port,
+            tags: settings.tags.clone(),
+            live: true,
+            enabled: true,
+        };
+        let parts = Parts {
+            instance_id: instance_id.clone(),
+            host: settings.host,
+            tags: settings.tags,
+            data_dir: settings.data_dir,
+            clock: settings.clock,
+            controller: settings.controller,
+            deep_store: settings.deep_store,
+        };
+        let shared = Arc::new(Shared::new(parts, tokio::runtime::Handle::current()));
+        let queries = Arc::new(Queries {
+            shared: Arc::clone(&shared),
+            pool: QueryPool::new(
+                settings.query_threads,
+                settings.queued_queries,
+                settings.query_memory_bytes,
+            )?,
+        });
+        let query: Arc<dyn QueryService> = Arc::clone(&queries) as Arc<dyn QueryService>;
+        let listeners = TaskGroup::new();
+        let grpc = proto::grpc::query_server(Arc::clone(&query));
+        let grpc = axum::Router::new().route_service(proto::grpc::QUERY_PATH, grpc);
+        let stops = vec![
+            serve(&listeners, query_listener, grpc),
+            serve(&listeners, admin_listener, admin::router(queries)),
+        ];
+        membership::start(&shared, instance, settings.heartbeat);
+        tracing::info!(port, admin_port, id = instance_id, "server listens");
+        Ok(ServerHandle {
+            instance_id,
+            port,
+            admin_port,
+            query,
+            shared,
+            listeners,
+            stops,
+        })
+    }
+}
+
+async fn listen(port: u16) -> Result<(TcpListener, u16), ServerError> {
+    let doing = || format!("listen on port {port}");
+    let listener = TcpListener::bind(("0.0.0.0", port))
+        .await
+        .map_err(|e| ServerError::io(doing(), e))?;
+    let port = listener
+        .local_addr()
+        .map_err(|e| ServerError::io(doing(), e))?
+        .port();
+    Ok((listener, port))
+}
+
+fn serve(group: &TaskGroup, listener: TcpListener, router: axum::Router) -> oneshot::Sender<()> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    group.spawn(async move {
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "a listener of the server ended");
+        }
+    });
+    stop
+}
+
+impl ServerHandle {
+    /// What stands between this server and readiness; empty means ready.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        self.shared.complaints()
+    }
+
+    /// Leaves the cluster, ends every task and thread. What is in memory only is consumed again at the next start.
+    pub async fn shutdown(mut self) {
+        let leaving = self.shared.controller.leave(&self.instance_id);
+        if tokio::time::timeout(std::time::Duration::from_secs(2), leaving)
+            .await
+            .is_err()
+        {
+            tracing::warn!("the controller did not hear that the server leaves");
+        }
+        for stop in self.stops.drain(..) {
+            let _ = stop.send(());
+        }
+        self.shared.shutdown().await;
+        self.listeners.shutdown().await;
+    }
+
+    /// Ends everything at once without a word to the controller, as a crash would.
+    pub async fn abort(self) {
+        self.shared.shutdown().await;
+        self.listeners.shutdown().await;
+    }
+}

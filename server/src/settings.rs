@@ -1,0 +1,69 @@
+//! What a server is started with.
+//!
+//! Must not know: settings files, arguments. Invariant: every value is decided here; nothing else reads the environment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::DeepStore;
+use common::clock::Clock;
+use proto::ControllerService;
+
+/// Settings of a server.
+#[derive(Clone)]
+pub struct ServerSettings {
+    /// Folder of local segments: `<data_dir>/<table>/<segment>`.
+    pub data_dir: PathBuf,
+    /// Host that brokers reach, without `_`.
+    pub host: String,
+    /// Port of the query service (gRPC); 0 takes a free one.
+    pub port: u16,
+    /// Port of the HTTP endpoints; 0 takes a free one.
+    pub admin_port: u16,
+    /// Instance id; `Server_<host>_<port>` where `None`.
+    pub instance_id: Option<String>,
+    /// Tags; the controller gives the default tenant's where there are none.
+    pub tags: Vec<String>,
+    /// Time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The controller.
+    pub controller: Arc<dyn ControllerService>,
+    /// Where sealed segments live.
+    pub deep_store: DeepStore,
+    /// Threads that execute queries.
+    pub query_threads: usize,
+    /// Queries that may wait for a thread; more are refused.
+    pub queued_queries: usize,
+    /// Bytes that groups and rows of one query may hold.
+    pub query_memory_bytes: usize,
+    /// How often the controller hears from this server.
+    pub heartbeat: Duration,
+}
+
+impl ServerSettings {
+    /// Settings with the usual values everywhere else.
+    #[must_use]
+    pub fn new(
+        data_dir: PathBuf,
+        clock: Arc<dyn Clock>,
+        controller: Arc<dyn ControllerService>,
+        deep_store: DeepStore,
+    ) -> Self {
+        Self {
+            data_dir,
+            host: cluster::identity::announced_host(None),
+            port: 8098,
+            admin_port: 8097,
+            instance_id: None,
+            tags: Vec::new(),
+            clock,
+            controller,
+            deep_store,
+            query_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            queued_queries: 1024,
+            query_memory_bytes: 1 << 30,
+            heartbeat: Duration::from_secs(2),
+        }
+    }
+}
