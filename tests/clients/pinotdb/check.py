@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""The Python client `pinotdb` (DB-API and SQLAlchemy dialect) against a running Touriga.
+
+Usage: check.py FACTS.json; prints `client | check | result`, exits with 1 if a check failed.
+Knows the facts file and the client's public interface, nothing of Touriga's own code.
+"""
+
+import datetime
+import json
+import sys
+from urllib.parse import urlsplit
+
+import pinotdb
+from sqlalchemy import MetaData, Table, create_engine, func, inspect, select
+
+FACTS = json.load(open(sys.argv[1], encoding="utf-8"))
+BROKER = urlsplit(FACTS["broker"])
+failed = 0
+
+
+def check(name, work):
+    """Runs one check; what it raises is its result."""
+    global failed
+    try:
+        work()
+        print(f"pinotdb | {name} | ok", flush=True)
+    except Exception as error:  # a client may raise anything
+        failed += 1
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"pinotdb | {name} | FAILED: {text[:600]}", flush=True)
+
+
+def connect(**options):
+    return pinotdb.connect(host=BROKER.hostname, port=BROKER.port, path="/query/sql", scheme="http", **options)
+
+
+def same(got, wanted):
+    if isinstance(wanted, float) or isinstance(got, float):
+        return isinstance(got, (int, float)) and abs(got - wanted) <= 1e-6 * max(1.0, abs(wanted))
+    return type(got) is type(wanted) and got == wanted
+
+
+def expect_rows(got, wanted):
+    got = [list(row) for row in got]
+    assert len(got) == len(wanted), f"{len(got)} rows, {len(wanted)} expected"
+    for at, (row, expected) in enumerate(zip(got, wanted)):
+        ok = len(row) == len(expected) and all(map(same, row, expected))
+        assert ok, f"row {at} is {row}, {expected} expected"
+
+
+def answers(query, **options):
+    cursor = connect(**options).cursor()
+    cursor.execute(query["sql"])
+    got = [(one["name"], one["type"]) for one in cursor.schema]
+    wanted = list(zip(query["columns"], query["types"]))
+    assert got == wanted, f"columns {got}, {wanted} expected"
+    expect_rows(cursor.fetchall(), query["rows"])
+    total = cursor.query_stats["totalDocs"]
+    assert total == query["totalDocs"], f"totalDocs {total}, {query['totalDocs']} expected"
+
+
+def types():
+    facts = FACTS["types"]
+    cursor = connect().cursor()
+    cursor.execute(f"SELECT {', '.join(facts['columns'])} {facts['from']}")
+    row = cursor.fetchone()
+    got = [one["type"] for one in cursor.schema]
+    assert got == facts["types"], f"types {got}, {facts['types']} expected"
+    for name, kind, value, wanted in zip(facts["columns"], facts["types"], row, facts["row"]):
+        if kind == "TIMESTAMP":
+            wanted = datetime.datetime.fromtimestamp(wanted // 1000, datetime.timezone.utc).replace(
+                tzinfo=None, microsecond=wanted % 1000 * 1000)
+        elif kind == "BIG_DECIMAL":  # the client hands out what it does not know as JSON text
+            value = json.loads(value)
+        ok = same(value, wanted)
+        assert ok, f"{name} {kind} is {value!r}, {wanted!r} expected"
+
+
+def parameters():
+    cursor = connect().cursor()
+    cursor.execute("SELECT COUNT(*) FROM vendas WHERE estado = %(estado)s", {"estado": FACTS["parameter"]["value"]})
+    assert cursor.fetchone() == [FACTS["parameter"]["count"]]
+
+
+def refuses(error, **options):
+    cursor = connect(**options).cursor()
+    try:
+        cursor.execute(error["sql"])
+    except pinotdb.exceptions.DatabaseError as raised:
+        codes = [one["errorCode"] for one in cursor.raw_query_response["response"]["exceptions"]]
+        assert any(code in error["code"] for code in codes), f"codes {codes}, {error['code']} expected: {raised}"
+        return
+    raise AssertionError(f"answered {cursor.fetchall()}, an error was expected")
+
+
+def multi_stage():
+    """Answered rightly, or refused so that the client raises: never a silent wrong answer."""
+    query = FACTS["queries"][0]
+    cursor = connect(use_multistage_engine=True).cursor()
+    try:
+        cursor.execute(query["sql"])
+    except pinotdb.exceptions.DatabaseError:
+        assert cursor.raw_query_response["status_code"] == 200
+        assert cursor.raw_query_response["response"]["exceptions"]
+        return
+    expect_rows(cursor.fetchall(), query["rows"])
+
+
+def engine():
+    return create_engine(f"pinot://{BROKER.hostname}:{BROKER.port}/query/sql?controller={FACTS['controller']}/")
+
+
+def tables():
+    names = sorted(inspect(engine()).get_table_names())
+    assert names == sorted(FACTS["tables"]), names
+
+
+def columns():
+    for table, wanted in FACTS["columns"].items():
+        got = sorted(one["name"] for one in inspect(engine()).get_columns(table))
+        assert got == sorted(name for name, _ in wanted), f"{table}: {got}"
+
+
+def reflected():
+    base = engine()
+    table = Table("vendas", MetaData(), autoload_with=base)
+    assert {one.name for one in table.columns} == {name for name, _ in FACTS["columns"]["vendas"]}
+    return base, table
+
+
+def dialect_select():
+    base, table = reflected()
+    query = FACTS["queries"][1]
+    statement = select(*[table.c[name] for name in query["columns"]]).order_by(table.c.id_venda).limit(len(query["rows"]))
+    with base.connect() as connection:
+        expect_rows(plain(connection.execute(statement)), query["rows"])
+
+
+def dialect_group():
+    base, table = reflected()
+    query = FACTS["queries"][2]
+    count = func.count().label("n")
+    statement = select(table.c.estado, count, func.sum(table.c.quantidade).label("total"))
+    statement = statement.group_by(table.c.estado).order_by(func.count().desc(), table.c.estado).limit(len(query["rows"]))
+    with base.connect() as connection:
+        expect_rows(plain(connection.execute(statement)), query["rows"])
+
+
+def plain(rows):
+    """SQLAlchemy makes Decimal of DOUBLE columns."""
+    return [[one if isinstance(one, (str, int)) else float(one) for one in row] for row in rows]
+
+
+def dialect_error():
+    base = engine()
+    try:
+        with base.connect() as connection:
+            connection.exec_driver_sql("SELECT nenhuma FROM vendas").fetchall()
+    except Exception as raised:
+        assert "nenhuma" in str(raised), raised
+        return
+    raise AssertionError("answered, an error was expected")
+
+
+def unused_port():
+    try:
+        pinotdb.connect(host=BROKER.hostname, port=1, timeout=2).cursor().execute("SELECT 1")
+    except Exception:
+        return
+    raise AssertionError("connected to a port nobody listens on")
+
+
+check("DB-API connect, SELECT 1", lambda: connect().cursor().execute("SELECT 1"))
+for one in FACTS["queries"]:
+    check(f"query: {one['name']}", lambda: answers(one))
+check("query with parameters", parameters)
+check("types: every value type", types)
+check("preserve_types (OPTION suffix)", lambda: answers(FACTS["queries"][1], preserve_types=True))
+for one in FACTS["errors"]:
+    check(f"error: {one['name']}", lambda: refuses(one))
+check("multi-stage: right answer or an error", multi_stage)
+check("multi-stage: error is an error",
+      lambda: refuses({**FACTS["errors"][0], "code": FACTS["multistage_codes"]}, use_multistage_engine=True))
+check("no broker is an error", unused_port)
+check("SQLAlchemy: reflect tables", tables)
+check("SQLAlchemy: reflect columns", columns)
+check("SQLAlchemy: select, order, limit", dialect_select)
+check("SQLAlchemy: group, order by count", dialect_group)
+check("SQLAlchemy: error is an error", dialect_error)
+sys.exit(1 if failed else 0)
