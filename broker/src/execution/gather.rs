@@ -32,6 +32,13 @@ struct Ask {
     segments: Vec<String>,
 }
 
+/// An ask whose segments other replicas may have.
+struct Lost {
+    ask: Ask,
+    /// What the server answered over those that it has.
+    kept: Option<Box<Executed>>,
+}
+
 /// What became of an ask.
 enum Outcome {
     Answered(Box<Executed>),
@@ -92,22 +99,28 @@ impl<'a> Gather<'a> {
             }));
     }
 
-    /// Asks, and asks other replicas of what could not be reached.
+    /// Asks, and asks other replicas of what could not be reached or was not there any more.
     pub(super) async fn run(&mut self) {
         let asks = std::mem::take(&mut self.asks);
         let lost = self.round(asks).await;
         if lost.is_empty() {
             return;
         }
-        let avoided: Vec<String> = lost.iter().map(|a| a.server.instance.id.clone()).collect();
+        let routing = self.core.routing.load_full();
+        let avoided: Vec<String> = lost
+            .iter()
+            .map(|l| l.ask.server.instance.id.clone())
+            .collect();
         let mut again = Vec::new();
-        for ask in lost {
+        for Lost { mut ask, kept } in lost {
+            if let Some(table) = routing.table(&ask.side.table.view.name) {
+                ask.side.table = table;
+            }
             let wanted: HashSet<&str> = ask.segments.iter().map(String::as_str).collect();
+            let only = |name: &str| wanted.contains(name);
             let choice = self
                 .core
-                .choose(self.job, self.statement, &ask.side, &avoided, |name| {
-                    wanted.contains(name)
-                });
+                .choose(self.job, self.statement, &ask.side, &avoided, only);
             if choice.unavailable.is_empty() && !choice.shares.is_empty() {
                 again.extend(choice.shares.into_iter().map(|(server, segments)| Ask {
                     side: ask.side.clone(),
@@ -115,18 +128,37 @@ impl<'a> Gather<'a> {
                     segments,
                 }));
             } else {
-                self.queried += 1;
-                self.silent.push(short_name(&ask));
+                self.give_up(Lost { ask, kept });
             }
         }
-        for ask in self.round(again).await {
-            self.queried += 1;
-            self.silent.push(short_name(&ask));
+        for lost in self.round(again).await {
+            self.give_up(lost);
         }
     }
 
-    /// Asks all at once; answers those that could not be reached.
-    async fn round(&mut self, asks: Vec<Ask>) -> Vec<Ask> {
+    /// Takes what there is.
+    fn give_up(&mut self, lost: Lost) {
+        match lost.kept {
+            Some(executed) => self.take(&lost.ask, *executed),
+            None => {
+                self.queried += 1;
+                self.silent.push(short_name(&lost.ask));
+            }
+        }
+    }
+
+    fn take(&mut self, ask: &Ask, mut executed: Executed) {
+        self.queried += 1;
+        self.responded += 1;
+        for exception in std::mem::take(&mut executed.stats.exceptions) {
+            self.fail(Failure::plain(exception));
+        }
+        self.count(ask, &executed.stats);
+        self.parts.push(executed);
+    }
+
+    /// Asks all at once; answers those that other replicas may do better.
+    async fn round(&mut self, asks: Vec<Ask>) -> Vec<Lost> {
         self.core.running.works_on(
             self.job.request_id,
             asks.iter().map(|ask| Arc::clone(&ask.server)),
@@ -143,12 +175,11 @@ impl<'a> Gather<'a> {
         while let Some((ask, outcome, bytes)) = waiting.next().await {
             self.bytes += bytes;
             match outcome {
-                Outcome::Answered(executed) => {
-                    self.queried += 1;
-                    self.responded += 1;
-                    self.count(&ask, &executed.stats);
-                    self.parts.push(*executed);
-                }
+                Outcome::Answered(executed) if lacks_segments(&executed) => lost.push(Lost {
+                    ask,
+                    kept: Some(executed),
+                }),
+                Outcome::Answered(executed) => self.take(&ask, *executed),
                 Outcome::Refused(exception) => {
                     self.queried += 1;
                     self.responded += 1;
@@ -158,7 +189,7 @@ impl<'a> Gather<'a> {
                     self.queried += 1;
                     self.silent.push(short_name(&ask));
                 }
-                Outcome::Unreachable => lost.push(ask),
+                Outcome::Unreachable => lost.push(Lost { ask, kept: None }),
             }
         }
         lost
@@ -270,6 +301,15 @@ impl<'a> Gather<'a> {
     }
 }
 
+/// True where the server told of segments that it does not have.
+fn lacks_segments(executed: &Executed) -> bool {
+    executed
+        .stats
+        .exceptions
+        .iter()
+        .any(|e| e.code == ErrorCode::ServerSegmentMissing)
+}
+
 fn merged(plan: &Plan, parts: Vec<Executed>) -> Result<ResultTable, QueryError> {
     let mut parts = parts.into_iter().map(|part| part.partial);
     let Some(mut whole) = parts.next() else {
@@ -314,7 +354,9 @@ async fn send(ask: Ask, request: QueryRequest, left_ms: u64) -> (Ask, Outcome, u
         Err(exception)
             if matches!(
                 exception.code,
-                ErrorCode::ServerNotResponding | ErrorCode::ServerShuttingDown
+                ErrorCode::ServerNotResponding
+                    | ErrorCode::ServerShuttingDown
+                    | ErrorCode::ServerTableMissing
             ) =>
         {
             tracing::warn!(server = %ask.server.instance.id, error = %exception.message, "a server did not answer");

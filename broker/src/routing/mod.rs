@@ -158,6 +158,11 @@ impl Routing {
         }
     }
 
+    /// A table by its exact name with type.
+    pub(crate) fn table(&self, name: &str) -> Option<Arc<RoutedTable>> {
+        self.tables.get(&name.to_lowercase()).cloned()
+    }
+
     /// Every server.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
         self.servers.values()
