@@ -131,7 +131,10 @@ impl Worker {
     pub(super) fn publish(&self) {
         let growing = Held::Growing(Arc::clone(self.writer.segment()));
         self.table.segments.put(&self.record.name, &growing);
-        self.report(ReplicaState::Consuming, None);
+        if !self.state.has_end() {
+            // With a known end the rows that are still to be read were visible elsewhere: it answers when it has them.
+            self.report(ReplicaState::Consuming, None);
+        }
     }
 
     pub(super) fn report(&self, state: ReplicaState, error: Option<String>) {
@@ -159,6 +162,12 @@ impl Worker {
         })
     }
 
+    /// Waits; an error where the thread is to end.
+    pub(super) fn pause(&self, duration: Duration) -> Result<(), Halt> {
+        // The timer is made inside, where there is a runtime.
+        self.wait_for(async move { tokio::time::sleep(duration).await })
+    }
+
     /// Runs to the segment's end.
     pub(super) fn run(mut self) {
         let mut wait = FIRST_WAIT;
@@ -176,32 +185,11 @@ impl Worker {
             if self.state.position() != before {
                 wait = FIRST_WAIT;
             }
-            if self.wait_for(tokio::time::sleep(wait)).is_err() {
+            if self.pause(wait).is_err() {
                 break;
             }
             wait = (wait * 2).min(LONGEST_WAIT);
             self.state.set_phase(Phase::Consuming, None);
-        }
-        self.finish();
-    }
-
-    /// Takes this consumer off the list, unless another one took its place.
-    fn finish(&self) {
-        {
-            let mut consumers = self.table.consumers.lock();
-            let mine = consumers
-                .get(&self.record.name)
-                .is_some_and(|c| Arc::ptr_eq(c, &self.state));
-            if mine {
-                consumers.remove(&self.record.name);
-            }
-        }
-        if !self.is_stopped() {
-            // Back to a thread of the runtime: what follows may start tasks.
-            let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
-            self.shared
-                .runtime
-                .spawn(async move { crate::reconcile::settle(&shared, &table) });
         }
     }
 
@@ -210,6 +198,12 @@ impl Worker {
         loop {
             let reason = self.take_rows()?;
             self.park();
+            if self.state.is_beyond_end() {
+                return self.begin_again();
+            }
+            if reason == super::rows::AGREED {
+                self.report(ReplicaState::Consuming, None);
+            }
             self.state.set_phase(Phase::Holding, None);
             self.wait_for_turn()?;
             match self.agree(reason)? {
@@ -235,6 +229,18 @@ impl Worker {
         }
     }
 
+    /// Rows beyond the agreed end are in the next segment too. This replica answers no more until it has read the segment again,
+    /// up to its end.
+    fn begin_again(&self) -> Result<(), Halt> {
+        tracing::warn!(
+            table = self.table.name,
+            segment = self.record.name,
+            "more was consumed than was agreed; the segment is read again"
+        );
+        self.report(ReplicaState::Offline, None);
+        Ok(())
+    }
+
     /// Leaves the reader to the next segment.
     fn park(&mut self) {
         if let Some(source) = self.source.take() {
@@ -254,7 +260,7 @@ impl Worker {
             if !earlier {
                 return Ok(());
             }
-            self.wait_for(tokio::time::sleep(Duration::from_millis(10)))?;
+            self.pause(Duration::from_millis(10))?;
         }
     }
 }
