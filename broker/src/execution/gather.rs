@@ -147,6 +147,9 @@ impl<'a> Gather<'a> {
                     self.queried += 1;
                     self.responded += 1;
                     self.count(&ask, &executed.stats);
+                    for exception in &executed.stats.exceptions {
+                        self.fail(Failure::plain(exception.clone()));
+                    }
                     self.parts.push(*executed);
                 }
                 Outcome::Refused(exception) => {

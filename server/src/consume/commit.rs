@@ -105,7 +105,11 @@ impl Worker {
 
     /// Seals, uploads, commits, publishes.
     pub(super) fn commit(&mut self) -> Result<(), Halt> {
-        let built = self.seal()?;
+        let built = match self.built.take() {
+            Some(built) => built,
+            None => self.seal()?,
+        };
+        self.built = Some(built.clone());
         let path = self.table.path(&self.record.name);
         let uri = self
             .shared
@@ -113,7 +117,13 @@ impl Worker {
             .uri(&self.table.name, &self.record.name);
         let upload = async { self.shared.deep_store.put_file(&uri, &path).await };
         self.wait_for(upload)??;
-        let sealed = SealedSegment::open(&path).map_err(ServerError::from)?;
+        let sealed = match SealedSegment::open(&path) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                self.built = None;
+                return Err(ServerError::from(error).into());
+            }
+        };
         let end = CommitEnd {
             instance: self.shared.instance_id.clone(),
             table: self.table.name.clone(),

@@ -173,6 +173,10 @@ pub(crate) fn start(shared: &Arc<Shared>, table: &Arc<Table>, record: &SegmentRe
 
 /// A defect ended the thread: the segment is consumed again from its start, after a while.
 fn give_up(shared: &Shared, table: &Table, state: &Consuming) {
+    let stopped = || state.is_stopped() || shared.is_stopping();
+    if stopped() {
+        return;
+    }
     tracing::error!(
         table = table.name,
         segment = state.segment,
@@ -183,8 +187,7 @@ fn give_up(shared: &Shared, table: &Table, state: &Consuming) {
         .reports
         .set(&table.name, &state.segment, ReplicaState::Error, Some(why));
     table.parked.lock().remove(&state.partition);
-    let wait = async { shared.sleep(AFTER_DEFECT).await };
-    shared.runtime.block_on(wait);
+    worker::nap(AFTER_DEFECT, stopped);
 }
 
 /// Takes a consumer off the list, unless another one took its place, and sees what is to be done about its segment now.

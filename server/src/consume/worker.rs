@@ -11,6 +11,7 @@ use ingest::stream::settings::StreamSettings;
 use ingest::{Pipeline, RowBatch};
 use proto::controller_service::{ReplicaState, SegmentRecord, TableView};
 use segment::SegmentWriter;
+use segment::build::Built;
 
 use super::commit::Step;
 use super::{Consuming, PARTITIONS_PER_TOPIC, Parked, Phase};
@@ -22,6 +23,7 @@ use crate::tables::Table;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LEAST_TIME_MS: i64 = 600_000;
 
 /// Why the thread does not go on.
 pub(super) enum Halt {
@@ -55,6 +57,8 @@ pub(super) struct Worker {
     pub(super) ends_ms: i64,
     /// The segment cannot take another row.
     pub(super) full: bool,
+    /// The sealed file is there; only what follows is tried again.
+    pub(super) built: Option<Built>,
 }
 
 impl Worker {
@@ -107,7 +111,7 @@ impl Worker {
             .unwrap_or(u64::MAX);
         Ok(Self {
             row_limit: row_limit.max(1),
-            ends_ms: record.created_ms.saturating_add(settings.flush_time_ms),
+            ends_ms: end_of_time(record, settings.flush_time_ms, shared.now_ms()),
             batch: pipeline.new_batch(),
             metrics: table.metrics.partition(&settings.topic, partition),
             shared: Arc::clone(shared),
@@ -116,6 +120,7 @@ impl Worker {
             record: record.clone(),
             source: None,
             full: false,
+            built: None,
             settings,
             pipeline,
             writer,
@@ -164,8 +169,11 @@ impl Worker {
 
     /// Waits; an error where the thread is to end.
     pub(super) fn pause(&self, duration: Duration) -> Result<(), Halt> {
-        // The timer is made inside, where there is a runtime.
-        self.wait_for(async move { tokio::time::sleep(duration).await })
+        nap(duration, || self.is_stopped());
+        if self.is_stopped() {
+            return Err(Halt::Stopped);
+        }
+        Ok(())
     }
 
     /// Runs to the segment's end.
@@ -265,6 +273,12 @@ impl Worker {
     }
 }
 
+/// When a segment is sealed by its age. One that is old already when its consumption begins again is given some minutes first.
+fn end_of_time(record: &SegmentRecord, flush_time_ms: i64, now_ms: i64) -> i64 {
+    let least = now_ms.saturating_add(flush_time_ms.min(LEAST_TIME_MS));
+    record.created_ms.saturating_add(flush_time_ms).max(least)
+}
+
 pub(super) fn start_of(record: &SegmentRecord) -> Result<i64, ServerError> {
     let text = record.start_offset.as_deref().unwrap_or_default();
     text.parse().map_err(|_| {
@@ -273,4 +287,14 @@ pub(super) fn start_of(record: &SegmentRecord) -> Result<i64, ServerError> {
             record.name
         ))
     })
+}
+
+/// Sleeps on a thread of its own, in small pieces: it ends early where `done` says so.
+pub(super) fn nap(duration: Duration, done: impl Fn() -> bool) {
+    const PIECE: Duration = Duration::from_millis(20);
+    let mut left = duration;
+    while !left.is_zero() && !done() {
+        std::thread::sleep(left.min(PIECE));
+        left = left.saturating_sub(PIECE);
+    }
 }
