@@ -172,6 +172,10 @@ pub(crate) fn render(shared: &Shared) -> String {
     out
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "a list of metrics, one after the other"
+)]
 fn write_table(out: &mut String, shared: &Shared, table: &Table) {
     let (raw, kind) = split_type(&table.name);
     let kind = kind.map(|k| k.to_string()).unwrap_or_default();

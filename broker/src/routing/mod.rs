@@ -6,7 +6,7 @@ mod choose;
 mod prune;
 mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use common::{TableType, ids};
@@ -42,8 +42,6 @@ pub(crate) struct Routing {
     servers: HashMap<String, Arc<Server>>,
     /// By name with type, in lower case.
     tables: HashMap<String, Arc<RoutedTable>>,
-    /// Cluster configs.
-    pub(crate) configs: BTreeMap<String, String>,
 }
 
 /// The table or tables that a name means.
@@ -86,7 +84,6 @@ impl Routing {
             loaded: true,
             servers,
             tables,
-            configs: view.configs,
         }
     }
 

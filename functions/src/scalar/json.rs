@@ -732,7 +732,12 @@ pub(super) mod tests {
                 "flag"
             ])
         );
-        let index = |args: &[Value]| call("jsonExtractIndex", &[&[doc.clone()], args].concat());
+        let index = |args: &[Value]| {
+            call(
+                "jsonExtractIndex",
+                &[std::slice::from_ref(&doc), args].concat(),
+            )
+        };
         assert_eq!(index(&[text("$.n"), text("STRING")])?, text("88"));
         assert_eq!(
             index(&[text("$.nested.list[9]"), text("INT"), Value::Int(-1)])?,
