@@ -220,8 +220,13 @@ fn write_table(out: &mut String, shared: &Shared, table: &Table) {
     metrics
         .freshness
         .write(out, "pinot_server_freshnessLagMs", &labels);
+    write_partitions(out, shared, table, &base);
+}
+
+fn write_partitions(out: &mut String, shared: &Shared, table: &Table, base: &str) {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let consumers = table.consumers.lock();
-    for (partition, metrics) in metrics.partitions.lock().iter() {
+    for (partition, metrics) in table.metrics.partitions.lock().iter() {
         let topic = escaped(&metrics.topic);
         let labels = format!("{{{base},topic=\"{topic}\",partition=\"{partition}\"}}");
         let consumer = consumers

@@ -15,11 +15,11 @@ const LOG_EVERY_MS: i64 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RowError {
     /// When, milliseconds since the epoch.
-    pub at_ms: i64,
+    pub(crate) at_ms: i64,
     /// In which segment.
-    pub segment: String,
+    pub(crate) segment: String,
     /// What.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 #[derive(Default)]
@@ -33,15 +33,15 @@ struct Recent {
 #[derive(Default)]
 pub(crate) struct RowErrors {
     /// Rows that were added.
-    pub rows: AtomicU64,
+    pub(crate) rows: AtomicU64,
     /// Rows that the filter dropped.
-    pub filtered: AtomicU64,
+    pub(crate) filtered: AtomicU64,
     /// Messages or rows that could not be read or converted.
-    pub malformed: AtomicU64,
+    pub(crate) malformed: AtomicU64,
     /// Messages without payload.
-    pub tombstones: AtomicU64,
+    pub(crate) tombstones: AtomicU64,
     /// Rows with a column left null because it failed.
-    pub incomplete: AtomicU64,
+    pub(crate) incomplete: AtomicU64,
     recent: Mutex<Recent>,
 }
 

@@ -50,9 +50,9 @@ impl Held {
 /// What a query reads, and what it asked for in vain.
 pub(crate) struct Pinned {
     /// Snapshots, in the order asked for.
-    pub segments: Vec<Arc<dyn Segment>>,
+    pub(crate) segments: Vec<Arc<dyn Segment>>,
     /// Names that are not here.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
 }
 
 /// A version of the set.
