@@ -175,15 +175,11 @@ impl<'a> Gather<'a> {
         while let Some((ask, outcome, bytes)) = waiting.next().await {
             self.bytes += bytes;
             match outcome {
-                Outcome::Answered(executed) => {
-                    self.queried += 1;
-                    self.responded += 1;
-                    self.count(&ask, &executed.stats);
-                    for exception in &executed.stats.exceptions {
-                        self.fail(Failure::plain(exception.clone()));
-                    }
-                    self.parts.push(*executed);
-                }
+                Outcome::Answered(executed) if lacks_segments(&executed) => lost.push(Lost {
+                    ask,
+                    kept: Some(executed),
+                }),
+                Outcome::Answered(executed) => self.take(&ask, *executed),
                 Outcome::Refused(exception) => {
                     self.queried += 1;
                     self.responded += 1;

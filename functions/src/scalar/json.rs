@@ -116,10 +116,7 @@ pub(crate) static FAMILY: Family = Family {
             returns: OBJECT,
             nulls: NullRule::Sees,
             doc: "The list at a JSON path, empty where there is none.",
-            example: (
-                r#"jsonPathArrayDefaultEmpty('{"a":1}', '$.b')"#,
-                "[]",
-            ),
+            example: (r#"jsonPathArrayDefaultEmpty('{"a":1}', '$.b')"#, "[]"),
             eval: |args, _| {
                 let mut out = TextVec::with_capacity(args[0].rows(), 0);
                 for_each(args, |answer| {
