@@ -37,7 +37,7 @@ pub(crate) fn binary() -> Result<&'static Path> {
                 .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         })
         .as_deref()
-        .context("`cargo build --package cli` made no binary")
+        .context("`cargo build --workspace --bin touriga` made no binary")
 }
 
 /// A port nobody listens on now.
