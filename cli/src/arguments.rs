@@ -173,6 +173,8 @@ mod tests {
         let words = "touriga StartServer -zkAddress zk:2181 -serverPort 8098 -dataDir /tmp/d";
         let arguments = modern(words.split(' ').map(str::to_owned).collect());
         let parsed = Arguments::try_parse_from(arguments);
-        assert!(matches!(parsed, Ok(Arguments { command: Command::StartServer(o), .. }) if o.server_port == 8098));
+        assert!(
+            matches!(parsed, Ok(Arguments { command: Command::StartServer(o), .. }) if o.server_port == 8098)
+        );
     }
 }

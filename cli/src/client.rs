@@ -52,24 +52,44 @@ pub(crate) async fn add_table(options: &FileOptions) -> Result<()> {
 /// `post-query`.
 pub(crate) async fn post_query(options: &QueryOptions) -> Result<()> {
     let body = json!({ "sql": options.query }).to_string();
-    let answer: Json = serde_json::from_str(&post(&format!("{}/query/sql", options.broker), body).await?)?;
+    let answer: Json =
+        serde_json::from_str(&post(&format!("{}/query/sql", options.broker), body).await?)?;
     if let Some(exception) = answer["exceptions"].get(0) {
-        bail!("{} (code {})", exception["message"].as_str().unwrap_or_default(), exception["errorCode"]);
+        bail!(
+            "{} (code {})",
+            exception["message"].as_str().unwrap_or_default(),
+            exception["errorCode"]
+        );
     }
     say(&aligned(&answer["resultTable"]))
 }
 
 /// Rows as aligned columns under their names.
 pub(crate) fn aligned(table: &Json) -> String {
-    let text = |cell: &Json| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
-    let list = |json: &Json| -> Vec<String> { json.as_array().into_iter().flatten().map(text).collect() };
+    let text = |cell: &Json| {
+        cell.as_str()
+            .map_or_else(|| cell.to_string(), str::to_owned)
+    };
+    let list =
+        |json: &Json| -> Vec<String> { json.as_array().into_iter().flatten().map(text).collect() };
     let mut lines = vec![list(&table["dataSchema"]["columnNames"])];
     lines.extend(table["rows"].as_array().into_iter().flatten().map(list));
     let columns = lines.first().map_or(0, Vec::len);
-    let width = |column: usize| lines.iter().filter_map(|l| l.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        lines
+            .iter()
+            .filter_map(|l| l.get(column))
+            .map(|c| c.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |cells: &Vec<String>| {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(c, w)| format!("{c:<w$}")).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(c, w)| format!("{c:<w$}"))
+            .collect();
         padded.join("  ").trim_end().to_owned()
     };
     lines.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -15,8 +15,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse_from(arguments::modern(std::env::args().collect()));
     log(&arguments);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(arguments.command)));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(arguments.command)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -46,7 +50,9 @@ async fn run(command: arguments::Command) -> anyhow::Result<()> {
 fn log(arguments: &arguments::Arguments) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TOURIGA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(&arguments.log_level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if arguments.log_json {
         builder.json().init();
     } else {

@@ -36,17 +36,22 @@ pub(crate) async fn run(options: &QuickstartOptions) -> Result<()> {
             (stream.addr().to_string(), Some(stream))
         }
     };
-    let cluster = roles::builder(&role_options, &[Role::Controller, Role::Server, Role::Broker])
-        .build()
-        .await
-        .context("cannot start")?;
+    let cluster = roles::builder(
+        &role_options,
+        &[Role::Controller, Role::Server, Role::Broker],
+    )
+    .build()
+    .await
+    .context("cannot start")?;
     cluster.ready().await;
     events::create_topics(&bootstrap).await?;
     tables::create(&role_options.controller_port, &bootstrap).await?;
     let generator = events::start(&bootstrap, options.rate)?;
     let port = cluster.controller_port().unwrap_or_default();
     greet(port, cluster.broker_port().unwrap_or_default(), &bootstrap)?;
-    let end = options.seconds.map(|s| Instant::now() + Duration::from_secs(s));
+    let end = options
+        .seconds
+        .map(|s| Instant::now() + Duration::from_secs(s));
     tokio::select! {
         shown = watch(&cluster, end) => shown?,
         () = roles::signal() => {}
@@ -67,7 +72,10 @@ fn greet(controller: u16, broker: u16, bootstrap: &str) -> Result<()> {
         out,
         "  try       curl -s http://127.0.0.1:{broker}/query/sql -H 'Content-Type: application/json' \\\n              -d '{{\"sql\":\"SELECT produto, SUM(quantidade) AS n FROM vendas GROUP BY produto ORDER BY n DESC LIMIT 5\"}}'"
     )?;
-    writeln!(out, "  stop      Ctrl-C; a second start finds the data again\n")?;
+    writeln!(
+        out,
+        "  stop      Ctrl-C; a second start finds the data again\n"
+    )?;
     Ok(())
 }
 
@@ -77,7 +85,10 @@ async fn rows(cluster: &Cluster, sql: &str) -> Option<Json> {
 }
 
 async fn number(cluster: &Cluster, sql: &str) -> f64 {
-    rows(cluster, sql).await.and_then(|t| t["rows"][0][0].as_f64()).unwrap_or(0.0)
+    rows(cluster, sql)
+        .await
+        .and_then(|t| t["rows"][0][0].as_f64())
+        .unwrap_or(0.0)
 }
 
 /// Shows what happens, once a second: redrawn in place on a terminal, one line a time elsewhere.
@@ -89,17 +100,23 @@ async fn watch(cluster: &Cluster, end: Option<Instant>) -> Result<()> {
         let sales = number(cluster, "SELECT COUNT(*) FROM vendas").await;
         let trades = number(cluster, "SELECT COUNT(*) FROM stock_transactions").await;
         let newest = number(cluster, "SELECT MAX(data_venda) FROM vendas").await;
-        let lag = (common::clock::Clock::now_ms(&common::clock::SystemClock) as f64 - newest).max(0.0);
+        let lag =
+            (common::clock::Clock::now_ms(&common::clock::SystemClock) as f64 - newest).max(0.0);
         lags.push(lag);
         if lags.len() > 60 {
             lags.remove(0);
         }
         let now = Instant::now();
-        let rate = last.map_or(0.0, |(then, rows)| (sales + trades - rows) / (now - then).as_secs_f64());
+        let rate = last.map_or(0.0, |(then, rows)| {
+            (sales + trades - rows) / (now - then).as_secs_f64()
+        });
         last = Some((now, sales + trades));
         let summary = format!(
             "  {:>12} rows   {:>8.0} rows/s   freshness {:>4.0} ms (median of a minute {:.0} ms)",
-            sales + trades, rate, lag, median(&lags)
+            sales + trades,
+            rate,
+            lag,
+            median(&lags)
         );
         let mut out = std::io::stdout();
         if terminal {

@@ -9,7 +9,9 @@ use crate::arguments::RoleOptions;
 
 /// The builder for options.
 pub(crate) fn builder(options: &RoleOptions, roles: &[Role]) -> ClusterBuilder {
-    let admin = options.server_admin_port.unwrap_or_else(|| options.server_port.saturating_sub(1));
+    let admin = options
+        .server_admin_port
+        .unwrap_or_else(|| options.server_port.saturating_sub(1));
     let mut builder = Cluster::builder()
         .roles(roles)
         .data_dir(&options.data_dir)

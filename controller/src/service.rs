@@ -2,6 +2,7 @@
 //!
 //! Must not know: REST. Invariant: an answer is given only when what it says is durable.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use proto::{ControllerService, ServiceError};
 use serde_json::Value as Json;
 
 use crate::assign;
-use crate::completion::{Completion, Offer, after_commit};
+use crate::completion::{Completion, Offer, after_commit, offset_order};
 use crate::consuming::{self, Start};
 use crate::core::Core;
 use crate::error::ControllerError;
@@ -146,6 +147,14 @@ impl ControllerService for Service {
             let committed = entry.record.end_offset.as_deref().unwrap_or_default();
             return Ok(after_commit(&request.offset, committed, download_only));
         }
+        // Once a commit has begun its end is fixed: the next segment begins there.
+        if let Some(end) = &entry.record.end_offset {
+            match offset_order(&request.offset, end) {
+                Ordering::Less => return Ok(CompletionAnswer::CatchUp(end.clone())),
+                Ordering::Greater => return Ok(CompletionAnswer::Hold),
+                Ordering::Equal => {}
+            }
+        }
         let replicas = self.live_replicas(&entry.ideal);
         Ok(self.completion(&request, replicas, |c, offer| c.consumed(offer)))
     }
@@ -160,8 +169,24 @@ impl ControllerService for Service {
         if entry.record.status != SegmentStatus::InProgress {
             return Ok(CompletionAnswer::Failed("already committed".to_owned()));
         }
+        let fixed = entry.record.end_offset.as_ref();
+        if let Some(end) = fixed.filter(|end| **end != request.offset) {
+            return Ok(CompletionAnswer::CatchUp(end.clone()));
+        }
         let replicas = self.live_replicas(&entry.ideal);
-        Ok(self.completion(&request, replicas, |c, offer| c.commit_start(offer)))
+        let answer = self.completion(&request, replicas, |c, offer| c.commit_start(offer));
+        if !matches!(answer, CompletionAnswer::Commit(_)) {
+            return Ok(answer);
+        }
+        let now_ms = self.0.now_ms();
+        let begun = self
+            .0
+            .change(|state| Ok((begun(state, &request, now_ms)?, ())))
+            .await;
+        Ok(match begun {
+            Ok(()) => answer,
+            Err(error) => CompletionAnswer::Failed(error.to_string()),
+        })
     }
 
     async fn commit_end(&self, end: CommitEnd) -> Result<CompletionAnswer, ServiceError> {
@@ -294,6 +319,30 @@ fn reported(state: &State, instance: &str, reports: Vec<ReplicaReport>) -> Vec<C
     changes
 }
 
+/// A segment whose commit begins: its end is fixed, and the next one takes rows from there on while it is built.
+fn begun(
+    state: &State,
+    request: &CompletionRequest,
+    now_ms: i64,
+) -> Result<Vec<Change>, ControllerError> {
+    let gone = || ControllerError::NotFound(format!("table `{}` is gone", request.table));
+    let table = state.table(&request.table).ok_or_else(gone)?;
+    let entry = table.segments.get(&request.segment).ok_or_else(gone)?;
+    if entry.record.end_offset.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut ending = entry.clone();
+    ending.record.end_offset = Some(request.offset.clone());
+    let mut changes = vec![Change::Segment(
+        request.table.clone(),
+        Box::new(ending.clone()),
+    )];
+    if table.record.enabled && !table.record.pause.paused {
+        changes.extend(follower(state, table, &ending.record, now_ms)?);
+    }
+    Ok(changes)
+}
+
 /// A committed segment, and the one that follows it.
 fn committed(state: &State, end: &CommitEnd, now_ms: i64) -> Result<Vec<Change>, ControllerError> {
     let gone = || ControllerError::NotFound(format!("table `{}` is gone", end.table));
@@ -317,7 +366,10 @@ fn committed(state: &State, end: &CommitEnd, now_ms: i64) -> Result<Vec<Change>,
     record.force_commit.retain(|name| *name != end.record.name);
     let mut changes = vec![Change::Segment(end.table.clone(), Box::new(sealed))];
     if record.enabled && !record.pause.paused {
-        changes.extend(follower(state, table, end, now_ms)?);
+        let mut ended = end.record.clone();
+        ended.partition = entry.record.partition;
+        ended.sequence = entry.record.sequence;
+        changes.extend(follower(state, table, &ended, now_ms)?);
     }
     if record != table.record {
         changes.push(Change::Table(Box::new(record)));
@@ -325,41 +377,51 @@ fn committed(state: &State, end: &CommitEnd, now_ms: i64) -> Result<Vec<Change>,
     Ok(changes)
 }
 
-/// The consuming segment after a committed one. It grows from the committed one's size, so it is planned on the state after it.
+/// The consuming segment after one that ends; none where it is there already. Where size limits, it is planned from the newest
+/// segment of the partition whose size is known.
 fn follower(
     state: &State,
     table: &TableEntry,
-    end: &CommitEnd,
+    ended: &SegmentRecord,
     now_ms: i64,
 ) -> Result<Option<Change>, ControllerError> {
-    let committed = table.segments.get(&end.record.name).map(|s| &s.record);
-    let Some(partition) = committed.and_then(|r| r.partition) else {
+    let Some(partition) = ended.partition else {
         return Ok(None);
     };
-    let Some(offset) = end.record.end_offset.clone() else {
+    let Some(offset) = ended.end_offset.clone() else {
         return Err(ControllerError::Invalid(
             "the end offset is missing".to_owned(),
         ));
     };
-    let partitions: std::collections::BTreeSet<_> = table
-        .segments
-        .values()
-        .filter_map(|s| s.record.partition)
-        .collect();
+    let of_partition = |record: &&SegmentRecord| record.partition == Some(partition);
+    let records = || table.segments.values().map(|s| &s.record);
+    if records()
+        .filter(of_partition)
+        .any(|r| r.sequence > ended.sequence)
+    {
+        return Ok(None);
+    }
+    let partitions: std::collections::BTreeSet<_> = records().filter_map(|r| r.partition).collect();
     let start = Start { partition, offset };
     let mut entry = consuming::begin(state, &table.record, &start, partitions.len(), now_ms)
         .map_err(ControllerError::Invalid)?;
-    let sealed = SegmentRecord {
-        status: SegmentStatus::Done,
-        ..end.record.clone()
+    let measured = if ended.size_bytes > 0 {
+        Some(ended)
+    } else {
+        records()
+            .filter(of_partition)
+            .filter(|r| r.status == SegmentStatus::Done)
+            .max_by_key(|r| r.sequence)
     };
-    entry.record.flush_rows = consuming::rows_after(
-        &table.record.config,
-        partition,
-        entry.record.flush_rows,
-        &sealed,
-    );
-    Ok(Some(Change::Segment(end.table.clone(), Box::new(entry))))
+    if let Some(measured) = measured {
+        let planned = entry.record.flush_rows;
+        entry.record.flush_rows =
+            consuming::rows_after(&table.record.config, partition, planned, measured);
+    }
+    Ok(Some(Change::Segment(
+        table.record.name.clone(),
+        Box::new(entry),
+    )))
 }
 
 /// Marks an instance as gone; its offers in running completions are void.

@@ -109,7 +109,11 @@ impl ClusterBuilder {
     /// # Errors
     /// Where a port is taken, a folder cannot be made, or the controller elsewhere has no usable address.
     pub async fn build(self) -> Result<Cluster, TourigaError> {
-        let mut cluster = Cluster { controller: None, server: None, broker: None };
+        let mut cluster = Cluster {
+            controller: None,
+            server: None,
+            broker: None,
+        };
         if self.roles.contains(&Role::Controller) {
             cluster.controller = Some(self.start_controller().await?);
         }
@@ -128,8 +132,9 @@ impl ClusterBuilder {
                 settings.host.clone_from(host);
             }
             let started = Broker::start(settings).await;
-            cluster.broker =
-                Some(started.map_err(|e| TourigaError::new(ErrorKind::Settings, "cannot start the broker", e))?);
+            cluster.broker = Some(started.map_err(|e| {
+                TourigaError::new(ErrorKind::Settings, "cannot start the broker", e)
+            })?);
         }
         Ok(cluster)
     }
@@ -146,13 +151,24 @@ impl ClusterBuilder {
             .map_err(|e| TourigaError::new(ErrorKind::Settings, "cannot start the controller", e))
     }
 
-    fn controller_service(&self, cluster: &Cluster) -> Result<Arc<dyn ControllerService>, TourigaError> {
+    fn controller_service(
+        &self,
+        cluster: &Cluster,
+    ) -> Result<Arc<dyn ControllerService>, TourigaError> {
         if let Some(controller) = &cluster.controller {
             return Ok(Arc::clone(&controller.service));
         }
-        let url = self.controller_url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", self.controller_port));
-        let connected = GrpcController::connect(&url)
-            .map_err(|e| TourigaError::new(ErrorKind::Settings, format!("cannot use the controller `{url}`"), e))?;
+        let url = self
+            .controller_url
+            .clone()
+            .unwrap_or_else(|| format!("http://127.0.0.1:{}", self.controller_port));
+        let connected = GrpcController::connect(&url).map_err(|e| {
+            TourigaError::new(
+                ErrorKind::Settings,
+                format!("cannot use the controller `{url}`"),
+                e,
+            )
+        })?;
         Ok(Arc::new(connected))
     }
 
@@ -166,7 +182,8 @@ impl ClusterBuilder {
             None => self.remote_deep_store(service.as_ref()).await?,
         };
         let data_dir = self.data_dir.join("server");
-        let mut settings = ServerSettings::new(data_dir, common::clock::system(), service, deep_store);
+        let mut settings =
+            ServerSettings::new(data_dir, common::clock::system(), service, deep_store);
         settings.host = self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
         settings.port = self.server_port;
         settings.admin_port = self.server_admin_port;
@@ -176,10 +193,18 @@ impl ClusterBuilder {
     }
 
     /// Asks the controller, for as long as it takes, where the deep store is.
-    async fn remote_deep_store(&self, service: &dyn ControllerService) -> Result<DeepStore, TourigaError> {
+    async fn remote_deep_store(
+        &self,
+        service: &dyn ControllerService,
+    ) -> Result<DeepStore, TourigaError> {
         let open = |uri: &str| {
-            DeepStore::open(uri)
-                .map_err(|e| TourigaError::new(ErrorKind::Settings, format!("cannot open the deep store `{uri}`"), e))
+            DeepStore::open(uri).map_err(|e| {
+                TourigaError::new(
+                    ErrorKind::Settings,
+                    format!("cannot open the deep store `{uri}`"),
+                    e,
+                )
+            })
         };
         if let Some(uri) = &self.deep_store {
             return open(uri);
@@ -190,7 +215,9 @@ impl ClusterBuilder {
                     if let Some(uri) = view.configs.get(DEEP_STORE_URI) {
                         return open(uri);
                     }
-                    tracing::warn!("the controller does not say where the deep store is, asking again");
+                    tracing::warn!(
+                        "the controller does not say where the deep store is, asking again"
+                    );
                 }
                 Err(error) => tracing::info!(%error, "waiting for the controller"),
             }

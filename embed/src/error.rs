@@ -35,7 +35,11 @@ impl TourigaError {
         message: impl Into<String>,
         source: impl Error + Send + Sync + 'static,
     ) -> Self {
-        Self { kind, message: message.into(), source: Some(Box::new(source)) }
+        Self {
+            kind,
+            message: message.into(),
+            source: Some(Box::new(source)),
+        }
     }
 }
 
@@ -51,6 +55,8 @@ impl fmt::Display for TourigaError {
 
 impl Error for TourigaError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }

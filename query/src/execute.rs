@@ -366,6 +366,10 @@ impl Scan<'_> {
         )))
     }
 
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one block, each needed"
+    )]
     fn update_groups(
         &mut self,
         aggregation: &PlanAggregation,

@@ -172,6 +172,10 @@ pub(crate) fn render(shared: &Shared) -> String {
     out
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "a list of metrics, one after the other"
+)]
 fn write_table(out: &mut String, shared: &Shared, table: &Table) {
     let (raw, kind) = split_type(&table.name);
     let kind = kind.map(|k| k.to_string()).unwrap_or_default();
@@ -216,8 +220,13 @@ fn write_table(out: &mut String, shared: &Shared, table: &Table) {
     metrics
         .freshness
         .write(out, "pinot_server_freshnessLagMs", &labels);
+    write_partitions(out, shared, table, &base);
+}
+
+fn write_partitions(out: &mut String, shared: &Shared, table: &Table, base: &str) {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let consumers = table.consumers.lock();
-    for (partition, metrics) in metrics.partitions.lock().iter() {
+    for (partition, metrics) in table.metrics.partitions.lock().iter() {
         let topic = escaped(&metrics.topic);
         let labels = format!("{{{base},topic=\"{topic}\",partition=\"{partition}\"}}");
         let consumer = consumers

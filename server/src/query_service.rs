@@ -79,7 +79,7 @@ fn answer(
     };
     let pinned = table.segments.pin(&request.segments);
     let mut executed = query::execute(&plan, &pinned.segments, limits, &shared.host)?;
-    note_missing(&mut executed, pinned, &shared.instance_id);
+    note_missing(&mut executed, pinned, table, &shared.instance_id);
     let metrics = &table.metrics;
     let stats = &executed.stats;
     metrics
@@ -92,17 +92,20 @@ fn answer(
     Ok(query::wire::encode(&executed))
 }
 
-/// What is missing is said beside the answer over what is there.
-fn note_missing(executed: &mut Executed, pinned: Pinned, instance_id: &str) {
-    if pinned.missing.is_empty() {
+/// What is missing is said beside the answer over what is there. A segment that the cluster deleted meanwhile is not missed.
+fn note_missing(executed: &mut Executed, pinned: Pinned, table: &Table, instance_id: &str) {
+    let view = table.view();
+    let mut missing = pinned.missing;
+    missing.retain(|name| view.segments.contains_key(name));
+    if missing.is_empty() {
         return;
     }
     executed.stats.exceptions.push(QueryException::new(
         ErrorCode::ServerSegmentMissing,
         format!(
             "{} segments [{}] missing on server: {instance_id}",
-            pinned.missing.len(),
-            pinned.missing.join(", "),
+            missing.len(),
+            missing.join(", "),
         ),
     ));
 }

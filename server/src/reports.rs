@@ -21,14 +21,20 @@ struct Book {
 
 /// States of the replicas, and which of them are still to be sent.
 #[derive(Default)]
-pub struct Reports {
+pub(crate) struct Reports {
     book: Mutex<Book>,
     changed: Notify,
 }
 
 impl Reports {
     /// Notes a state.
-    pub fn set(&self, table: &str, segment: &str, state: ReplicaState, error: Option<String>) {
+    pub(crate) fn set(
+        &self,
+        table: &str,
+        segment: &str,
+        state: ReplicaState,
+        error: Option<String>,
+    ) {
         let key = (table.to_owned(), segment.to_owned());
         let mut book = self.book.lock();
         let new = (state, error);
@@ -43,13 +49,13 @@ impl Reports {
 
     /// The state that was noted last.
     #[must_use]
-    pub fn get(&self, table: &str, segment: &str) -> Option<(ReplicaState, Option<String>)> {
+    pub(crate) fn get(&self, table: &str, segment: &str) -> Option<(ReplicaState, Option<String>)> {
         let key = (table.to_owned(), segment.to_owned());
         self.book.lock().states.get(&key).cloned()
     }
 
     /// Everything is to be sent again: the controller has forgotten this server.
-    pub fn resend(&self) {
+    pub(crate) fn resend(&self) {
         let mut book = self.book.lock();
         book.unsent = book.states.keys().cloned().collect();
         drop(book);
@@ -57,7 +63,7 @@ impl Reports {
     }
 
     /// Forgets a table that is gone.
-    pub fn forget(&self, table: &str) {
+    pub(crate) fn forget(&self, table: &str) {
         let mut book = self.book.lock();
         book.states.retain(|(of, _), _| of != table);
         book.unsent.retain(|(of, _)| of != table);
@@ -96,7 +102,7 @@ impl Reports {
     }
 
     /// Sends what changes, forever.
-    pub async fn run(&self, controller: &dyn ControllerService, instance_id: &str) {
+    pub(crate) async fn run(&self, controller: &dyn ControllerService, instance_id: &str) {
         let mut wait = Duration::from_millis(50);
         loop {
             let reports = self.take();

@@ -13,13 +13,13 @@ const LOG_EVERY_MS: i64 = 10_000;
 
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowError {
+pub(crate) struct RowError {
     /// When, milliseconds since the epoch.
-    pub at_ms: i64,
+    pub(crate) at_ms: i64,
     /// In which segment.
-    pub segment: String,
+    pub(crate) segment: String,
     /// What.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 #[derive(Default)]
@@ -31,23 +31,23 @@ struct Recent {
 
 /// Counts of one table since the process began.
 #[derive(Default)]
-pub struct RowErrors {
+pub(crate) struct RowErrors {
     /// Rows that were added.
-    pub rows: AtomicU64,
+    pub(crate) rows: AtomicU64,
     /// Rows that the filter dropped.
-    pub filtered: AtomicU64,
+    pub(crate) filtered: AtomicU64,
     /// Messages or rows that could not be read or converted.
-    pub malformed: AtomicU64,
+    pub(crate) malformed: AtomicU64,
     /// Messages without payload.
-    pub tombstones: AtomicU64,
+    pub(crate) tombstones: AtomicU64,
     /// Rows with a column left null because it failed.
-    pub incomplete: AtomicU64,
+    pub(crate) incomplete: AtomicU64,
     recent: Mutex<Recent>,
 }
 
 impl RowErrors {
     /// Counts an outcome and keeps its messages.
-    pub fn count(&self, segment: &str, outcome: &IngestOutcome, now_ms: i64) {
+    pub(crate) fn count(&self, segment: &str, outcome: &IngestOutcome, now_ms: i64) {
         let add = |counter: &AtomicU64, by: usize| {
             counter.fetch_add(by as u64, Ordering::Relaxed);
         };
@@ -89,7 +89,7 @@ impl RowErrors {
 
     /// The last errors, oldest first.
     #[must_use]
-    pub fn recent(&self) -> Vec<RowError> {
+    pub(crate) fn recent(&self) -> Vec<RowError> {
         self.recent.lock().errors.iter().cloned().collect()
     }
 }

@@ -11,7 +11,7 @@ use segment::{MutableSegment, SealedSegment, Segment};
 
 /// A segment that answers.
 #[derive(Clone)]
-pub enum Held {
+pub(crate) enum Held {
     /// From a file.
     Sealed(Arc<SealedSegment>),
     /// In memory, taking rows or about to be sealed.
@@ -21,7 +21,7 @@ pub enum Held {
 impl Held {
     /// What queries read.
     #[must_use]
-    pub fn snapshot(&self) -> Arc<dyn Segment> {
+    pub(crate) fn snapshot(&self) -> Arc<dyn Segment> {
         match self {
             Self::Sealed(sealed) => Arc::clone(sealed) as Arc<dyn Segment>,
             Self::Growing(growing) => growing.snapshot(),
@@ -30,7 +30,7 @@ impl Held {
 
     /// Rows.
     #[must_use]
-    pub fn doc_count(&self) -> u64 {
+    pub(crate) fn doc_count(&self) -> u64 {
         match self {
             Self::Sealed(sealed) => u64::from(sealed.doc_count()),
             Self::Growing(growing) => u64::from(growing.doc_count()),
@@ -39,7 +39,7 @@ impl Held {
 
     /// The sealed segment, if it is one.
     #[must_use]
-    pub fn sealed(&self) -> Option<&Arc<SealedSegment>> {
+    pub(crate) fn sealed(&self) -> Option<&Arc<SealedSegment>> {
         match self {
             Self::Sealed(sealed) => Some(sealed),
             Self::Growing(_) => None,
@@ -48,35 +48,35 @@ impl Held {
 }
 
 /// What a query reads, and what it asked for in vain.
-pub struct Pinned {
+pub(crate) struct Pinned {
     /// Snapshots, in the order asked for.
-    pub segments: Vec<Arc<dyn Segment>>,
+    pub(crate) segments: Vec<Arc<dyn Segment>>,
     /// Names that are not here.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
 }
 
 /// A version of the set.
-pub type SegmentMap = BTreeMap<String, Held>;
+pub(crate) type SegmentMap = BTreeMap<String, Held>;
 
 /// The set.
 #[derive(Default)]
-pub struct SegmentSet(ArcSwap<SegmentMap>);
+pub(crate) struct SegmentSet(ArcSwap<SegmentMap>);
 
 impl SegmentSet {
     /// The current version.
     #[must_use]
-    pub fn all(&self) -> Arc<SegmentMap> {
+    pub(crate) fn all(&self) -> Arc<SegmentMap> {
         self.0.load_full()
     }
 
     /// One segment.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<Held> {
+    pub(crate) fn get(&self, name: &str) -> Option<Held> {
         self.0.load().get(name).cloned()
     }
 
     /// Publishes a segment, in the place of one of that name.
-    pub fn put(&self, name: &str, held: &Held) {
+    pub(crate) fn put(&self, name: &str, held: &Held) {
         self.0.rcu(|map| {
             let mut map = SegmentMap::clone(map);
             map.insert(name.to_owned(), held.clone());
@@ -85,7 +85,7 @@ impl SegmentSet {
     }
 
     /// Takes a segment away; queries that pinned it go on.
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         self.0.rcu(|map| {
             let mut map = SegmentMap::clone(map);
             map.remove(name);
@@ -95,7 +95,7 @@ impl SegmentSet {
 
     /// Pins the segments of these names in one version of the set.
     #[must_use]
-    pub fn pin(&self, names: &[String]) -> Pinned {
+    pub(crate) fn pin(&self, names: &[String]) -> Pinned {
         let map = self.all();
         let mut pinned = Pinned {
             segments: Vec::with_capacity(names.len()),

@@ -122,6 +122,12 @@ fn serve(group: &TaskGroup, listener: TcpListener, router: axum::Router) -> ones
     stop
 }
 
+impl Drop for ServerHandle {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
 impl ServerHandle {
     /// What stands between this server and readiness; empty means ready.
     #[must_use]

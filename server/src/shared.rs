@@ -113,9 +113,14 @@ impl Shared {
         threads.push(thread);
     }
 
+    /// Tells every task and thread to end.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Ends everything that runs for this server.
     pub(crate) async fn shutdown(&self) {
-        self.stop.send_replace(true);
+        self.stop();
         self.tasks.shutdown().await;
         let threads = std::mem::take(&mut *self.threads.lock());
         let joined = tokio::task::spawn_blocking(move || {

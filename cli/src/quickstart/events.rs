@@ -33,20 +33,38 @@ const PRODUCTS: &[(&str, &str, f64)] = &[
     ("Vinho do Porto", "Alimentos", 119.0),
 ];
 const CITIES: &[(&str, &str)] = &[
-    ("São Paulo", "SP"), ("Rio de Janeiro", "RJ"), ("Belo Horizonte", "MG"), ("Curitiba", "PR"), ("Recife", "PE"),
-    ("Porto Alegre", "RS"), ("Salvador", "BA"), ("Fortaleza", "CE"), ("Manaus", "AM"), ("Brasília", "DF"),
+    ("São Paulo", "SP"),
+    ("Rio de Janeiro", "RJ"),
+    ("Belo Horizonte", "MG"),
+    ("Curitiba", "PR"),
+    ("Recife", "PE"),
+    ("Porto Alegre", "RS"),
+    ("Salvador", "BA"),
+    ("Fortaleza", "CE"),
+    ("Manaus", "AM"),
+    ("Brasília", "DF"),
 ];
 const PAYMENTS: &[&str] = &["PIX", "cartão de crédito", "cartão de débito", "boleto"];
 const CHANNELS: &[&str] = &["app", "site", "loja"];
-const SYMBOLS: &[&str] =
-    &["PETR4", "VALE3", "ITUB4", "BBDC4", "MGLU3", "AAPL", "AMZN", "NFLX", "NVDA", "META", "TSLA", "ORCL"];
+const SYMBOLS: &[&str] = &[
+    "PETR4", "VALE3", "ITUB4", "BBDC4", "MGLU3", "AAPL", "AMZN", "NFLX", "NVDA", "META", "TSLA",
+    "ORCL",
+];
 
 /// Makes the topics where they are not there yet.
 pub(super) async fn create_topics(bootstrap: &str) -> Result<()> {
-    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
-    let topics = [NewTopic::new(SALES, 2, TopicReplication::Fixed(1)), NewTopic::new(TRADES, 2, TopicReplication::Fixed(1))];
+    let admin: AdminClient<_> = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .create()?;
+    let topics = [
+        NewTopic::new(SALES, 2, TopicReplication::Fixed(1)),
+        NewTopic::new(TRADES, 2, TopicReplication::Fixed(1)),
+    ];
     // A topic that exists already is what is wanted.
-    admin.create_topics(&topics, &AdminOptions::new()).await.with_context(|| format!("cannot reach the stream at {bootstrap}"))?;
+    admin
+        .create_topics(&topics, &AdminOptions::new())
+        .await
+        .with_context(|| format!("cannot reach the stream at {bootstrap}"))?;
     Ok(())
 }
 
@@ -68,33 +86,43 @@ pub(super) fn start(bootstrap: &str, rate: u32) -> Result<Generator> {
         .context("cannot make a producer")?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    std::thread::Builder::new().name("generator".to_owned()).spawn(move || {
-        let mut random = SmallRng::seed_from_u64(SystemClock.now_ms().unsigned_abs());
-        let mut id = SystemClock.now_ms() % 1_000_000_000;
-        while !stopped.load(Ordering::SeqCst) {
-            for _ in 0..(rate / 50).max(1) {
-                id += 1;
-                let (topic, event) =
-                    if id % 2 == 0 { (SALES, sale(&mut random, id)) } else { (TRADES, trade(&mut random, id)) };
-                let record = BaseRecord::<(), str>::to(topic).partition((id / 2 % 2) as i32).payload(&event);
-                if producer.send(record).is_err() {
-                    // The queue is full: the stream is slower than the wish.
-                    producer.poll(Duration::from_millis(20));
+    std::thread::Builder::new()
+        .name("generator".to_owned())
+        .spawn(move || {
+            let mut random = SmallRng::seed_from_u64(SystemClock.now_ms().unsigned_abs());
+            let mut id = SystemClock.now_ms() % 1_000_000_000;
+            while !stopped.load(Ordering::SeqCst) {
+                for _ in 0..(rate / 50).max(1) {
+                    id += 1;
+                    let (topic, event) = if id % 2 == 0 {
+                        (SALES, sale(&mut random, id))
+                    } else {
+                        (TRADES, trade(&mut random, id))
+                    };
+                    let record = BaseRecord::<(), str>::to(topic)
+                        .partition((id / 2 % 2) as i32)
+                        .payload(&event);
+                    if producer.send(record).is_err() {
+                        // The queue is full: the stream is slower than the wish.
+                        producer.poll(Duration::from_millis(20));
+                    }
                 }
+                producer.poll(Duration::from_millis(0));
+                std::thread::sleep(Duration::from_millis(20));
             }
-            producer.poll(Duration::from_millis(0));
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        // What is still queued may be lost at the end of a demonstration.
-        let _ = producer.flush(Duration::from_secs(2));
-    })?;
+            // What is still queued may be lost at the end of a demonstration.
+            let _ = producer.flush(Duration::from_secs(2));
+        })?;
     Ok(Generator(stop))
 }
 
 fn sale(random: &mut SmallRng, id: i64) -> String {
     let index = (random.random_range(0.0_f64..1.0).powi(2) * PRODUCTS.len() as f64) as usize;
     let (product, category, price) = PRODUCTS[index.min(PRODUCTS.len() - 1)];
-    let (city, state) = CITIES.choose(random).copied().unwrap_or(("São Paulo", "SP"));
+    let (city, state) = CITIES
+        .choose(random)
+        .copied()
+        .unwrap_or(("São Paulo", "SP"));
     let quantity = random.random_range(1..=5);
     let discount = f64::from(random.random_range(0..=3)) * 0.05;
     let total = (price * f64::from(quantity) * (1.0 - discount) * 100.0).round() / 100.0;

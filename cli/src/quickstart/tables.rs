@@ -11,7 +11,9 @@ pub(super) const SALES: &str = "vendas-tempo-real";
 pub(super) const TRADES: &str = "topico-processado";
 
 fn fields(list: &[(&str, &str)]) -> Json {
-    list.iter().map(|(name, data_type)| json!({"name": name, "dataType": data_type})).collect()
+    list.iter()
+        .map(|(name, data_type)| json!({"name": name, "dataType": data_type}))
+        .collect()
 }
 
 fn time(name: &str) -> Json {
@@ -19,7 +21,16 @@ fn time(name: &str) -> Json {
 }
 
 fn sales_schema() -> Json {
-    let text = ["id_venda", "id_produto", "produto", "categoria", "cidade", "estado", "forma_pagamento", "canal"];
+    let text = [
+        "id_venda",
+        "id_produto",
+        "produto",
+        "categoria",
+        "cidade",
+        "estado",
+        "forma_pagamento",
+        "canal",
+    ];
     let mut dimensions: Vec<(&str, &str)> = text.iter().map(|name| (*name, "STRING")).collect();
     dimensions.push(("cliente_id", "INT"));
     json!({
@@ -61,8 +72,18 @@ fn table(name: &str, time_column: &str, topic: &str, inverted: &[&str], bootstra
     })
 }
 
-async fn send(client: &reqwest::Client, method: reqwest::Method, url: &str, body: &Json) -> Result<()> {
-    let answer = client.request(method, url).json(body).send().await.with_context(|| format!("cannot reach {url}"))?;
+async fn send(
+    client: &reqwest::Client,
+    method: reqwest::Method,
+    url: &str,
+    body: &Json,
+) -> Result<()> {
+    let answer = client
+        .request(method, url)
+        .json(body)
+        .send()
+        .await
+        .with_context(|| format!("cannot reach {url}"))?;
     let (status, text) = (answer.status(), answer.text().await?);
     if !status.is_success() && status.as_u16() != 409 {
         bail!("{url}: {status}: {text}");
@@ -75,20 +96,55 @@ pub(super) async fn create(controller_port: &u16, bootstrap: &str) -> Result<()>
     let client = reqwest::Client::new();
     let at = format!("http://127.0.0.1:{controller_port}");
     for schema in [sales_schema(), trades_schema()] {
-        send(&client, reqwest::Method::POST, &format!("{at}/schemas"), &schema).await?;
+        send(
+            &client,
+            reqwest::Method::POST,
+            &format!("{at}/schemas"),
+            &schema,
+        )
+        .await?;
     }
     let tables = [
-        table("vendas", "data_venda", SALES, &["produto", "categoria"], bootstrap),
-        table("stock_transactions", "update_at", TRADES, &["id"], bootstrap),
+        table(
+            "vendas",
+            "data_venda",
+            SALES,
+            &["produto", "categoria"],
+            bootstrap,
+        ),
+        table(
+            "stock_transactions",
+            "update_at",
+            TRADES,
+            &["id"],
+            bootstrap,
+        ),
     ];
     for table in tables {
         let name = table["tableName"].as_str().unwrap_or_default();
-        let known = client.get(format!("{at}/tables/{name}")).send().await?.status().is_success();
+        let known = client
+            .get(format!("{at}/tables/{name}"))
+            .send()
+            .await?
+            .status()
+            .is_success();
         if known {
             // The embedded stream listens at another port with every start.
-            send(&client, reqwest::Method::PUT, &format!("{at}/tables/{name}"), &table).await?;
+            send(
+                &client,
+                reqwest::Method::PUT,
+                &format!("{at}/tables/{name}"),
+                &table,
+            )
+            .await?;
         } else {
-            send(&client, reqwest::Method::POST, &format!("{at}/tables"), &table).await?;
+            send(
+                &client,
+                reqwest::Method::POST,
+                &format!("{at}/tables"),
+                &table,
+            )
+            .await?;
         }
     }
     Ok(())

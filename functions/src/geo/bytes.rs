@@ -48,7 +48,7 @@ impl Geometry {
             }
             Shape::MultiPolygon(polygons) => {
                 out.push(flag | 5);
-                let parts: Vec<Line> = polygons.iter().flat_map(|rings| canonical(rings)).collect();
+                let parts: Vec<Line> = polygons.iter().flat_map(canonical).collect();
                 write_parts(out, &parts);
             }
             Shape::Collection(parts) => {

@@ -566,11 +566,11 @@ mod tests {
              0000000000000000c044000000000000c03e000000000000c04e000000000000c03e000000000000"
         );
         assert_eq!(
-            call("ST_AsText", &[polygon.clone()])?,
+            call("ST_AsText", std::slice::from_ref(&polygon))?,
             text("POLYGON ((-60 -30, -60 0, -40 0, -40 -30, -60 -30))")
         );
         assert_eq!(
-            call("ST_AsGeoJSON", &[polygon.clone()])?,
+            call("ST_AsGeoJSON", std::slice::from_ref(&polygon))?,
             text(
                 "{\"type\":\"Polygon\",\"coordinates\":[[[-60,-30],[-60,0.0],[-40,0.0],[-40,-30],[-60,-30]]],\"crs\":{\"type\":\"name\",\"properties\":{\"name\":\"EPSG:0\"}}}"
             )
@@ -589,7 +589,7 @@ mod tests {
             "POLYGON EMPTY",
         ] {
             let bytes = call("ST_GeomFromText", &[text(wkt)])?;
-            assert_eq!(call("ST_AsText", &[bytes.clone()])?, text(wkt));
+            assert_eq!(call("ST_AsText", std::slice::from_ref(&bytes))?, text(wkt));
             let wkb = call("ST_AsBinary", &[bytes])?;
             let again = call("ST_GeomFromWKB", &[wkb])?;
             assert_eq!(call("ST_AsText", &[again])?, text(wkt));

@@ -35,7 +35,7 @@ pub(crate) static FAMILY: Family = Family {
             params: Params::Fixed(PATH),
             returns: OBJECT,
             doc: "The value at a JSON path; null where there is none. A path with `*`, `..` or a filter answers a list.",
-            example: (r#"jsonFormat(jsonPath('{"a":[1,2]}', '$.a'))"#, "[1,2]"),
+            example: (r#"jsonPath('{"a":[1,2]}', '$.a')"#, "[1,2]"),
             eval: |args, _| objects(args, |found| found.map(|json| json_text(json))),
             ..ROW
         },
@@ -106,7 +106,7 @@ pub(crate) static FAMILY: Family = Family {
             params: Params::Fixed(PATH),
             returns: OBJECT,
             doc: "The list at a JSON path, a single value as a list of one; null where there is none.",
-            example: (r#"jsonFormat(jsonPathArray('{"a":1}', '$.a'))"#, "[1]"),
+            example: (r#"jsonPathArray('{"a":1}', '$.a')"#, "[1]"),
             eval: |args, _| objects(args, |found| found.map(list_text)),
             ..ROW
         },
@@ -116,10 +116,7 @@ pub(crate) static FAMILY: Family = Family {
             returns: OBJECT,
             nulls: NullRule::Sees,
             doc: "The list at a JSON path, empty where there is none.",
-            example: (
-                r#"jsonFormat(jsonPathArrayDefaultEmpty('{"a":1}', '$.b'))"#,
-                "[]",
-            ),
+            example: (r#"jsonPathArrayDefaultEmpty('{"a":1}', '$.b')"#, "[]"),
             eval: |args, _| {
                 let mut out = TextVec::with_capacity(args[0].rows(), 0);
                 for_each(args, |answer| {
@@ -195,7 +192,7 @@ pub(crate) static FAMILY: Family = Family {
             params: Params::Fixed(&[param::TEXT]),
             returns: OBJECT,
             doc: "JSON text as a list; null where it is no JSON array.",
-            example: ("jsonFormat(jsonStringToArray('[1, 2]'))", "[1,2]"),
+            example: ("jsonStringToArray('[1, 2]')", "[1,2]"),
             eval: |args, _| from_text(args, "["),
             ..ROW
         },
@@ -204,7 +201,7 @@ pub(crate) static FAMILY: Family = Family {
             params: Params::Fixed(&[param::TEXT]),
             returns: OBJECT,
             doc: "JSON text as a map; null where it is no JSON object.",
-            example: (r#"jsonFormat(jsonStringToMap('{"a" : 1}'))"#, r#"{"a":1}"#),
+            example: (r#"jsonStringToMap('{"a" : 1}')"#, r#"{"a":1}"#),
             eval: |args, _| from_text(args, "{"),
             ..ROW
         },
@@ -213,7 +210,7 @@ pub(crate) static FAMILY: Family = Family {
             params: Params::Fixed(&[param::TEXT]),
             returns: OBJECT,
             doc: "JSON text as a list or map; null where it is neither.",
-            example: ("jsonFormat(jsonStringToListOrMap('[1, 2]'))", "[1,2]"),
+            example: ("jsonStringToListOrMap('[1, 2]')", "[1,2]"),
             eval: |args, _| from_text(args, "[{"),
             ..ROW
         },
@@ -226,7 +223,7 @@ pub(crate) static FAMILY: Family = Family {
             returns: OBJECT,
             doc: "An array of `{\"key\": .., \"value\": ..}` objects as a map; the two field names may be given.",
             example: (
-                r#"jsonFormat(jsonKeyValueArrayToMap('[{"key":"a","value":"x"}]'))"#,
+                r#"jsonKeyValueArrayToMap('[{"key":"a","value":"x"}]')"#,
                 r#"{"a":"x"}"#,
             ),
             eval: key_value_array_to_map,
@@ -732,7 +729,12 @@ pub(super) mod tests {
                 "flag"
             ])
         );
-        let index = |args: &[Value]| call("jsonExtractIndex", &[&[doc.clone()], args].concat());
+        let index = |args: &[Value]| {
+            call(
+                "jsonExtractIndex",
+                &[std::slice::from_ref(&doc), args].concat(),
+            )
+        };
         assert_eq!(index(&[text("$.n"), text("STRING")])?, text("88"));
         assert_eq!(
             index(&[text("$.nested.list[9]"), text("INT"), Value::Int(-1)])?,

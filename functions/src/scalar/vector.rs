@@ -222,9 +222,9 @@ mod tests {
                 "{name}"
             );
         }
-        assert_eq!(call("vectorDims", &[a.clone()])?, Value::Int(3));
+        assert_eq!(call("vectorDims", std::slice::from_ref(&a))?, Value::Int(3));
         assert_eq!(
-            call("vectorNorm", &[a.clone()])?,
+            call("vectorNorm", std::slice::from_ref(&a))?,
             Value::Double(3.7416573867739413)
         );
         let zero = vector(&[0.0, 0.0, 0.0]);

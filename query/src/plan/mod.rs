@@ -54,6 +54,7 @@ pub struct PlanOrder {
 }
 
 /// What a plan computes.
+#[allow(clippy::large_enum_variant, reason = "there is one a query")]
 pub enum Shape {
     /// Rows.
     Selection {

@@ -82,7 +82,7 @@ pub(crate) fn get_range(
 ) {
     let mut index = range.start;
     out.reserve(range.len());
-    while index < range.end && index % 32 != 0 {
+    while index < range.end && !index.is_multiple_of(32) {
         out.push(get(bytes, width, index));
         index += 1;
     }

@@ -28,7 +28,6 @@ pub(crate) enum Entries {
 /// A column.
 pub(crate) struct ColumnData<'a> {
     pub(crate) plan: &'a ColumnPlan,
-    pub(crate) rows: u32,
     pub(crate) entries: Entries,
     /// End of each row among the entries, for a multi-value column.
     pub(crate) row_ends: Option<Vec<u32>>,
@@ -79,7 +78,6 @@ impl<'a> ColumnData<'a> {
         };
         Ok(Self {
             plan,
-            rows,
             entries,
             row_ends,
             nulls,
@@ -102,7 +100,6 @@ impl<'a> ColumnData<'a> {
         }
         Self {
             plan,
-            rows,
             entries: Self::encode(plan, values),
             row_ends: plan.column_type.multi.then(|| (1..=rows).collect()),
             nulls,

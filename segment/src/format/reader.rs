@@ -27,6 +27,10 @@ fn corrupt(path: &Path, offset: usize, problem: impl Into<String>) -> SegmentErr
 }
 
 impl SegmentFile {
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one check after the other, in the order of the file"
+    )]
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let region =
             Region::open(path).map_err(|e| SegmentError::io("opening segment file", path, e))?;

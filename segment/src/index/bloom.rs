@@ -88,7 +88,7 @@ impl IndexType for Bloom {
             .first_chunk::<4>()
             .map_or(0, |c| u32::from_le_bytes(*c));
         let rest = (bytes.len() as u64).saturating_sub(HEAD as u64);
-        if !(1..=MAX_HASHES).contains(&functions) || rest < 8 || rest % 8 != 0 {
+        if !(1..=MAX_HASHES).contains(&functions) || rest < 8 || !rest.is_multiple_of(8) {
             return Err(format!("{functions} hash functions over {rest} bytes"));
         }
         Ok(Arc::new(BloomReader {

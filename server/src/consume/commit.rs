@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proto::controller_service::{
-    CommitEnd, CompletionAnswer, CompletionRequest, ReplicaState, SegmentRecord, SegmentStatus,
+    CommitEnd, CompletionAnswer, CompletionRequest, SegmentRecord, SegmentStatus,
 };
 use segment::build::{self, BuildSettings, Built};
 use segment::{SealedSegment, Segment};
@@ -70,7 +70,10 @@ impl Worker {
     pub(super) fn agree(&mut self, reason: &str) -> Result<Step, Halt> {
         let (mut wait, mut silent) = (ASK_AGAIN, true);
         loop {
-            self.step_back_if_beyond_end();
+            if self.state.is_beyond_end() {
+                // The end became known while waiting; reading rows finds that out.
+                return Ok(Step::CatchUp(self.state.end.load(Ordering::Acquire)));
+            }
             let request = self.request(reason);
             let controller = Arc::clone(&self.shared.controller);
             let answer = self.wait_for(async move {
@@ -82,7 +85,7 @@ impl Worker {
             let why = match answer.map(read) {
                 Ok(Reply::Step(step)) => return Ok(step),
                 Ok(Reply::Again) => {
-                    self.wait_for(tokio::time::sleep(ASK_AGAIN))?;
+                    self.pause(ASK_AGAIN)?;
                     continue;
                 }
                 Ok(Reply::Later(why)) => why,
@@ -95,21 +98,18 @@ impl Worker {
                     "segment completion is put off"
                 );
             }
-            self.wait_for(tokio::time::sleep(wait))?;
+            self.pause(wait)?;
             wait = (wait * 2).min(ASK_SELDOM);
-        }
-    }
-
-    /// Rows beyond the agreed end are in the next segment too: this replica must not answer until it has loaded what was committed.
-    fn step_back_if_beyond_end(&self) {
-        if self.state.position() > self.state.end.load(Ordering::Acquire) {
-            self.report(ReplicaState::Offline, None);
         }
     }
 
     /// Seals, uploads, commits, publishes.
     pub(super) fn commit(&mut self) -> Result<(), Halt> {
-        let built = self.seal()?;
+        let built = match self.built.take() {
+            Some(built) => built,
+            None => self.seal()?,
+        };
+        self.built = Some(built.clone());
         let path = self.table.path(&self.record.name);
         let uri = self
             .shared
@@ -117,7 +117,13 @@ impl Worker {
             .uri(&self.table.name, &self.record.name);
         let upload = async { self.shared.deep_store.put_file(&uri, &path).await };
         self.wait_for(upload)??;
-        let sealed = SealedSegment::open(&path).map_err(ServerError::from)?;
+        let sealed = match SealedSegment::open(&path) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                self.built = None;
+                return Err(ServerError::from(error).into());
+            }
+        };
         let end = CommitEnd {
             instance: self.shared.instance_id.clone(),
             table: self.table.name.clone(),
@@ -138,7 +144,7 @@ impl Worker {
                 }
                 Err(error) => {
                     tracing::warn!(segment = self.record.name, %error, "commit is repeated");
-                    self.wait_for(tokio::time::sleep(wait))?;
+                    self.pause(wait)?;
                     wait = (wait * 2).min(ASK_SELDOM);
                 }
             }

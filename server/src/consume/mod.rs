@@ -8,8 +8,10 @@ mod rows;
 mod source;
 mod worker;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use ingest::stream::StreamConnector;
 use parking_lot::Mutex;
@@ -24,6 +26,9 @@ pub(crate) use source::Parked;
 
 /// Partitions of one table are numbered `topic index * this + partition`.
 pub(crate) const PARTITIONS_PER_TOPIC: u32 = 10_000;
+
+/// How long a segment rests whose consumer met a defect.
+const AFTER_DEFECT: Duration = Duration::from_secs(5);
 
 /// What a consuming segment is doing, as REST names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +107,15 @@ impl Consuming {
         self.end.store(end, Ordering::Release);
     }
 
+    fn has_end(&self) -> bool {
+        self.end.load(Ordering::Acquire) != i64::MAX
+    }
+
+    /// True where rows were taken that belong to the next segment.
+    fn is_beyond_end(&self) -> bool {
+        self.position() > self.end.load(Ordering::Acquire)
+    }
+
     /// The segment is to be committed as it is.
     pub(crate) fn force(&self) {
         self.forced.store(true, Ordering::Release);
@@ -141,11 +155,58 @@ pub(crate) fn start(shared: &Arc<Shared>, table: &Arc<Table>, record: &SegmentRe
         .insert(record.name.clone(), Arc::clone(&state));
     worker.publish();
     let thread = std::thread::Builder::new().name(format!("consume-{}", record.name));
-    match thread.spawn(move || worker.run()) {
+    let (of, at) = (Arc::clone(shared), Arc::clone(table));
+    let run = move || {
+        if catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
+            give_up(&of, &at, &state);
+        }
+        finish(&of, &at, &state);
+    };
+    match thread.spawn(run) {
         Ok(thread) => shared.keep_thread(thread),
         Err(error) => {
             tracing::error!(segment = record.name, %error, "no thread for a consumer");
             table.consumers.lock().remove(&record.name);
         }
+    }
+}
+
+/// A defect ended the thread: the segment is consumed again from its start, after a while.
+fn give_up(shared: &Shared, table: &Table, state: &Consuming) {
+    let stopped = || state.is_stopped() || shared.is_stopping();
+    if stopped() {
+        return;
+    }
+    tracing::error!(
+        table = table.name,
+        segment = state.segment,
+        "a consumer met a defect"
+    );
+    let why = "internal error while consuming".to_owned();
+    shared
+        .reports
+        .set(&table.name, &state.segment, ReplicaState::Error, Some(why));
+    table.parked.lock().remove(&state.partition);
+    worker::nap(AFTER_DEFECT, stopped);
+}
+
+/// Takes a consumer off the list, unless another one took its place, and sees what is to be done about its segment now.
+fn finish(shared: &Arc<Shared>, table: &Arc<Table>, state: &Arc<Consuming>) {
+    let stopped = state.is_stopped() || shared.is_stopping();
+    {
+        let mut consumers = table.consumers.lock();
+        let mine = consumers
+            .get(&state.segment)
+            .is_some_and(|c| Arc::ptr_eq(c, state));
+        if mine {
+            consumers.remove(&state.segment);
+        }
+    }
+    if !stopped {
+        // On a thread of the runtime: what follows may start tasks.
+        let (of, at) = (Arc::clone(shared), Arc::clone(table));
+        shared
+            .runtime
+            .spawn(async move { crate::reconcile::settle(&of, &at) });
     }
 }

@@ -153,7 +153,7 @@ impl Worker {
             return Ok(());
         };
         let pause = Duration::try_from_secs_f64(count as f64 / rate).unwrap_or_default();
-        self.wait_for(tokio::time::sleep(pause))
+        self.pause(pause)
     }
 
     /// What the stream no longer holds is skipped, with a loud word; everything else is tried again.

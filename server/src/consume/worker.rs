@@ -11,6 +11,7 @@ use ingest::stream::settings::StreamSettings;
 use ingest::{Pipeline, RowBatch};
 use proto::controller_service::{ReplicaState, SegmentRecord, TableView};
 use segment::SegmentWriter;
+use segment::build::Built;
 
 use super::commit::Step;
 use super::{Consuming, PARTITIONS_PER_TOPIC, Parked, Phase};
@@ -22,6 +23,7 @@ use crate::tables::Table;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LEAST_TIME_MS: i64 = 600_000;
 
 /// Why the thread does not go on.
 pub(super) enum Halt {
@@ -55,6 +57,8 @@ pub(super) struct Worker {
     pub(super) ends_ms: i64,
     /// The segment cannot take another row.
     pub(super) full: bool,
+    /// The sealed file is there; only what follows is tried again.
+    pub(super) built: Option<Built>,
 }
 
 impl Worker {
@@ -107,7 +111,7 @@ impl Worker {
             .unwrap_or(u64::MAX);
         Ok(Self {
             row_limit: row_limit.max(1),
-            ends_ms: record.created_ms.saturating_add(settings.flush_time_ms),
+            ends_ms: end_of_time(record, settings.flush_time_ms, shared.now_ms()),
             batch: pipeline.new_batch(),
             metrics: table.metrics.partition(&settings.topic, partition),
             shared: Arc::clone(shared),
@@ -116,6 +120,7 @@ impl Worker {
             record: record.clone(),
             source: None,
             full: false,
+            built: None,
             settings,
             pipeline,
             writer,
@@ -131,7 +136,10 @@ impl Worker {
     pub(super) fn publish(&self) {
         let growing = Held::Growing(Arc::clone(self.writer.segment()));
         self.table.segments.put(&self.record.name, &growing);
-        self.report(ReplicaState::Consuming, None);
+        if !self.state.has_end() {
+            // With a known end the rows that are still to be read were visible elsewhere: it answers when it has them.
+            self.report(ReplicaState::Consuming, None);
+        }
     }
 
     pub(super) fn report(&self, state: ReplicaState, error: Option<String>) {
@@ -159,6 +167,15 @@ impl Worker {
         })
     }
 
+    /// Waits; an error where the thread is to end.
+    pub(super) fn pause(&self, duration: Duration) -> Result<(), Halt> {
+        nap(duration, || self.is_stopped());
+        if self.is_stopped() {
+            return Err(Halt::Stopped);
+        }
+        Ok(())
+    }
+
     /// Runs to the segment's end.
     pub(super) fn run(mut self) {
         let mut wait = FIRST_WAIT;
@@ -176,32 +193,11 @@ impl Worker {
             if self.state.position() != before {
                 wait = FIRST_WAIT;
             }
-            if self.wait_for(tokio::time::sleep(wait)).is_err() {
+            if self.pause(wait).is_err() {
                 break;
             }
             wait = (wait * 2).min(LONGEST_WAIT);
             self.state.set_phase(Phase::Consuming, None);
-        }
-        self.finish();
-    }
-
-    /// Takes this consumer off the list, unless another one took its place.
-    fn finish(&self) {
-        {
-            let mut consumers = self.table.consumers.lock();
-            let mine = consumers
-                .get(&self.record.name)
-                .is_some_and(|c| Arc::ptr_eq(c, &self.state));
-            if mine {
-                consumers.remove(&self.record.name);
-            }
-        }
-        if !self.is_stopped() {
-            // Back to a thread of the runtime: what follows may start tasks.
-            let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
-            self.shared
-                .runtime
-                .spawn(async move { crate::reconcile::settle(&shared, &table) });
         }
     }
 
@@ -210,6 +206,12 @@ impl Worker {
         loop {
             let reason = self.take_rows()?;
             self.park();
+            if self.state.is_beyond_end() {
+                return self.begin_again();
+            }
+            if reason == super::rows::AGREED {
+                self.report(ReplicaState::Consuming, None);
+            }
             self.state.set_phase(Phase::Holding, None);
             self.wait_for_turn()?;
             match self.agree(reason)? {
@@ -235,6 +237,18 @@ impl Worker {
         }
     }
 
+    /// Rows beyond the agreed end are in the next segment too. This replica answers no more until it has read the segment again,
+    /// up to its end.
+    fn begin_again(&self) -> Result<(), Halt> {
+        tracing::warn!(
+            table = self.table.name,
+            segment = self.record.name,
+            "more was consumed than was agreed; the segment is read again"
+        );
+        self.report(ReplicaState::Offline, None);
+        Ok(())
+    }
+
     /// Leaves the reader to the next segment.
     fn park(&mut self) {
         if let Some(source) = self.source.take() {
@@ -254,9 +268,15 @@ impl Worker {
             if !earlier {
                 return Ok(());
             }
-            self.wait_for(tokio::time::sleep(Duration::from_millis(10)))?;
+            self.pause(Duration::from_millis(10))?;
         }
     }
+}
+
+/// When a segment is sealed by its age. One that is old already when its consumption begins again is given some minutes first.
+fn end_of_time(record: &SegmentRecord, flush_time_ms: i64, now_ms: i64) -> i64 {
+    let least = now_ms.saturating_add(flush_time_ms.min(LEAST_TIME_MS));
+    record.created_ms.saturating_add(flush_time_ms).max(least)
 }
 
 pub(super) fn start_of(record: &SegmentRecord) -> Result<i64, ServerError> {
@@ -267,4 +287,14 @@ pub(super) fn start_of(record: &SegmentRecord) -> Result<i64, ServerError> {
             record.name
         ))
     })
+}
+
+/// Sleeps on a thread of its own, in small pieces: it ends early where `done` says so.
+pub(super) fn nap(duration: Duration, done: impl Fn() -> bool) {
+    const PIECE: Duration = Duration::from_millis(20);
+    let mut left = duration;
+    while !left.is_zero() && !done() {
+        std::thread::sleep(left.min(PIECE));
+        left = left.saturating_sub(PIECE);
+    }
 }

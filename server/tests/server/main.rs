@@ -1,6 +1,7 @@
 //! A server with a stream in memory and a controller in memory: rows are seen once each, whatever happens to their segments.
 
 mod double;
+mod replicas;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

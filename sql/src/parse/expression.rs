@@ -27,7 +27,13 @@ pub fn scalar(ast: &Ast) -> Result<Expr, SqlError> {
                 .join("."),
         ),
         Ast::Nested(inner) => scalar(inner)?,
-        Ast::Value(value) => Expr::Literal(literal(&value.value)?),
+        Ast::Value(value) => match &value.value {
+            // `$docId` and its like are columns without quotes, too.
+            ast::Value::Placeholder(name) if name.len() > 1 && name.starts_with('$') => {
+                Expr::Column(name.clone())
+            }
+            value => Expr::Literal(literal(value)?),
+        },
         Ast::TypedString(typed) => Expr::Literal(literal(&typed.value.value)?),
         Ast::UnaryOp { op, expr } => unary(*op, expr)?,
         Ast::BinaryOp { left, op, right } => binary(left, op, right)?,

@@ -1,0 +1,299 @@
+//! From a request to a response.
+//!
+//! Must not know: HTTP. Invariant: exactly one response, whatever fails.
+
+mod compile;
+mod cursor;
+mod explain;
+mod gather;
+mod literal;
+mod running;
+mod subquery;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use common::clock::Clock;
+use common::{ErrorCode, QueryException};
+use query::plan::BoundFilter;
+use query::{Partial, Plan, QueryError};
+use sql::{Options, Statement};
+
+use crate::metrics::Metrics;
+use crate::multistage::{self, MultiStage, MultiStageQuery};
+use crate::request::QueryInput;
+use crate::response::{BrokerResponse, Failure};
+use crate::routing::{Choice, Chooser, Pruner, Routing};
+
+use compile::{Compiled, PlanCache, Side};
+pub(crate) use compile::{Outcome, boundary_of};
+pub(crate) use running::Running;
+
+/// What every query of a broker shares.
+pub(crate) struct Core {
+    /// Instance id.
+    pub(crate) id: String,
+    /// Host that clients reach.
+    pub(crate) host: String,
+    /// Port.
+    pub(crate) port: u16,
+    /// Routing.
+    pub(crate) routing: ArcSwap<Routing>,
+    /// Time of day.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Milliseconds of a query that says nothing else.
+    pub(crate) default_timeout_ms: u64,
+    /// LIMIT cap, where there is one.
+    pub(crate) max_limit: Option<usize>,
+    /// Queries that run.
+    pub(crate) running: Running,
+    /// Queries that may run at once.
+    pub(crate) in_flight_limit: usize,
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// The multi-stage engine.
+    pub(crate) multi_stage: Option<Arc<dyn MultiStage>>,
+    /// Plans of repeated queries.
+    pub(crate) plans: PlanCache,
+    /// Kept results.
+    pub(crate) cursors: cursor::Cursors,
+    /// Next request id.
+    pub(crate) next_id: AtomicU64,
+}
+
+/// One query on its way.
+pub(crate) struct Job {
+    pub(crate) request_id: u64,
+    pub(crate) started: Instant,
+    pub(crate) timeout_ms: u64,
+    pub(crate) now_ms: i64,
+    pub(crate) input: QueryInput,
+}
+
+impl Job {
+    /// Milliseconds left; 0 where the time is over.
+    pub(crate) fn left_ms(&self) -> u64 {
+        let used = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.timeout_ms.saturating_sub(used)
+    }
+}
+
+/// What ends a query early: a failure, with or without the ids in its response.
+pub(crate) enum Stop {
+    /// The text is no statement: Pinot gives such a request no id.
+    Unread(Failure),
+    /// Anything later.
+    Failed(Failure),
+}
+
+impl From<QueryException> for Stop {
+    fn from(exception: QueryException) -> Self {
+        Self::Failed(Failure::named(exception))
+    }
+}
+
+/// A failure of planning: Pinot's servers find it, so that only unknown columns carry the code's name.
+pub(crate) fn planning(error: QueryError) -> Stop {
+    let exception = QueryException::from(error);
+    Stop::Failed(if exception.code == ErrorCode::UnknownColumn {
+        Failure::named(exception)
+    } else {
+        Failure::plain(exception)
+    })
+}
+
+impl Core {
+    /// Answers a query.
+    pub(crate) async fn answer(&self, input: QueryInput) -> BrokerResponse {
+        let started = Instant::now();
+        let request_id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.metrics.queries.add(1);
+        let mut response = match self.run(input, request_id, started).await {
+            Ok(response) => response,
+            Err(Stop::Failed(failure)) => BrokerResponse::failed(failure),
+            Err(Stop::Unread(failure)) => {
+                self.metrics.failed(failure.code);
+                return BrokerResponse::failed(failure);
+            }
+        };
+        let elapsed = started.elapsed();
+        response.request_id = Some(request_id);
+        response.broker_id = Some(self.id.clone());
+        if response.num_servers_queried > 0 || response.table.is_some() {
+            response.time_used_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        }
+        self.metrics.answered(&response, elapsed);
+        response
+    }
+
+    async fn run(
+        &self,
+        input: QueryInput,
+        request_id: u64,
+        started: Instant,
+    ) -> Result<BrokerResponse, Stop> {
+        let statement = Statement::split(&input.sql, &input.options).map_err(unread)?;
+        let Some(_permit) = self.running.enter(
+            request_id,
+            &input.sql,
+            statement.options.get("clientqueryid"),
+            self.in_flight_limit,
+        ) else {
+            return Err(QueryException::new(
+                ErrorCode::TooManyRequests,
+                format!(
+                    "{} queries are running, which is the limit of this broker",
+                    self.in_flight_limit
+                ),
+            )
+            .into());
+        };
+        let client_id = statement.options.get("clientqueryid").map(str::to_owned);
+        let job = Job {
+            request_id,
+            started,
+            timeout_ms: timeout_of(&statement.options).unwrap_or(self.default_timeout_ms),
+            now_ms: self.clock.now_ms(),
+            input,
+        };
+        let mut response =
+            if job.input.multi_stage || statement.options.is_true("usemultistageengine") {
+                self.multi_stage(job, statement).await?
+            } else {
+                self.single_stage(job, statement).await?
+            };
+        response.client_request_id = client_id;
+        Ok(response)
+    }
+
+    async fn multi_stage(&self, job: Job, statement: Statement) -> Result<BrokerResponse, Stop> {
+        let engine = self
+            .multi_stage
+            .as_ref()
+            .ok_or_else(multistage::unavailable)?;
+        let database = database(&job, &statement.options);
+        let query = MultiStageQuery {
+            sql: job.input.sql,
+            statement,
+            database,
+            request_id: job.request_id,
+            timeout_ms: job.timeout_ms,
+            now_ms: job.now_ms,
+        };
+        Ok(engine.execute(query).await?)
+    }
+
+    async fn single_stage(
+        &self,
+        mut job: Job,
+        statement: Statement,
+    ) -> Result<BrokerResponse, Stop> {
+        let routing = self.routing.load_full();
+        let database = database(&job, &statement.options);
+        let mut statement = statement;
+        if let Some(rewritten) = self.with_subqueries(&job, &statement).await? {
+            job.input.sql.clone_from(&rewritten.sql);
+            statement = rewritten;
+        }
+        let compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+        let compiled = match compiled {
+            compile::Outcome::Literals(table) => {
+                return Ok(BrokerResponse {
+                    table: Some(table),
+                    ..BrokerResponse::default()
+                });
+            }
+            compile::Outcome::Planned(compiled) => compiled,
+        };
+        if timeout_of(&statement.options).is_none()
+            && let Some(timeout_ms) = compiled.timeout_ms
+        {
+            job.timeout_ms = timeout_ms;
+        }
+        let drop_rows = statement.options.is_true("dropresults");
+        let mut response = if statement.explain {
+            explain::answer(&compiled)
+        } else {
+            self.execute(&job, &statement, &compiled).await?
+        };
+        response.tables_queried.push(compiled.table.clone());
+        if drop_rows {
+            response.table = None;
+        }
+        Ok(response)
+    }
+
+    async fn execute(
+        &self,
+        job: &Job,
+        statement: &Statement,
+        compiled: &Compiled,
+    ) -> Result<BrokerResponse, Stop> {
+        let mut gather = gather::Gather::new(self, job, statement);
+        for side in &compiled.sides {
+            if matches!(side.plan.filter, BoundFilter::Constant(false)) {
+                continue;
+            }
+            gather.add(side, self.choose(job, statement, side, &[], |_| true));
+        }
+        gather.run().await;
+        gather.reduce(compiled).await
+    }
+
+    /// Chooses servers for a side of a query.
+    pub(crate) fn choose(
+        &self,
+        job: &Job,
+        statement: &Statement,
+        side: &Side,
+        avoided: &[String],
+        wanted: impl Fn(&str) -> bool,
+    ) -> Choice {
+        let chooser = Chooser {
+            turn: job.request_id,
+            now_ms: job.now_ms,
+            avoided,
+            fixed: statement.options.is_true("usefixedreplica"),
+        };
+        let pruner = Pruner::new(&side.plan, &side.table);
+        chooser.choose(&side.table, &pruner, wanted)
+    }
+}
+
+fn unread(error: sql::SqlError) -> Stop {
+    Stop::Unread(Failure::named(error.into()))
+}
+
+/// The database of a request: the option wins over the header.
+fn database(job: &Job, options: &Options) -> Option<String> {
+    options
+        .get("database")
+        .map(str::to_owned)
+        .or_else(|| job.input.database.clone())
+}
+
+fn timeout_of(options: &Options) -> Option<u64> {
+    options
+        .number("timeoutms")
+        .and_then(|ms| u64::try_from(ms).ok())
+        .filter(|ms| *ms > 0)
+}
+
+/// Refuses options that have a value they cannot have; answered with status 500, as Pinot does.
+pub(crate) fn refused_option(input: &QueryInput) -> Option<String> {
+    let options = Statement::split(&input.sql, &input.options).ok()?.options;
+    let text = options.get("timeoutms")?;
+    if text.trim().parse::<i64>().is_ok_and(|ms| ms > 0) {
+        return None;
+    }
+    Some(format!(
+        "timeoutMs must be a number between 1 and 2^63-1, got: {text}"
+    ))
+}
+
+/// The result of no rows at all.
+pub(crate) fn of_nothing(plan: &Plan) -> Result<query::ResultTable, Stop> {
+    query::reduce(plan, Partial::empty(plan)).map_err(planning)
+}

@@ -1,0 +1,175 @@
+//! Which server has which segment: a snapshot made from the controller's view.
+//!
+//! Must not know: queries' texts. Invariant: a snapshot never changes; a query works on the one that it began with.
+
+mod choose;
+mod prune;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use common::{TableType, ids};
+use proto::QueryService;
+use proto::controller_service::{ClusterView, Instance, TableView};
+
+use crate::servers::ServerConnector;
+
+pub(crate) use choose::{Choice, Chooser};
+pub(crate) use prune::Pruner;
+pub(crate) use table::RoutedTable;
+
+/// A server with the way to it.
+pub(crate) struct Server {
+    pub(crate) instance: Instance,
+    pub(crate) service: Arc<dyn QueryService>,
+}
+
+impl Server {
+    /// True where queries may go there.
+    fn serves(&self) -> bool {
+        self.instance.live && self.instance.enabled
+    }
+}
+
+/// The snapshot.
+#[derive(Default)]
+pub(crate) struct Routing {
+    /// Version of the controller's view.
+    pub(crate) version: u64,
+    /// True once a view came.
+    pub(crate) loaded: bool,
+    servers: HashMap<String, Arc<Server>>,
+    /// By name with type, in lower case.
+    tables: HashMap<String, Arc<RoutedTable>>,
+}
+
+/// The table or tables that a name means.
+#[derive(Clone, Default)]
+pub(crate) struct Resolved {
+    /// Offline side.
+    pub(crate) offline: Option<Arc<RoutedTable>>,
+    /// Realtime side.
+    pub(crate) realtime: Option<Arc<RoutedTable>>,
+}
+
+impl Resolved {
+    /// The sides that are there, offline first.
+    pub(crate) fn sides(&self) -> impl Iterator<Item = &Arc<RoutedTable>> {
+        self.offline.iter().chain(&self.realtime)
+    }
+}
+
+impl Routing {
+    /// The next snapshot after a view. What did not change is kept.
+    pub(crate) fn next(&self, view: ClusterView, connector: &dyn ServerConnector) -> Self {
+        let (servers, moved) = self.servers_of(view.instances, connector);
+        let mut tables = self.tables.clone();
+        for name in &view.removed {
+            tables.remove(&name.to_lowercase());
+        }
+        if moved {
+            for table in tables.values_mut() {
+                *table = Arc::new(table.rebuilt(&servers));
+            }
+        }
+        for table in view.tables {
+            let key = table.name.to_lowercase();
+            let old = tables.get(&key).cloned();
+            let made = RoutedTable::new(Arc::new(table), &servers, old.as_deref());
+            tables.insert(key, Arc::new(made));
+        }
+        Self {
+            version: view.version,
+            loaded: true,
+            servers,
+            tables,
+        }
+    }
+
+    fn servers_of(
+        &self,
+        instances: Vec<Instance>,
+        connector: &dyn ServerConnector,
+    ) -> (HashMap<String, Arc<Server>>, bool) {
+        let mut servers = HashMap::new();
+        for instance in instances.into_iter().filter(|i| i.role == "server") {
+            let id = instance.id.clone();
+            let old = self.servers.get(&id);
+            if let Some(old) = old.filter(|old| old.instance == instance) {
+                servers.insert(id, Arc::clone(old));
+                continue;
+            }
+            // A server that came back may be another process: connect anew.
+            let kept = old.filter(|old| {
+                old.instance.host == instance.host
+                    && old.instance.port == instance.port
+                    && old.instance.live == instance.live
+            });
+            let service = match kept {
+                Some(old) => Ok(Arc::clone(&old.service)),
+                None => connector.connect(&instance),
+            };
+            match service {
+                Ok(service) => {
+                    servers.insert(id, Arc::new(Server { instance, service }));
+                }
+                Err(error) => {
+                    tracing::warn!(server = %id, %error, "a server has no usable address")
+                }
+            }
+        }
+        let same = servers.len() == self.servers.len()
+            && servers
+                .iter()
+                .all(|(id, s)| self.servers.get(id).is_some_and(|old| Arc::ptr_eq(old, s)));
+        (servers, !same)
+    }
+
+    /// What a name means: raw, with type, with or without database, in any case.
+    pub(crate) fn resolve(&self, name: &str, database: Option<&str>) -> Resolved {
+        let mut full = match database {
+            Some(db) if !db.is_empty() && db != "default" && !name.contains('.') => {
+                format!("{db}.{name}")
+            }
+            _ => name.to_owned(),
+        };
+        if let Some(rest) = full.strip_prefix("default.") {
+            full = rest.to_owned();
+        }
+        let find = |name: String| self.tables.get(&name.to_lowercase()).cloned();
+        let upper = full.to_uppercase();
+        let exact = [("_OFFLINE", true), ("_REALTIME", false)]
+            .into_iter()
+            .find(|(suffix, _)| upper.ends_with(suffix));
+        match exact {
+            Some((_, true)) => Resolved {
+                offline: find(full),
+                realtime: None,
+            },
+            Some((_, false)) => Resolved {
+                offline: None,
+                realtime: find(full),
+            },
+            None => Resolved {
+                offline: find(ids::with_type(&full, TableType::Offline)),
+                realtime: find(ids::with_type(&full, TableType::Realtime)),
+            },
+        }
+    }
+
+    /// A table by its exact name with type.
+    pub(crate) fn table(&self, name: &str) -> Option<Arc<RoutedTable>> {
+        self.tables.get(&name.to_lowercase()).cloned()
+    }
+
+    /// Every server.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.servers.values()
+    }
+}
+
+/// The other side of a hybrid table counts only where both are enabled.
+pub(crate) fn enabled(view: &TableView) -> bool {
+    view.enabled
+}

@@ -1,0 +1,51 @@
+//! How a broker comes to a server: by gRPC, or by a call in the same process.
+//!
+//! Must not know: routing. Invariant: a connection is lazy; making one never blocks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use proto::controller_service::Instance;
+use proto::grpc::GrpcQuery;
+use proto::{QueryService, ServiceError};
+
+/// Makes the query service of an instance.
+pub trait ServerConnector: Send + Sync {
+    /// Connects, lazily.
+    ///
+    /// # Errors
+    /// Where the instance's address is none.
+    fn connect(&self, instance: &Instance) -> Result<Arc<dyn QueryService>, ServiceError>;
+}
+
+/// Servers in other processes, at `host:port` of their instance.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GrpcServers;
+
+impl ServerConnector for GrpcServers {
+    fn connect(&self, instance: &Instance) -> Result<Arc<dyn QueryService>, ServiceError> {
+        let url = format!("http://{}:{}", instance.host, instance.port);
+        Ok(Arc::new(GrpcQuery::connect(&url)?))
+    }
+}
+
+/// Servers of this process by their instance id; every other one by gRPC.
+#[derive(Clone, Default)]
+pub struct LocalServers(Arc<RwLock<HashMap<String, Arc<dyn QueryService>>>>);
+
+impl LocalServers {
+    /// Makes a server of this process known. To be called before the server registers at the controller.
+    pub fn add(&self, instance_id: &str, service: Arc<dyn QueryService>) {
+        self.0.write().insert(instance_id.to_owned(), service);
+    }
+}
+
+impl ServerConnector for LocalServers {
+    fn connect(&self, instance: &Instance) -> Result<Arc<dyn QueryService>, ServiceError> {
+        if let Some(service) = self.0.read().get(&instance.id) {
+            return Ok(Arc::clone(service));
+        }
+        GrpcServers.connect(instance)
+    }
+}

@@ -1,0 +1,224 @@
+//! Starting a broker, and holding it while it runs.
+//!
+//! Must not know: command lines. Invariant: a handle that is dropped ends every task of its broker.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+use cluster::TaskGroup;
+use common::clock::Clock;
+use common::ids;
+use proto::ControllerService;
+use proto::controller_service::Instance;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::execution::{Core, Running};
+use crate::metrics::Metrics;
+use crate::multistage::MultiStage;
+use crate::request::QueryInput;
+use crate::response::BrokerResponse;
+use crate::rest;
+use crate::routing::Routing;
+use crate::servers::{GrpcServers, ServerConnector};
+use crate::watch;
+
+/// What a broker needs.
+#[derive(Clone)]
+pub struct BrokerSettings {
+    /// Host that clients reach; without `_`, as some clients split instance ids there.
+    pub host: String,
+    /// Address to listen at, `0.0.0.0` mostly.
+    pub bind: String,
+    /// HTTP port; 0 takes any free one.
+    pub port: u16,
+    /// The controller.
+    pub controller: Arc<dyn ControllerService>,
+    /// The way to servers.
+    pub servers: Arc<dyn ServerConnector>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Tags, `DefaultTenant_BROKER` mostly.
+    pub tags: Vec<String>,
+    /// Milliseconds of a query whose options and table say nothing else.
+    pub default_timeout_ms: u64,
+    /// Largest LIMIT that is allowed, where one is.
+    pub max_limit: Option<usize>,
+    /// Queries that may run at once.
+    pub in_flight_limit: usize,
+    /// Bytes of a request's body.
+    pub request_bytes_limit: usize,
+    /// The multi-stage engine.
+    pub multi_stage: Option<Arc<dyn MultiStage>>,
+}
+
+impl BrokerSettings {
+    /// Defaults for a controller.
+    #[must_use]
+    pub fn new(controller: Arc<dyn ControllerService>) -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            bind: "0.0.0.0".to_owned(),
+            port: 8099,
+            controller,
+            servers: Arc::new(GrpcServers),
+            clock: common::clock::system(),
+            tags: vec!["DefaultTenant_BROKER".to_owned()],
+            default_timeout_ms: 10_000,
+            max_limit: None,
+            in_flight_limit: 4096,
+            request_bytes_limit: 16 << 20,
+            multi_stage: None,
+        }
+    }
+}
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The port is taken, or the address is none.
+    #[error("cannot listen at `{at}`: {source}")]
+    Listen {
+        /// Address.
+        at: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A running broker.
+pub struct BrokerHandle {
+    /// Instance id.
+    pub id: String,
+    /// The port that it listens at.
+    pub port: u16,
+    core: Arc<Core>,
+    controller: Arc<dyn ControllerService>,
+    tasks: TaskGroup,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// The broker.
+#[derive(Debug, Clone, Copy)]
+pub struct Broker;
+
+impl Broker {
+    /// Listens, registers at the controller and follows it. Returns before routing is loaded; see [`BrokerHandle::ready`].
+    ///
+    /// # Errors
+    /// Where the port is taken.
+    pub async fn start(settings: BrokerSettings) -> Result<BrokerHandle, BrokerError> {
+        let at = format!("{}:{}", settings.bind, settings.port);
+        let listen = |source| BrokerError::Listen {
+            at: at.clone(),
+            source,
+        };
+        let listener = TcpListener::bind(&at).await.map_err(listen)?;
+        let port = listener.local_addr().map_err(listen)?.port();
+        let core = Arc::new(core_of(&settings, port));
+        let instance = Instance {
+            id: core.id.clone(),
+            role: "broker".to_owned(),
+            host: settings.host.clone(),
+            port,
+            admin_port: port,
+            tags: settings.tags.clone(),
+            live: true,
+            enabled: true,
+        };
+        let tasks = TaskGroup::new();
+        let controller = Arc::clone(&settings.controller);
+        tasks.spawn(watch::live(Arc::clone(&controller), instance));
+        tasks.spawn(watch::follow(
+            Arc::clone(&core),
+            Arc::clone(&controller),
+            Arc::clone(&settings.servers),
+        ));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let app = rest::router(Arc::clone(&core), settings.request_bytes_limit)
+            .into_make_service_with_connect_info::<SocketAddr>();
+        tasks.spawn(async move {
+            let served = axum::serve(listener, app).with_graceful_shutdown(async {
+                let _ = stopped.await;
+            });
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the broker's listener ended");
+            }
+        });
+        tracing::info!(id = %core.id, "broker listens");
+        Ok(BrokerHandle {
+            id: core.id.clone(),
+            port,
+            core,
+            controller,
+            tasks,
+            stop: Some(stop),
+        })
+    }
+}
+
+fn core_of(settings: &BrokerSettings, port: u16) -> Core {
+    let id = ids::instance_id("Broker", &settings.host, port);
+    // Ids of different brokers and of different lives of one must not meet on a server.
+    let seed = id
+        .bytes()
+        .fold(settings.clock.now_ms().unsigned_abs(), |h, b| {
+            h.wrapping_mul(31).wrapping_add(b.into())
+        });
+    Core {
+        id,
+        host: settings.host.clone(),
+        port,
+        routing: ArcSwap::from_pointee(Routing::default()),
+        clock: Arc::clone(&settings.clock),
+        default_timeout_ms: settings.default_timeout_ms,
+        max_limit: settings.max_limit,
+        running: Running::default(),
+        in_flight_limit: settings.in_flight_limit,
+        metrics: Metrics::default(),
+        multi_stage: settings.multi_stage.clone(),
+        plans: Default::default(),
+        cursors: Default::default(),
+        next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),
+    }
+}
+
+impl BrokerHandle {
+    /// Answers a query, without HTTP.
+    pub async fn query(&self, sql: &str, options: &[(&str, &str)]) -> BrokerResponse {
+        let mut input = QueryInput::new(sql);
+        for (key, value) in options {
+            input.options.set(key, value);
+        }
+        self.answer(input).await
+    }
+
+    /// Answers a request, without HTTP.
+    pub async fn answer(&self, input: QueryInput) -> BrokerResponse {
+        self.core.answer(input).await
+    }
+
+    /// Waits until the first view of the cluster is there.
+    pub async fn ready(&self) {
+        while !self.core.routing.load().loaded {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits for running queries a moment, says goodbye to the controller, and ends.
+    pub async fn shutdown(mut self) {
+        let _ = self.controller.leave(&self.id).await;
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        for _ in 0..200 {
+            if self.core.running.list().is_empty() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        self.tasks.shutdown().await;
+    }
+}
