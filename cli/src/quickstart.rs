@@ -27,12 +27,7 @@ pub(crate) async fn run(options: &QuickstartOptions) -> Result<()> {
     let (bootstrap, stream) = match &role_options.kafka {
         Some(kafka) => (kafka.clone(), None),
         None => {
-            let stream = stream::Stream::builder()
-                .data_dir(Some(role_options.data_dir.join("stream")))
-                .retention_bytes(KEPT_BYTES)
-                .start()
-                .await
-                .context("cannot start the embedded stream")?;
+            let stream = embedded_stream(&role_options.data_dir).await?;
             (stream.addr().to_string(), Some(stream))
         }
     };
@@ -62,6 +57,33 @@ pub(crate) async fn run(options: &QuickstartOptions) -> Result<()> {
         stream.shutdown().await;
     }
     Ok(())
+}
+
+/// Starts the stream at the address of the last start, which the tables remember; at a new one where that is taken.
+async fn embedded_stream(data_dir: &std::path::Path) -> Result<stream::StreamHandle> {
+    let remembered = data_dir.join("stream.address");
+    let builder = || {
+        stream::Stream::builder()
+            .data_dir(Some(data_dir.join("stream")))
+            .retention_bytes(KEPT_BYTES)
+    };
+    let last = std::fs::read_to_string(&remembered)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    let started = match last {
+        Some(address) => builder().listen(address).start().await.ok(),
+        None => None,
+    };
+    let stream = match started {
+        Some(stream) => stream,
+        None => builder()
+            .start()
+            .await
+            .context("cannot start the embedded stream")?,
+    };
+    std::fs::write(&remembered, stream.addr().to_string())
+        .with_context(|| format!("cannot write {}", remembered.display()))?;
+    Ok(stream)
 }
 
 fn greet(controller: u16, broker: u16, bootstrap: &str) -> Result<()> {
