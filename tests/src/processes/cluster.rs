@@ -20,8 +20,7 @@ pub(crate) fn binary() -> Result<&'static Path> {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.args([
                 "build",
-                "--package",
-                "cli",
+                "--workspace",
                 "--bin",
                 "touriga",
                 "--message-format",
@@ -192,16 +191,30 @@ impl Cluster {
                 .get(format!("{}/health", self.broker_url))
                 .send()
                 .await;
-            if health.is_ok_and(|answer| answer.status().is_success()) {
+            if health.is_ok_and(|answer| answer.status().is_success()) && self.server_joined().await
+            {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         bail!(
-            "the broker did not become ready:\n{}\n{}",
+            "the cluster did not become ready:\n{}\n{}\n{}",
             self.broker.tail(),
+            self.server.tail(),
             self.controller.tail()
         )
+    }
+
+    /// Whether the server has registered: a table is refused before.
+    async fn server_joined(&self) -> bool {
+        let url = format!("{}/instances", self.controller_url);
+        match self.client.get(url).send().await {
+            Ok(answer) => answer
+                .text()
+                .await
+                .is_ok_and(|text| text.contains("\"Server_")),
+            Err(_) => false,
+        }
     }
 
     /// POSTs JSON to the controller and expects success.
