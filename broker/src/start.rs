@@ -17,7 +17,6 @@ use tokio::sync::oneshot;
 
 use crate::execution::{Core, Running};
 use crate::metrics::Metrics;
-use crate::multistage::MultiStage;
 use crate::request::QueryInput;
 use crate::response::BrokerResponse;
 use crate::rest;
@@ -50,8 +49,6 @@ pub struct BrokerSettings {
     pub in_flight_limit: usize,
     /// Bytes of a request's body.
     pub request_bytes_limit: usize,
-    /// The multi-stage engine.
-    pub multi_stage: Option<Arc<dyn MultiStage>>,
 }
 
 impl BrokerSettings {
@@ -70,7 +67,6 @@ impl BrokerSettings {
             max_limit: None,
             in_flight_limit: 4096,
             request_bytes_limit: 16 << 20,
-            multi_stage: None,
         }
     }
 }
@@ -117,7 +113,7 @@ impl Broker {
         };
         let listener = TcpListener::bind(&at).await.map_err(listen)?;
         let port = listener.local_addr().map_err(listen)?.port();
-        let core = Arc::new(core_of(&settings, port));
+        let core = Arc::new_cyclic(|me| core_of(&settings, port, me));
         let instance = Instance {
             id: core.id.clone(),
             role: "broker".to_owned(),
@@ -159,7 +155,7 @@ impl Broker {
     }
 }
 
-fn core_of(settings: &BrokerSettings, port: u16) -> Core {
+fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> Core {
     let id = ids::instance_id("Broker", &settings.host, port);
     // Ids of different brokers and of different lives of one must not meet on a server.
     let seed = id
@@ -178,7 +174,7 @@ fn core_of(settings: &BrokerSettings, port: u16) -> Core {
         running: Running::default(),
         in_flight_limit: settings.in_flight_limit,
         metrics: Metrics::default(),
-        multi_stage: settings.multi_stage.clone(),
+        me: std::sync::Weak::clone(me),
         plans: Default::default(),
         cursors: Default::default(),
         next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),

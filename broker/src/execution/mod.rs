@@ -10,8 +10,8 @@ mod literal;
 mod running;
 mod subquery;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -22,7 +22,7 @@ use query::{Partial, Plan, QueryError};
 use sql::{Options, Statement};
 
 use crate::metrics::Metrics;
-use crate::multistage::{self, MultiStage, MultiStageQuery};
+use crate::multistage;
 use crate::request::QueryInput;
 use crate::response::{BrokerResponse, Failure};
 use crate::routing::{Choice, Chooser, Pruner, Routing};
@@ -53,8 +53,8 @@ pub(crate) struct Core {
     pub(crate) in_flight_limit: usize,
     /// Counters.
     pub(crate) metrics: Metrics,
-    /// The multi-stage engine.
-    pub(crate) multi_stage: Option<Arc<dyn MultiStage>>,
+    /// Itself, for what outlives a call.
+    pub(crate) me: Weak<Core>,
     /// Plans of repeated queries.
     pub(crate) plans: PlanCache,
     /// Kept results.
@@ -64,6 +64,7 @@ pub(crate) struct Core {
 }
 
 /// One query on its way.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) request_id: u64,
     pub(crate) started: Instant,
@@ -169,23 +170,14 @@ impl Core {
     }
 
     async fn multi_stage(&self, job: Job, statement: Statement) -> Result<BrokerResponse, Stop> {
-        let engine = self
-            .multi_stage
-            .as_ref()
-            .ok_or_else(multistage::unavailable)?;
+        let core = self.me.upgrade().ok_or_else(|| {
+            QueryException::new(ErrorCode::ServerShuttingDown, "the broker is shutting down")
+        })?;
         let database = database(&job, &statement.options);
-        let query = MultiStageQuery {
-            sql: job.input.sql,
-            statement,
-            database,
-            request_id: job.request_id,
-            timeout_ms: job.timeout_ms,
-            now_ms: job.now_ms,
-        };
-        Ok(engine.execute(query).await?)
+        Box::pin(multistage::answer(core, job, statement, database)).await
     }
 
-    async fn single_stage(
+    pub(crate) async fn single_stage(
         &self,
         mut job: Job,
         statement: Statement,

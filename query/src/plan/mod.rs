@@ -99,6 +99,8 @@ pub struct Plan {
     pub offset: usize,
     /// `enableNullHandling`.
     pub null_handling: bool,
+    /// The engine that asks: a leaf of the multi-stage engine has its types.
+    pub dialect: Dialect,
     /// Groups that a query may have.
     pub group_limit: usize,
     /// The query's time.
@@ -322,6 +324,11 @@ impl Plan {
             limit: query.limit,
             offset: query.offset,
             null_handling,
+            dialect: if query.options.is_true("multistageleaf") {
+                Dialect::MultiStage
+            } else {
+                Dialect::SingleStage
+            },
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
             explain: query.explain,
@@ -451,7 +458,7 @@ impl Plan {
             name: &call.name,
             arguments: &arguments,
             null_handling: self.null_handling,
-            dialect: Dialect::SingleStage,
+            dialect: self.dialect,
         })?;
         let inputs = function
             .inputs()

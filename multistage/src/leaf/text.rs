@@ -1,0 +1,221 @@
+//! Expressions of a plan as the SQL of a leaf query.
+//!
+//! Must not know: plans. Invariant: `None` where the text would not mean the same; a name is always in double quotes.
+
+use common::Value;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::{AggregateFunction, Case, InList, Like, ScalarFunction};
+use datafusion::logical_expr::{Expr, Operator};
+
+use super::Leaf;
+use crate::aggregate::PinotAggregate;
+use crate::types::{column_type, value_of};
+
+/// A column's name.
+pub(super) fn column(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A literal.
+pub(super) fn literal(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Int(v) => v.to_string(),
+        Value::Long(v) | Value::Timestamp(v) => v.to_string(),
+        Value::Float(v) if v.is_finite() => format!("{:?}", f64::from(*v)),
+        Value::Double(v) if v.is_finite() => format!("{v:?}"),
+        Value::BigDecimal(v) => format!("CAST('{}' AS BIG_DECIMAL)", v.to_plain_string()),
+        Value::Boolean(v) => v.to_string(),
+        Value::String(v) | Value::Json(v) => quoted(v),
+        Value::Bytes(v) => {
+            let digits: String = v.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("X'{digits}'")
+        }
+        _ => return None,
+    })
+}
+
+fn scalar(scalar: &ScalarValue) -> Option<String> {
+    literal(&value_of(scalar)?)
+}
+
+/// An expression over the leaf's columns.
+pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    let inner = |e: &Expr| expression(e, leaf);
+    Some(match expr {
+        Expr::Alias(alias) => inner(&alias.expr)?,
+        Expr::Column(found) => {
+            let at = leaf.schema.maybe_index_of_column(found)?;
+            leaf.outputs.get(at)?.clone()
+        }
+        Expr::Literal(value, _) => scalar(value)?,
+        Expr::BinaryExpr(binary) => {
+            let op = operator(binary.op)?;
+            format!("({} {op} {})", inner(&binary.left)?, inner(&binary.right)?)
+        }
+        Expr::Not(e) => format!("(NOT {})", inner(e)?),
+        Expr::IsNull(e) => format!("({} IS NULL)", inner(e)?),
+        Expr::IsNotNull(e) => format!("({} IS NOT NULL)", inner(e)?),
+        Expr::IsTrue(e) => format!("({} IS TRUE)", inner(e)?),
+        Expr::IsFalse(e) => format!("({} IS FALSE)", inner(e)?),
+        Expr::IsNotTrue(e) => format!("({} IS NOT TRUE)", inner(e)?),
+        Expr::IsNotFalse(e) => format!("({} IS NOT FALSE)", inner(e)?),
+        Expr::Between(between) => {
+            let not = if between.negated { "NOT " } else { "" };
+            format!(
+                "({} {not}BETWEEN {} AND {})",
+                inner(&between.expr)?,
+                inner(&between.low)?,
+                inner(&between.high)?
+            )
+        }
+        Expr::InList(list) => in_list(list, leaf)?,
+        Expr::Like(like) => like_of(like, leaf)?,
+        Expr::Case(case) => case_of(case, leaf)?,
+        Expr::Cast(cast) => {
+            let to = column_type(cast.field.data_type());
+            let text = inner(&cast.expr)?;
+            if to.data_type.is_numeric() {
+                // Numbers are widened only to be compared, which a leaf does by itself.
+                text
+            } else {
+                format!("CAST({text} AS {})", to.data_type.name())
+            }
+        }
+        Expr::ScalarFunction(function) => call(function, leaf)?,
+        _ => return None,
+    })
+}
+
+fn operator(op: Operator) -> Option<&'static str> {
+    Some(match op {
+        Operator::Eq => "=",
+        Operator::NotEq => "<>",
+        Operator::Lt => "<",
+        Operator::LtEq => "<=",
+        Operator::Gt => ">",
+        Operator::GtEq => ">=",
+        Operator::And => "AND",
+        Operator::Or => "OR",
+        Operator::IsDistinctFrom => "IS DISTINCT FROM",
+        Operator::IsNotDistinctFrom => "IS NOT DISTINCT FROM",
+        _ => return None,
+    })
+}
+
+fn in_list(list: &InList, leaf: &Leaf) -> Option<String> {
+    let items = list
+        .list
+        .iter()
+        .map(|item| expression(item, leaf))
+        .collect::<Option<Vec<_>>>()?;
+    let not = if list.negated { "NOT " } else { "" };
+    let expr = expression(&list.expr, leaf)?;
+    Some(format!("({expr} {not}IN ({}))", items.join(", ")))
+}
+
+fn like_of(like: &Like, leaf: &Leaf) -> Option<String> {
+    let not = if like.negated { "NOT " } else { "" };
+    let word = if like.case_insensitive {
+        "ILIKE"
+    } else {
+        "LIKE"
+    };
+    let escape = like
+        .escape_char
+        .map(|c| format!(" ESCAPE {}", quoted(&c.to_string())))
+        .unwrap_or_default();
+    let (expr, pattern) = (
+        expression(&like.expr, leaf)?,
+        expression(&like.pattern, leaf)?,
+    );
+    Some(format!("({expr} {not}{word} {pattern}{escape})"))
+}
+
+fn case_of(case: &Case, leaf: &Leaf) -> Option<String> {
+    let mut out = "CASE".to_owned();
+    for (when, then) in &case.when_then_expr {
+        let when = expression(when, leaf)?;
+        let when = match &case.expr {
+            Some(operand) => format!("{} = {when}", expression(operand, leaf)?),
+            None => when,
+        };
+        out.push_str(&format!(" WHEN {when} THEN {}", expression(then, leaf)?));
+    }
+    if let Some(otherwise) = &case.else_expr {
+        out.push_str(&format!(" ELSE {}", expression(otherwise, leaf)?));
+    }
+    out.push_str(" END");
+    Some(out)
+}
+
+fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
+    let args = function
+        .args
+        .iter()
+        .map(|arg| expression(arg, leaf))
+        .collect::<Option<Vec<_>>>()?;
+    let word = |at: usize| args.get(at).map(|arg| arg.trim_matches('\''));
+    Some(match (function.func.name(), args.as_slice()) {
+        ("cast", [expr, _]) => format!("CAST({expr} AS {})", word(1)?),
+        ("extract", [_, expr]) => format!("EXTRACT({} FROM {expr})", word(0)?),
+        ("trim", [_, what, expr]) => format!("TRIM({} {what} FROM {expr})", word(0)?),
+        ("position", [what, expr]) => format!("POSITION({what} IN {expr})"),
+        ("item", [expr, key]) => format!("{expr}[{key}]"),
+        ("arrayvalueconstructor", items) => format!("ARRAY[{}]", items.join(", ")),
+        ("arraytomv", [expr]) => expr.clone(),
+        ("plus", [a, b]) => format!("({a} + {b})"),
+        ("minus", [a, b]) => format!("({a} - {b})"),
+        ("times", [a, b]) => format!("({a} * {b})"),
+        ("divide", [a, b]) => format!("({a} / {b})"),
+        ("overlay" | "rand" | "now", _) => return None,
+        (name, args) => format!("{name}({})", args.join(", ")),
+    })
+}
+
+/// A GROUP BY expression; a literal would be read as a position.
+pub(super) fn group(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    match expr.clone().unalias() {
+        Expr::Literal(..) | Expr::GroupingSet(_) => None,
+        inner => expression(&inner, leaf).filter(|text| {
+            // Neither may a column that a projection made of a literal.
+            text.starts_with(|c: char| c == '"' || c == '(' || c.is_alphabetic())
+                && text != "NULL"
+                && text != "true"
+                && text != "false"
+        }),
+    }
+}
+
+/// An aggregate over the leaf's columns.
+pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias() else {
+        return None;
+    };
+    let inner: &dyn std::any::Any = func.inner().as_ref();
+    let function = inner.downcast_ref::<PinotAggregate>()?;
+    let mut rows = params.args.iter();
+    let mut args = Vec::with_capacity(function.arguments.len());
+    for argument in &function.arguments {
+        args.push(match argument {
+            Some(value) => literal(value)?,
+            None => expression(rows.next()?, leaf)?,
+        });
+    }
+    let text = if function.name == "count" && function.counts_rows_only() {
+        "COUNT(*)".to_owned()
+    } else {
+        format!("{}({})", function.name, args.join(", "))
+    };
+    match &params.filter {
+        Some(filter) => Some(format!(
+            "{text} FILTER (WHERE {})",
+            expression(filter, leaf)?
+        )),
+        None => Some(text),
+    }
+}

@@ -1,0 +1,391 @@
+//! Syntax trees before planning: Pinot's words for operators, names for unnamed columns.
+//!
+//! Must not know: types, tables' contents. Invariant: every call has the canonical name that the functions' table knows;
+//! every item of a SELECT list has a name, `EXPR$n` where the text gives none.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
+    SetExpr, UnaryOperator, Value, VisitMut, VisitorMut,
+};
+use functions::canonical_name;
+
+use crate::error::MultiStageError;
+
+/// Rewrites a query in place.
+///
+/// # Errors
+/// For syntax that has no meaning in Pinot.
+pub(crate) fn rewrite(
+    query: &mut Query,
+    columns: &HashMap<String, String>,
+) -> Result<(), MultiStageError> {
+    let mut rewriter = Rewriter { columns };
+    match query.visit(&mut rewriter) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Rewriter<'a> {
+    /// Lower case -> as the schemas write it.
+    columns: &'a HashMap<String, String>,
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = MultiStageError;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<MultiStageError> {
+        match self.expression(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<MultiStageError> {
+        name_items(&mut query.body);
+        ControlFlow::Continue(())
+    }
+}
+
+/// Gives every item of every SELECT list of a body its name.
+fn name_items(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            let mut taken = HashSet::new();
+            for (position, item) in select.projection.iter_mut().enumerate() {
+                let (name, needed) = match item {
+                    SelectItem::UnnamedExpr(expr) => match name_of(expr) {
+                        Some(name) => (name, false),
+                        None => (format!("EXPR${position}"), true),
+                    },
+                    SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false),
+                    _ => continue,
+                };
+                let mut unique = name.clone();
+                let mut turn = 0;
+                while !taken.insert(unique.clone()) {
+                    unique = format!("{name}{DUPLICATE}{turn}");
+                    turn += 1;
+                }
+                if needed || unique != name {
+                    let expr = match item {
+                        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                            expr.clone()
+                        }
+                        _ => continue,
+                    };
+                    let alias = Ident::with_quote('"', unique);
+                    *item = SelectItem::ExprWithAlias { expr, alias };
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            name_items(left);
+            name_items(right);
+        }
+        _ => {}
+    }
+}
+
+/// Stands between a name that occurs twice and its number.
+pub(crate) const DUPLICATE: &str = "\u{1}";
+
+fn name_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(ident) => Some(ident.value.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|ident| ident.value.clone()),
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(name) if name.starts_with('$') => Some(name.clone()),
+            _ => None,
+        },
+        Expr::Nested(inner) => name_of(inner),
+        _ => None,
+    }
+}
+
+impl Rewriter<'_> {
+    fn identifier(&self, ident: &mut Ident) {
+        if let Some(written) = self.columns.get(&ident.value.to_lowercase()) {
+            ident.value.clone_from(written);
+        }
+        ident.quote_style = Some('"');
+    }
+
+    fn expression(&self, expr: &mut Expr) -> Result<(), MultiStageError> {
+        let taken = std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()));
+        *expr = match taken {
+            Expr::Identifier(mut ident) => {
+                self.identifier(&mut ident);
+                Expr::Identifier(ident)
+            }
+            Expr::CompoundIdentifier(mut parts) => {
+                if let Some(last) = parts.last_mut() {
+                    self.identifier(last);
+                }
+                Expr::CompoundIdentifier(parts)
+            }
+            Expr::Value(value) => literal(value)?,
+            Expr::Nested(inner) => *inner,
+            Expr::BinaryOp { left, op, right } => binary(*left, op, *right),
+            Expr::UnaryOp { op, expr } => unary(op, *expr)?,
+            Expr::Function(function) => call_of(function)?,
+            other => special(other),
+        };
+        Ok(())
+    }
+}
+
+fn text(text: impl Into<String>) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.into()).with_empty_span())
+}
+
+/// A call of a function by its canonical name.
+pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: object_name(name),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args
+                .into_iter()
+                .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
+                .collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn object_name(name: &str) -> ObjectName {
+    ObjectName(vec![ObjectNamePart::Identifier(Ident::with_quote(
+        '"', name,
+    ))])
+}
+
+fn literal(value: ast::ValueWithSpan) -> Result<Expr, MultiStageError> {
+    Ok(match &value.value {
+        Value::Placeholder(name) if name.len() > 1 && name.starts_with('$') => {
+            Expr::Identifier(Ident::with_quote('"', name))
+        }
+        Value::Placeholder(name) => {
+            return Err(MultiStageError::new(
+                common::ErrorCode::SqlParsing,
+                format!("`{name}` is a parameter without a value"),
+            ));
+        }
+        _ => Expr::Value(value),
+    })
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    let name = match op {
+        BinaryOperator::Plus => "plus",
+        BinaryOperator::Minus => "minus",
+        BinaryOperator::Multiply => "times",
+        BinaryOperator::Divide => "divide",
+        BinaryOperator::Modulo => "mod",
+        BinaryOperator::StringConcat => "concat",
+        _ => {
+            return Expr::BinaryOp {
+                left: Box::new(left),
+                op,
+                right: Box::new(right),
+            };
+        }
+    };
+    call(name, vec![left, right])
+}
+
+fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
+    match (op, &operand) {
+        (UnaryOperator::Plus, _) => Ok(operand),
+        (UnaryOperator::Minus, Expr::Value(value)) if matches!(value.value, Value::Number(..)) => {
+            Ok(Expr::UnaryOp {
+                op,
+                expr: Box::new(operand),
+            })
+        }
+        (UnaryOperator::Minus, _) => Err(MultiStageError::invalid(
+            "unary minus is not supported over an expression: subtract it from 0",
+        )),
+        _ => Ok(Expr::UnaryOp {
+            op,
+            expr: Box::new(operand),
+        }),
+    }
+}
+
+/// Syntax of its own that is a function to Pinot.
+fn special(expr: Expr) -> Expr {
+    match expr {
+        Expr::Cast {
+            expr, data_type, ..
+        } => {
+            let name = match &data_type {
+                ast::DataType::Int(_) | ast::DataType::Integer(_) => "INTEGER".to_owned(),
+                ast::DataType::BigInt(_) => "LONG".to_owned(),
+                other => other.to_string().to_uppercase(),
+            };
+            call("cast", vec![*expr, text(name)])
+        }
+        Expr::Extract { field, expr, .. } => call(
+            "extract",
+            vec![text(field.to_string().to_uppercase()), *expr],
+        ),
+        Expr::Ceil { expr, .. } => call("ceil", vec![*expr]),
+        Expr::Floor { expr, .. } => call("floor", vec![*expr]),
+        Expr::Substring {
+            expr,
+            substring_from,
+            substring_for,
+            shorthand,
+            ..
+        } => {
+            let mut args = vec![*expr];
+            args.extend(
+                [substring_from, substring_for]
+                    .into_iter()
+                    .flatten()
+                    .map(|e| *e),
+            );
+            call(if shorthand { "substr" } else { "substring" }, args)
+        }
+        Expr::Trim {
+            trim_where,
+            trim_what,
+            expr,
+            ..
+        } => {
+            let side =
+                trim_where.map_or_else(|| "BOTH".to_owned(), |s| s.to_string().to_uppercase());
+            let what = trim_what.map_or_else(|| text(" "), |e| *e);
+            call("trim", vec![text(side), what, *expr])
+        }
+        Expr::Position { expr, r#in } => call("position", vec![*expr, *r#in]),
+        Expr::Array(array) => call("arrayvalueconstructor", array.elem),
+        Expr::TypedString(typed) => Expr::Value(typed.value),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let mut out = *root;
+            for access in &access_chain {
+                match access {
+                    ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => {
+                        out = call("item", vec![out, index.clone()]);
+                    }
+                    _ => {
+                        return Expr::CompoundFieldAccess {
+                            root: Box::new(out),
+                            access_chain,
+                        };
+                    }
+                }
+            }
+            out
+        }
+        Expr::Overlay {
+            expr,
+            overlay_what,
+            overlay_from,
+            overlay_for,
+        } => {
+            let mut args = vec![*expr, *overlay_what, *overlay_from];
+            args.extend(overlay_for.map(|e| *e));
+            call("overlay", args)
+        }
+        other => other,
+    }
+}
+
+/// Functions that may have a bare unit first (`TIMESTAMPADD(DAY, ..)`).
+fn takes_unit(name: &str) -> bool {
+    matches!(
+        name,
+        "timestampadd" | "timestampdiff" | "dateadd" | "datediff"
+    )
+}
+
+fn call_of(mut function: Function) -> Result<Expr, MultiStageError> {
+    let written: Vec<String> = function
+        .name
+        .0
+        .iter()
+        .map(|part| match part {
+            ObjectNamePart::Identifier(ident) => ident.value.clone(),
+            other @ ObjectNamePart::Function(_) => other.to_string(),
+        })
+        .collect();
+    let mut name = canonical_name(&written.join("."));
+    if let FunctionArguments::List(list) = &mut function.args {
+        let distinct = list.duplicate_treatment.take() == Some(DuplicateTreatment::Distinct);
+        if distinct {
+            let known = match name.as_str() {
+                "count" if list.args.len() == 1 => Some("distinctcount"),
+                "sum" => Some("distinctsum"),
+                "avg" => Some("distinctavg"),
+                "min" | "max" | "boolor" | "booland" => Some(name.as_str()),
+                _ => None,
+            };
+            match known {
+                Some(known) => name = known.to_owned(),
+                None => list.duplicate_treatment = Some(DuplicateTreatment::Distinct),
+            }
+        }
+        if takes_unit(&name)
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit)))) =
+                list.args.first()
+        {
+            list.args[0] =
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(text(unit.value.to_uppercase())));
+        }
+        if name == "count"
+            && matches!(
+                list.args.first(),
+                Some(FunctionArg::Unnamed(FunctionArgExpr::Wildcard))
+            )
+        {
+            let one = Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
+            list.args[0] = FunctionArg::Unnamed(FunctionArgExpr::Expr(one));
+        }
+        spliced(&mut list.args);
+    }
+    if function.over.is_some() {
+        name = match name.as_str() {
+            "rownumber" => "row_number",
+            "denserank" => "dense_rank",
+            "firstvalue" => "first_value",
+            "lastvalue" => "last_value",
+            other => other,
+        }
+        .to_owned();
+    } else if matches!(function.args, FunctionArguments::None) {
+        // `CURRENT_TIMESTAMP` and its like are columns' names to Pinot.
+        return Ok(Expr::Identifier(Ident::with_quote('"', written.join("."))));
+    }
+    function.name = object_name(&name);
+    Ok(Expr::Function(function))
+}
+
+/// `STEPS(a, b)` inside a call becomes `'steps', a, b`, as aggregates read it.
+fn spliced(args: &mut Vec<FunctionArg>) {
+    let mut out = Vec::with_capacity(args.len());
+    for arg in args.drain(..) {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(inner))) = &arg
+            && let name = canonical_name(&inner.name.to_string().replace('"', ""))
+            && matches!(name.as_str(), "steps" | "correlateby" | "settings")
+            && let FunctionArguments::List(list) = &inner.args
+        {
+            out.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(name))));
+            out.extend(list.args.iter().cloned());
+        } else {
+            out.push(arg);
+        }
+    }
+    *args = out;
+}
