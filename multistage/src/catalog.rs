@@ -9,13 +9,13 @@ use common::{ErrorCode, Schema};
 use datafusion::arrow::datatypes::{
     DataType as ArrowType, Field, Schema as ArrowSchema, SchemaRef,
 };
-use datafusion::common::TableReference;
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::functions_window::all_default_window_functions;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::planner::{
-    ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawWindowExpr,
+    ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
 };
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowFunctionDefinition, WindowUDF,
@@ -23,7 +23,7 @@ use datafusion::logical_expr::{
 
 use crate::error::MultiStageError;
 use crate::types::arrow_type;
-use crate::{aggregate, scalar};
+use crate::{aggregate, scalar, typing};
 
 /// A table as the planner sees it.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub(crate) struct Catalog {
     planners: Vec<Arc<dyn ExprPlanner>>,
     options: ConfigOptions,
     now_ms: i64,
-    null_handling: bool,
+    rewrite_extremes: bool,
 }
 
 impl Catalog {
@@ -87,7 +87,7 @@ impl Catalog {
     pub(crate) fn new(
         tables: HashMap<String, Arc<Table>>,
         now_ms: i64,
-        null_handling: bool,
+        rewrite_extremes: bool,
     ) -> Self {
         let mut options = ConfigOptions::new();
         options.sql_parser.enable_ident_normalization = false;
@@ -101,7 +101,7 @@ impl Catalog {
             planners: vec![Arc::new(Calls)],
             options,
             now_ms,
-            null_handling,
+            rewrite_extremes,
         }
     }
 }
@@ -136,7 +136,7 @@ impl ContextProvider for Catalog {
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        aggregate::find(name, self.null_handling)
+        aggregate::find(name, self.rewrite_extremes)
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
@@ -173,6 +173,17 @@ impl ContextProvider for Catalog {
 struct Calls;
 
 impl ExprPlanner for Calls {
+    fn plan_binary_op(
+        &self,
+        raw: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        match typing::compared(&raw, schema)? {
+            Some(expr) => Ok(PlannerResult::Planned(expr)),
+            None => Ok(PlannerResult::Original(raw)),
+        }
+    }
+
     fn plan_aggregate(&self, raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
         if raw.distinct {
             return Err(MultiStageError::invalid(format!(
@@ -193,7 +204,7 @@ impl ExprPlanner for Calls {
         let WindowFunctionDefinition::AggregateUDF(func) = &raw.func_def else {
             return Ok(PlannerResult::Original(raw));
         };
-        let Some((func, args)) = aggregate::of_call(func, raw.args.clone()) else {
+        let Some((func, args)) = aggregate::of_window(func, raw.args.clone())? else {
             return Ok(PlannerResult::Original(raw));
         };
         Ok(PlannerResult::Planned(Expr::WindowFunction(Box::new(

@@ -2,11 +2,12 @@
 //!
 //! Must not know: responses, servers. Invariant: every failure carries Pinot's code; a query that is dropped stops.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use common::{ColumnType, ErrorCode, Value};
 use datafusion::arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -20,7 +21,7 @@ use query::ResultTable;
 use sql::Statement;
 
 use crate::catalog::{Catalog, Table};
-use crate::error::{MultiStageError, Phase, of};
+use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::leaf::{self, Leaves};
 use crate::syntax::DUPLICATE;
 use crate::types::column_type;
@@ -119,15 +120,30 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         }
     }
     syntax::rewrite(query, &columns)?;
-    let null_handling = request.statement.options.is_true("enablenullhandling");
-    let catalog = Catalog::new(tables, request.now_ms, null_handling);
+    let selected = syntax::bare_items(query);
+    let rewrite_extremes = request
+        .statement
+        .options
+        .is_true("autorewriteaggregationtype");
+    let catalog = Catalog::new(tables, request.now_ms, rewrite_extremes);
     let options = ParserOptions::new()
         .with_enable_ident_normalization(false)
         .with_map_string_types_to_utf8view(false);
     SqlToRel::new_with_options(&catalog, options)
         .sql_statement_to_plan(parsed)
         .and_then(typing::typed)
-        .map_err(|error| of(&error, Phase::Validation))
+        .map_err(|error| unknown_in_list(&error, &selected))
+}
+
+/// A name of a SELECT list that is no column is, to Pinot's planner, an alias that depends on itself.
+fn unknown_in_list(error: &DataFusionError, selected: &HashSet<String>) -> MultiStageError {
+    let found = of(error, Phase::Validation);
+    match missing_column(error) {
+        Some(name) if selected.contains(name) => {
+            MultiStageError::invalid(format!("Column '{name}' not found in any table"))
+        }
+        _ => found,
+    }
 }
 
 /// The tables a statement names.
@@ -151,14 +167,21 @@ impl Visitor for Names {
     }
 }
 
-/// The columns' names as the user wrote them.
+/// The columns' names as the user wrote them; one that occurs again has a number behind it.
 fn names_of(plan: &LogicalPlan) -> Vec<String> {
+    let mut taken = HashSet::new();
     plan.schema()
         .fields()
         .iter()
-        .map(|field| match field.name().split_once(DUPLICATE) {
-            Some((name, _)) => name.to_owned(),
-            None => field.name().clone(),
+        .map(|field| {
+            let base = field.name().split(DUPLICATE).next().unwrap_or_default();
+            let mut name = base.to_owned();
+            let mut turn = 0;
+            while !taken.insert(name.clone()) {
+                name = format!("{base}{turn}");
+                turn += 1;
+            }
+            name
         })
         .collect()
 }

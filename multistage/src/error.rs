@@ -75,16 +75,28 @@ pub(crate) fn of(error: &DataFusionError, phase: Phase) -> MultiStageError {
         return own.clone();
     }
     let code = match (root, phase) {
-        (DataFusionError::SchemaError(inner, _), _)
-            if matches!(inner.as_ref(), SchemaError::FieldNotFound { .. }) =>
-        {
-            ErrorCode::UnknownColumn
-        }
+        (DataFusionError::SchemaError(inner, _), _) if is_bare(inner) => ErrorCode::UnknownColumn,
         (_, Phase::Validation) => ErrorCode::QueryValidation,
         (_, Phase::Planning) => ErrorCode::QueryPlanning,
         (_, Phase::Execution) => ErrorCode::QueryExecution,
     };
     MultiStageError::new(code, root.strip_backtrace())
+}
+
+/// True for a name without a table in front.
+fn is_bare(error: &SchemaError) -> bool {
+    matches!(error, SchemaError::FieldNotFound { field, .. } if field.relation.is_none())
+}
+
+/// The column that was not found.
+pub(crate) fn missing_column(error: &DataFusionError) -> Option<&str> {
+    match root(error) {
+        DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => Some(&field.name),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn root(error: &DataFusionError) -> &DataFusionError {

@@ -46,8 +46,12 @@ impl Hash for PinotScalar {
 
 /// The function of a canonical name; `None` where there is none.
 pub(crate) fn find(name: &str, now_ms: i64) -> Option<Arc<ScalarUDF>> {
-    let overloads = scalar::overloads(name);
-    let volatile = !overloads.first()?.deterministic;
+    let overloads = scalar::overloads(kernel(name));
+    let volatile = match overloads.first() {
+        Some(first) => !first.deterministic,
+        None if LEAF_ONLY.contains(&name) => true,
+        None => return None,
+    };
     let volatility = if volatile {
         Volatility::Volatile
     } else {
@@ -61,9 +65,32 @@ pub(crate) fn find(name: &str, now_ms: i64) -> Option<Arc<ScalarUDF>> {
     })))
 }
 
+/// Conditions that only an index or a scan of a segment answers.
+const LEAF_ONLY: [&str; 6] = [
+    "jsonmatch",
+    "textmatch",
+    "textcontains",
+    "vectorsimilarity",
+    "insubquery",
+    "inpartitionedsubquery",
+];
+
+/// The name in the functions' table: operators have names of their own, as their types differ.
+fn kernel(name: &str) -> &str {
+    name.strip_prefix('$').unwrap_or(name)
+}
+
 impl PinotScalar {
+    /// The planned type alone.
+    fn returns(&self, arguments: &[Argument]) -> Result<ColumnType> {
+        if LEAF_ONLY.contains(&self.name.as_str()) {
+            return Ok(ColumnType::sv(DataType::Boolean));
+        }
+        Ok(self.bind(arguments)?.1)
+    }
+
     fn bind(&self, arguments: &[Argument]) -> Result<(scalar::BoundScalar, ColumnType)> {
-        let bound = scalar::bind(&self.name, arguments, Role::Scalar).map_err(function)?;
+        let bound = scalar::bind(kernel(&self.name), arguments, Role::Scalar).map_err(function)?;
         let returns = planned(&self.name, arguments, bound.returns())?;
         Ok((bound, returns))
     }
@@ -86,7 +113,7 @@ impl ScalarUDFImpl for PinotScalar {
                 literal: None,
             })
             .collect();
-        Ok(arrow_type(self.bind(&arguments)?.1))
+        Ok(arrow_type(self.returns(&arguments)?))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
@@ -96,7 +123,7 @@ impl ScalarUDFImpl for PinotScalar {
             .zip(args.scalar_arguments)
             .map(|(field, literal)| argument(field.data_type(), *literal))
             .collect();
-        let returns = arrow_type(self.bind(&arguments)?.1);
+        let returns = arrow_type(self.returns(&arguments)?);
         Ok(Arc::new(Field::new(&self.name, returns, true)))
     }
 

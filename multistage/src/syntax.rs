@@ -3,13 +3,16 @@
 //! Must not know: types, tables' contents. Invariant: every call has the canonical name that the functions' table knows;
 //! every item of a SELECT list has a name, `EXPR$n` where the text gives none.
 
+mod checks;
+mod set_operations;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
-    SetExpr, UnaryOperator, Value, VisitMut, VisitorMut,
+    SetExpr, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use functions::canonical_name;
 
@@ -46,48 +49,91 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<MultiStageError> {
-        name_items(&mut query.body);
+        match checks::query(query).and_then(|()| set_operations::rewrite(&mut query.body)) {
+            Ok(()) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
+        name_items(&mut query.body, self.columns);
         ControlFlow::Continue(())
     }
 }
 
-/// Gives every item of every SELECT list of a body its name.
-fn name_items(body: &mut SetExpr) {
-    match body {
-        SetExpr::Select(select) => {
-            let mut taken = HashSet::new();
-            for (position, item) in select.projection.iter_mut().enumerate() {
-                let (name, needed) = match item {
-                    SelectItem::UnnamedExpr(expr) => match name_of(expr) {
-                        Some(name) => (name, false),
-                        None => (format!("EXPR${position}"), true),
-                    },
-                    SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false),
-                    _ => continue,
-                };
-                let mut unique = name.clone();
-                let mut turn = 0;
-                while !taken.insert(unique.clone()) {
-                    unique = format!("{name}{DUPLICATE}{turn}");
-                    turn += 1;
-                }
-                if needed || unique != name {
-                    let expr = match item {
-                        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                            expr.clone()
-                        }
-                        _ => continue,
-                    };
-                    let alias = Ident::with_quote('"', unique);
-                    *item = SelectItem::ExprWithAlias { expr, alias };
+/// The names of SELECT items that are nothing but a name.
+pub(crate) fn bare_items(query: &Query) -> HashSet<String> {
+    #[derive(Default)]
+    struct Bare(HashSet<String>);
+    impl Visitor for Bare {
+        type Break = ();
+        fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
+            for item in &select.projection {
+                if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
+                    && (!select.from.is_empty() || is_keyword(&ident.value))
+                {
+                    self.0.insert(ident.value.clone());
                 }
             }
+            ControlFlow::Continue(())
         }
+    }
+    let mut bare = Bare::default();
+    let _ = query.visit(&mut bare);
+    bare.0
+}
+
+/// Names that stand alone without a FROM.
+fn is_keyword(name: &str) -> bool {
+    name.to_uppercase().starts_with("CURRENT_") || name.to_uppercase().starts_with("LOCAL")
+}
+
+/// Gives every item of every SELECT list of a body its name.
+fn name_items(body: &mut SetExpr, columns: &HashMap<String, String>) {
+    match body {
+        SetExpr::Select(select) => name_list(&mut select.projection, columns),
         SetExpr::SetOperation { left, right, .. } => {
-            name_items(left);
-            name_items(right);
+            name_items(left, columns);
+            name_items(right, columns);
         }
         _ => {}
+    }
+}
+
+fn name_list(items: &mut [SelectItem], columns: &HashMap<String, String>) {
+    let starred = items.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    });
+    let mut taken = HashSet::new();
+    for (position, item) in items.iter_mut().enumerate() {
+        let (name, mut needed) = match item {
+            SelectItem::UnnamedExpr(expr) => match name_of(expr) {
+                Some(name) => {
+                    let written = columns.get(&name.to_lowercase());
+                    let renamed = starred || written.is_some_and(|written| *written != name);
+                    (name, renamed)
+                }
+                None => (format!("EXPR${position}"), true),
+            },
+            SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false),
+            _ => continue,
+        };
+        let mut unique = name.clone();
+        let mut turn = 0;
+        while (starred && turn == 0) || !taken.insert(unique.clone()) {
+            unique = format!("{name}{DUPLICATE}{turn}");
+            turn += 1;
+        }
+        needed |= unique != name;
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = &*item
+        else {
+            continue;
+        };
+        if needed {
+            let expr = expr.clone();
+            let alias = Ident::with_quote('"', unique);
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
     }
 }
 
@@ -130,10 +176,10 @@ impl Rewriter<'_> {
             }
             Expr::Value(value) => literal(value)?,
             Expr::Nested(inner) => *inner,
-            Expr::BinaryOp { left, op, right } => binary(*left, op, *right),
+            Expr::BinaryOp { left, op, right } => binary(*left, op, *right)?,
             Expr::UnaryOp { op, expr } => unary(op, *expr)?,
             Expr::Function(function) => call_of(function)?,
-            other => special(other),
+            other => special(other)?,
         };
         Ok(())
     }
@@ -181,27 +227,96 @@ fn literal(value: ast::ValueWithSpan) -> Result<Expr, MultiStageError> {
                 format!("`{name}` is a parameter without a value"),
             ));
         }
+        Value::Number(digits, _) => number(digits),
         _ => Expr::Value(value),
     })
 }
 
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+/// Digits that a DOUBLE holds exactly.
+const EXACT_DIGITS: usize = 15;
+
+/// A number: `5.` is whole, larger integers keep their low 64 bits, long fractions stay exact.
+fn number(digits: &str) -> Expr {
+    let plain = |digits: String| Expr::Value(Value::Number(digits, false).with_empty_span());
+    if let Some(whole) = digits.strip_suffix('.') {
+        return plain(whole.to_owned());
+    }
+    let fraction = digits.contains('.') && !digits.contains(['e', 'E']);
+    if fraction && digits.len() > EXACT_DIGITS + 1 {
+        return call("cast", vec![text(digits), text("BIG_DECIMAL")]);
+    }
+    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole && digits.parse::<u64>().is_err() {
+        let low = digits.bytes().fold(0_i64, |value, digit| {
+            value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'))
+        });
+        return match low.checked_neg() {
+            Some(positive) if low < 0 => Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: Box::new(plain(positive.to_string())),
+            },
+            _ => plain(low.to_string()),
+        };
+    }
+    plain(digits.to_owned())
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr, MultiStageError> {
     let name = match op {
-        BinaryOperator::Plus => "plus",
-        BinaryOperator::Minus => "minus",
-        BinaryOperator::Multiply => "times",
-        BinaryOperator::Divide => "divide",
-        BinaryOperator::Modulo => "mod",
+        BinaryOperator::Plus => "$plus",
+        BinaryOperator::Minus => "$minus",
+        BinaryOperator::Multiply => "$times",
+        BinaryOperator::Divide => "$divide",
+        BinaryOperator::Modulo => "$mod",
         BinaryOperator::StringConcat => "concat",
         _ => {
-            return Expr::BinaryOp {
+            return Ok(Expr::BinaryOp {
                 left: Box::new(left),
                 op,
                 right: Box::new(right),
-            };
+            });
         }
     };
-    call(name, vec![left, right])
+    match (name, left, right) {
+        ("$plus" | "$minus", left, Expr::Interval(interval)) => moved(left, &interval, name),
+        ("$plus", Expr::Interval(interval), right) => moved(right, &interval, name),
+        (name, left, right) => Ok(call(name, vec![left, right])),
+    }
+}
+
+/// A time moved by an interval.
+fn moved(time: Expr, interval: &ast::Interval, name: &str) -> Result<Expr, MultiStageError> {
+    let refused = || MultiStageError::invalid(format!("`{interval}` is not supported"));
+    let amount = match interval.value.as_ref() {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::Number(text, _) => text.trim().to_owned(),
+            _ => return Err(refused()),
+        },
+        _ => return Err(refused()),
+    };
+    let field = interval.leading_field.as_ref().ok_or_else(refused)?;
+    let unit = field.to_string().to_uppercase();
+    let (unit, amount) = match (&interval.last_field, amount.split_once('-')) {
+        (None, _) => (unit, amount.parse::<i64>().map_err(|_| refused())?),
+        (Some(_), Some((years, months))) if unit == "YEAR" => {
+            let years: i64 = years.parse().map_err(|_| refused())?;
+            let months: i64 = months.parse().map_err(|_| refused())?;
+            (
+                "MONTH".to_owned(),
+                years.saturating_mul(12).saturating_add(months),
+            )
+        }
+        _ => return Err(refused()),
+    };
+    let negative = (name == "$minus") != (amount < 0);
+    let mut amount = number(&amount.unsigned_abs().to_string());
+    if negative {
+        amount = Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: Box::new(amount),
+        };
+    }
+    Ok(call("timestampadd", vec![text(unit), amount, time]))
 }
 
 fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
@@ -213,6 +328,13 @@ fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
                 expr: Box::new(operand),
             })
         }
+        (UnaryOperator::Minus, Expr::Function(_)) if decimal_text(&operand).is_some() => {
+            let digits = decimal_text(&operand).unwrap_or_default();
+            Ok(call(
+                "cast",
+                vec![text(format!("-{digits}")), text("BIG_DECIMAL")],
+            ))
+        }
         (UnaryOperator::Minus, _) => Err(MultiStageError::invalid(
             "unary minus is not supported over an expression: subtract it from 0",
         )),
@@ -223,9 +345,32 @@ fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
     }
 }
 
+/// The digits of a long fraction, as [`number`] made it.
+fn decimal_text(expr: &Expr) -> Option<String> {
+    let Expr::Function(function) = expr else {
+        return None;
+    };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    match list.args.as_slice() {
+        [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(to)),
+        ] if *to == text("BIG_DECIMAL") => match &value.value {
+            Value::SingleQuotedString(digits) => Some(digits.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Syntax of its own that is a function to Pinot.
-fn special(expr: Expr) -> Expr {
-    match expr {
+fn special(expr: Expr) -> Result<Expr, MultiStageError> {
+    Ok(match expr {
+        Expr::AtTimeZone { .. } => {
+            return Err(MultiStageError::invalid("AT TIME ZONE is not supported"));
+        }
         Expr::Cast {
             expr, data_type, ..
         } => {
@@ -271,7 +416,7 @@ fn special(expr: Expr) -> Expr {
         }
         Expr::Position { expr, r#in } => call("position", vec![*expr, *r#in]),
         Expr::Array(array) => call("arrayvalueconstructor", array.elem),
-        Expr::TypedString(typed) => Expr::Value(typed.value),
+        Expr::TypedString(typed) => call("cast", vec![Expr::Value(typed.value), text("TIMESTAMP")]),
         Expr::CompoundFieldAccess { root, access_chain } => {
             let mut out = *root;
             for access in &access_chain {
@@ -279,11 +424,10 @@ fn special(expr: Expr) -> Expr {
                     ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => {
                         out = call("item", vec![out, index.clone()]);
                     }
-                    _ => {
-                        return Expr::CompoundFieldAccess {
-                            root: Box::new(out),
-                            access_chain,
-                        };
+                    other => {
+                        return Err(MultiStageError::invalid(format!(
+                            "`{other}` is not supported"
+                        )));
                     }
                 }
             }
@@ -300,7 +444,7 @@ fn special(expr: Expr) -> Expr {
             call("overlay", args)
         }
         other => other,
-    }
+    })
 }
 
 /// Functions that may have a bare unit first (`TIMESTAMPADD(DAY, ..)`).
@@ -322,6 +466,7 @@ fn call_of(mut function: Function) -> Result<Expr, MultiStageError> {
         })
         .collect();
     let mut name = canonical_name(&written.join("."));
+    checks::call(&name, &function)?;
     if let FunctionArguments::List(list) = &mut function.args {
         let distinct = list.duplicate_treatment.take() == Some(DuplicateTreatment::Distinct);
         if distinct {

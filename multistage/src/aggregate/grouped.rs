@@ -120,8 +120,8 @@ impl GroupsAccumulator for ByGroup {
         let states = self.emit(emit_to)?;
         let count = self.count(states.as_ref(), emit_to);
         let values: Vec<Value> = (0..count).map(|group| states.finish(group)).collect();
-        let returns = self.bound.returns();
-        array_of(Block::from_values(returns, &values), &arrow_type(returns))
+        let answers = Block::from_values(self.bound.function.returns(), &values);
+        array_of(answers, &arrow_type(self.bound.returns()))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {

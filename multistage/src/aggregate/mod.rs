@@ -9,9 +9,10 @@ mod single;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use common::{Block, ColumnType, Value};
+use common::{Block, ColumnType, DataType, ErrorCode, Value};
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -24,7 +25,7 @@ use functions::aggregate::{self, AggregateCall, AggregateFunction, Dialect};
 use functions::scalar::Argument;
 
 use crate::convert::block_of;
-use crate::error::function;
+use crate::error::MultiStageError;
 use crate::scalar::argument;
 use crate::types::{arrow_type, value_of};
 
@@ -35,7 +36,9 @@ pub(crate) struct PinotAggregate {
     pub(crate) name: String,
     /// The call's arguments in order: a literal, or `None` for the next row argument.
     pub(crate) arguments: Vec<Option<Value>>,
-    null_handling: bool,
+    /// `autoRewriteAggregationType`: MIN and MAX of texts are those of texts.
+    pub(crate) rewrite_extremes: bool,
+    over_window: bool,
     display: String,
     signature: Signature,
 }
@@ -55,12 +58,13 @@ impl Hash for PinotAggregate {
 }
 
 /// The aggregate of a canonical name before its call is seen; `None` where there is none.
-pub(crate) fn find(name: &str, null_handling: bool) -> Option<Arc<AggregateUDF>> {
+pub(crate) fn find(name: &str, rewrite_extremes: bool) -> Option<Arc<AggregateUDF>> {
     aggregate::find(name)?;
     Some(Arc::new(AggregateUDF::from(PinotAggregate::new(
         name,
         Vec::new(),
-        null_handling,
+        rewrite_extremes,
+        false,
     ))))
 }
 
@@ -68,6 +72,43 @@ pub(crate) fn find(name: &str, null_handling: bool) -> Option<Arc<AggregateUDF>>
 pub(crate) fn of_call(
     generic: &AggregateUDF,
     arguments: Vec<Expr>,
+) -> Option<(Arc<AggregateUDF>, Vec<Expr>)> {
+    made(generic, arguments, false)
+}
+
+/// Aggregates that a window may have.
+const OVER_WINDOWS: [&str; 9] = [
+    "sum", "sum0", "count", "avg", "min", "max", "boolor", "booland", "arrayagg",
+];
+
+/// The same over a window.
+///
+/// # Errors
+/// Where the aggregate has no meaning there.
+pub(crate) fn of_window(
+    generic: &AggregateUDF,
+    arguments: Vec<Expr>,
+) -> Result<Option<(Arc<AggregateUDF>, Vec<Expr>)>> {
+    let inner: &dyn std::any::Any = generic.inner().as_ref();
+    if let Some(found) = inner.downcast_ref::<PinotAggregate>()
+        && !OVER_WINDOWS.contains(&found.name.as_str())
+    {
+        let code = if found.name == "listagg" {
+            ErrorCode::QueryPlanning
+        } else {
+            ErrorCode::QueryExecution
+        };
+        return Err(
+            MultiStageError::new(code, format!("`{}` is no window function", found.name)).into(),
+        );
+    }
+    Ok(made(generic, arguments, true))
+}
+
+fn made(
+    generic: &AggregateUDF,
+    arguments: Vec<Expr>,
+    over_window: bool,
 ) -> Option<(Arc<AggregateUDF>, Vec<Expr>)> {
     let inner: &dyn std::any::Any = generic.inner().as_ref();
     let generic = inner.downcast_ref::<PinotAggregate>()?;
@@ -86,7 +127,12 @@ pub(crate) fn of_call(
         // Something must say how many rows there are.
         rows.push(lit(1));
     }
-    let made = PinotAggregate::new(&generic.name, literals, generic.null_handling);
+    let made = PinotAggregate::new(
+        &generic.name,
+        literals,
+        generic.rewrite_extremes,
+        over_window,
+    );
     Some((Arc::new(AggregateUDF::from(made)), rows))
 }
 
@@ -108,7 +154,12 @@ fn literal_of(expr: &Expr) -> Option<Value> {
 }
 
 impl PinotAggregate {
-    fn new(name: &str, arguments: Vec<Option<Value>>, null_handling: bool) -> Self {
+    fn new(
+        name: &str,
+        arguments: Vec<Option<Value>>,
+        rewrite_extremes: bool,
+        over_window: bool,
+    ) -> Self {
         let shown: Vec<String> = arguments
             .iter()
             .map(|a| {
@@ -120,7 +171,8 @@ impl PinotAggregate {
             name: name.to_owned(),
             display: format!("{name}[{}]", shown.join(",")),
             arguments,
-            null_handling,
+            rewrite_extremes,
+            over_window,
             signature: Signature::one_of(
                 vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
                 Volatility::Immutable,
@@ -150,19 +202,59 @@ impl PinotAggregate {
             // `COUNT(1)` stands for `COUNT(*)`.
             arguments.retain(|a| a.literal.is_none());
         }
+        let first = arguments.first().map(|a| a.column_type);
+        self.check(first)?;
         let call = AggregateCall {
-            name: &self.name,
+            name: self.kernel(first),
             arguments: &arguments,
-            null_handling: self.null_handling,
+            null_handling: true,
             dialect: Dialect::MultiStage,
         };
-        let function = aggregate::bind(&call).map_err(function)?;
+        let function = aggregate::bind(&call)
+            .map_err(|error| MultiStageError::new(ErrorCode::QueryExecution, error.to_string()))?;
+        let returns = match (first, function.returns()) {
+            (Some(found), _) if self.over_window && self.name == "avg" && is_decimal(found) => {
+                found
+            }
+            (_, returns) => returns,
+        };
         let inputs = function
             .inputs()
             .into_iter()
             .map(|position| self.input(position))
             .collect();
-        Ok(Bound { function, inputs })
+        Ok(Bound {
+            function,
+            inputs,
+            returns,
+        })
+    }
+
+    /// Refuses what the planner's types refuse.
+    fn check(&self, first: Option<ColumnType>) -> Result<()> {
+        let Some(found) = first else {
+            return Ok(());
+        };
+        let numbers = matches!(self.name.as_str(), "sum" | "avg" | "sum0");
+        if numbers && (found.multi || found.data_type == DataType::Bytes) {
+            return Err(MultiStageError::invalid(format!(
+                "Cannot apply '{0}' to arguments of type '{0}(<{found}>)'",
+                self.name.to_uppercase()
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
+    /// The name in the functions' table for an argument of that type.
+    pub(crate) fn kernel(&self, first: Option<ColumnType>) -> &str {
+        let text = first.is_some_and(|found| !found.multi && found.data_type == DataType::String);
+        match self.name.as_str() {
+            "min" if text && self.rewrite_extremes => "minstring",
+            "max" if text && self.rewrite_extremes => "maxstring",
+            "$sum0" => "sum0",
+            name => name,
+        }
     }
 
     fn input(&self, position: usize) -> Input {
@@ -180,6 +272,7 @@ impl PinotAggregate {
 pub(crate) struct Bound {
     function: Box<dyn AggregateFunction>,
     inputs: Vec<Input>,
+    returns: ColumnType,
 }
 
 /// One input of an aggregate.
@@ -193,7 +286,7 @@ enum Input {
 impl Bound {
     /// Type of the answer.
     pub(crate) fn returns(&self) -> ColumnType {
-        self.function.returns()
+        self.returns
     }
 
     fn blocks(&self, arrays: &[ArrayRef]) -> Result<Vec<Block>> {
@@ -202,13 +295,7 @@ impl Bound {
             .iter()
             .map(|input| match input {
                 Input::Row(index) => arrays.get(*index).map_or_else(
-                    || {
-                        Ok(Block::constant(
-                            common::DataType::Unknown,
-                            &Value::Null,
-                            rows,
-                        ))
-                    },
+                    || Ok(Block::constant(DataType::Unknown, &Value::Null, rows)),
                     block_of,
                 ),
                 Input::Literal(value) => Ok(Block::constant(value.column_type(), value, rows)),
@@ -284,9 +371,20 @@ impl AggregateUDFImpl for PinotAggregate {
         AggregateOrderSensitivity::Insensitive
     }
 
+    fn default_value(&self, data_type: &ArrowType) -> Result<ScalarValue> {
+        if self.name == "count" {
+            return Ok(ScalarValue::Int64(Some(0)));
+        }
+        ScalarValue::try_from(data_type)
+    }
+
     fn supports_within_group_clause(&self) -> bool {
         self.name == "listagg"
     }
+}
+
+fn is_decimal(found: ColumnType) -> bool {
+    found.data_type == DataType::BigDecimal
 }
 
 fn types(args: &AccumulatorArgs<'_>) -> Vec<ArrowType> {

@@ -3,9 +3,10 @@
 //! Must not know: plans. Invariant: `None` where the text would not mean the same; a name is always in double quotes.
 
 use common::Value;
+use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{AggregateFunction, Case, InList, Like, ScalarFunction};
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
 use super::Leaf;
 use crate::aggregate::PinotAggregate;
@@ -33,7 +34,7 @@ pub(super) fn literal(value: &Value) -> Option<String> {
         Value::String(v) | Value::Json(v) => quoted(v),
         Value::Bytes(v) => {
             let digits: String = v.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("X'{digits}'")
+            format!("hexToBytes('{digits}')")
         }
         _ => return None,
     })
@@ -55,7 +56,11 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
         Expr::Literal(value, _) => scalar(value)?,
         Expr::BinaryExpr(binary) => {
             let op = operator(binary.op)?;
-            format!("({} {op} {})", inner(&binary.left)?, inner(&binary.right)?)
+            let (left, right) = (
+                compared(&binary.left, leaf)?,
+                compared(&binary.right, leaf)?,
+            );
+            format!("({left} {op} {right})")
         }
         Expr::Not(e) => format!("(NOT {})", inner(e)?),
         Expr::IsNull(e) => format!("({} IS NULL)", inner(e)?),
@@ -68,9 +73,9 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
             let not = if between.negated { "NOT " } else { "" };
             format!(
                 "({} {not}BETWEEN {} AND {})",
-                inner(&between.expr)?,
-                inner(&between.low)?,
-                inner(&between.high)?
+                compared(&between.expr, leaf)?,
+                compared(&between.low, leaf)?,
+                compared(&between.high, leaf)?
             )
         }
         Expr::InList(list) => in_list(list, leaf)?,
@@ -89,6 +94,15 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
         Expr::ScalarFunction(function) => call(function, leaf)?,
         _ => return None,
     })
+}
+
+/// A side of a comparison: bytes are written in hexadecimal there.
+fn compared(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    if let Expr::Literal(ScalarValue::Binary(Some(bytes)), _) = expr {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        return Some(format!("'{digits}'"));
+    }
+    expression(expr, leaf)
 }
 
 fn operator(op: Operator) -> Option<&'static str> {
@@ -111,7 +125,7 @@ fn in_list(list: &InList, leaf: &Leaf) -> Option<String> {
     let items = list
         .list
         .iter()
-        .map(|item| expression(item, leaf))
+        .map(|item| compared(item, leaf))
         .collect::<Option<Vec<_>>>()?;
     let not = if list.negated { "NOT " } else { "" };
     let expr = expression(&list.expr, leaf)?;
@@ -168,12 +182,12 @@ fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
         ("item", [expr, key]) => format!("{expr}[{key}]"),
         ("arrayvalueconstructor", items) => format!("ARRAY[{}]", items.join(", ")),
         ("arraytomv", [expr]) => expr.clone(),
-        ("plus", [a, b]) => format!("({a} + {b})"),
-        ("minus", [a, b]) => format!("({a} - {b})"),
-        ("times", [a, b]) => format!("({a} * {b})"),
-        ("divide", [a, b]) => format!("({a} / {b})"),
+        ("$plus", [a, b]) => format!("({a} + {b})"),
+        ("$minus", [a, b]) => format!("({a} - {b})"),
+        ("$times", [a, b]) => format!("({a} * {b})"),
+        ("$divide", [a, b]) => format!("({a} / {b})"),
         ("overlay" | "rand" | "now", _) => return None,
-        (name, args) => format!("{name}({})", args.join(", ")),
+        (name, args) => format!("{}({})", name.trim_start_matches('$'), args.join(", ")),
     })
 }
 
@@ -181,13 +195,30 @@ fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
 pub(super) fn group(expr: &Expr, leaf: &Leaf) -> Option<String> {
     match expr.clone().unalias() {
         Expr::Literal(..) | Expr::GroupingSet(_) => None,
-        inner => expression(&inner, leaf).filter(|text| {
+        inner => whole(&inner, leaf).filter(|text| {
             // Neither may a column that a projection made of a literal.
             text.starts_with(|c: char| c == '"' || c == '(' || c.is_alphabetic())
                 && text != "NULL"
                 && text != "true"
                 && text != "false"
         }),
+    }
+}
+
+/// A key: integer arithmetic, which a leaf does in DOUBLE, is narrowed before rows are grouped.
+fn whole(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    let text = expression(expr, leaf)?;
+    let Expr::ScalarFunction(function) = expr else {
+        return Some(text);
+    };
+    let narrowed = matches!(
+        function.func.name(),
+        "$plus" | "$minus" | "$times" | "$divide" | "$mod" | "mod" | "floor" | "ceil" | "abs"
+    );
+    match expr.get_type(leaf.schema.as_ref()).ok()? {
+        ArrowType::Int32 if narrowed => Some(format!("CAST({text} AS INT)")),
+        ArrowType::Int64 if narrowed => Some(format!("CAST({text} AS LONG)")),
+        _ => Some(text),
     }
 }
 
@@ -209,7 +240,12 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
     let text = if function.name == "count" && function.counts_rows_only() {
         "COUNT(*)".to_owned()
     } else {
-        format!("{}({})", function.name, args.join(", "))
+        let first = params
+            .args
+            .first()
+            .map(|arg| arg.get_type(leaf.schema.as_ref()));
+        let first = first.and_then(Result::ok).map(|found| column_type(&found));
+        format!("{}({})", function.kernel(first), args.join(", "))
     };
     match &params.filter {
         Some(filter) => Some(format!(
