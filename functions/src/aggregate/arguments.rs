@@ -52,7 +52,7 @@ pub(crate) fn data_type(call: &AggregateCall<'_>, index: usize) -> DataType {
 pub(crate) fn expect_number(call: &AggregateCall<'_>, index: usize) -> Result<(), FunctionError> {
     match data_type(call, index) {
         found @ (DataType::String | DataType::Json | DataType::Bytes | DataType::Map) => {
-            Err(FunctionError::Evaluation(format!(
+            Err(FunctionError::Argument(format!(
                 "Cannot compute {} for non-numeric type: {found}",
                 call.name
             )))

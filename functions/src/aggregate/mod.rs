@@ -19,6 +19,7 @@ mod distinct_set;
 mod expr_extreme;
 mod funnel;
 mod funnel_count;
+mod funnel_durations;
 mod funnel_events;
 mod histogram;
 mod id_set;

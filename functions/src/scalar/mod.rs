@@ -266,6 +266,7 @@ pub struct BoundScalar {
     function: &'static ScalarFunction,
     params: Vec<Param>,
     returns: ColumnType,
+    role: Role,
 }
 
 type Table = HashMap<&'static str, Vec<&'static ScalarFunction>>;
@@ -313,7 +314,7 @@ pub fn bind(name: &str, arguments: &[Argument], role: Role) -> Result<BoundScala
         if !function.params.accepts(arguments.len()) {
             continue;
         }
-        match bind_one(function, arguments) {
+        match bind_one(function, arguments, role) {
             Ok(bound) => return Ok(bound),
             Err(error) => refusal = refusal.or(Some(error)),
         }
@@ -331,6 +332,7 @@ pub fn bind(name: &str, arguments: &[Argument], role: Role) -> Result<BoundScala
 fn bind_one(
     function: &'static ScalarFunction,
     arguments: &[Argument],
+    role: Role,
 ) -> Result<BoundScalar, FunctionError> {
     let params: Vec<Param> = (0..arguments.len())
         .map(|i| function.params.at(i))
@@ -347,6 +349,9 @@ fn bind_one(
                     .join(", "),
             }
         })?;
+        if role == Role::Transform {
+            expect_convertible(argument, column_type)?;
+        }
         converted.push(Argument {
             column_type,
             literal: argument.literal.clone(),
@@ -361,7 +366,21 @@ fn bind_one(
         function,
         params,
         returns,
+        role,
     })
+}
+
+/// Refuses a literal that has no form in its parameter's type before any row is read, as Pinot's transforms do.
+fn expect_convertible(argument: &Argument, to: ColumnType) -> Result<(), FunctionError> {
+    match &argument.literal {
+        Some(value) if !value.is_null() && argument.column_type != to => {
+            Block::constant(argument.column_type, value, 1)
+                .cast(to)
+                .map(drop)
+                .map_err(|error| FunctionError::Argument(error.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The type an argument has after conversion; `None` where the parameter does not take it.
@@ -454,8 +473,34 @@ impl BoundScalar {
         {
             return Ok(Cow::Borrowed(arguments));
         }
-        let cast = arguments.iter().zip(types).map(|(a, to)| a.cast(to));
+        let cast = arguments.iter().zip(types).map(|(a, to)| self.cast(a, to));
         Ok(Cow::Owned(cast.collect::<Result<_, _>>()?))
+    }
+
+    /// Transforms read columns as texts from what is stored: a TIMESTAMP as its milliseconds, a BOOLEAN as 0 or 1.
+    fn cast(&self, argument: &Block, to: ColumnType) -> Result<Block, common::CastError> {
+        let from = argument.column_type();
+        let stored = match from.data_type {
+            DataType::Timestamp => DataType::Long,
+            DataType::Boolean => DataType::Int,
+            other => other,
+        };
+        let textual = to.data_type == DataType::String && stored != from.data_type;
+        if self.role == Role::Transform && textual && !argument.is_constant() && !from.multi {
+            return argument.clone().retyped(ColumnType::sv(stored)).cast(to);
+        }
+        argument.cast(to)
+    }
+
+    /// Calls the kernel. A transform has no way to answer null for values: its row then holds the type's placeholder.
+    fn run(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
+        let answer = (self.function.eval)(arguments, context)?;
+        let placeholders =
+            self.role == Role::Transform && self.function.nulls == NullRule::NullInNullOut;
+        if placeholders && answer.nulls().is_some() {
+            return Ok(answer.flattened().with_nulls(None));
+        }
+        Ok(answer)
     }
 
     fn evaluate(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
@@ -464,10 +509,10 @@ impl BoundScalar {
             NullRule::Sees => None,
         };
         let Some(nulls) = nulls else {
-            return Ok((self.function.eval)(arguments, context)?.retyped(self.returns));
+            return Ok(self.run(arguments, context)?.retyped(self.returns));
         };
         lift::skipping_nulls(&nulls, arguments, self.returns, |arguments| {
-            (self.function.eval)(arguments, context)
+            self.run(arguments, context)
         })
     }
 }

@@ -63,7 +63,7 @@ pub(crate) static FAMILY: Family = Family {
             &["cosh"],
             "Hyperbolic cosine.",
             ("cosh(0)", "1.0"),
-            |a, _| map(a, f64::cosh),
+            |a, _| map(a, cosh),
         ),
         one(
             &["tanh"],
@@ -112,6 +112,27 @@ pub(crate) static RANDOM: Family = Family {
         },
     ],
 };
+
+/// The hyperbolic cosine by the formulas of `java.lang.StrictMath`, whose last digit differs from the C library's.
+fn cosh(x: f64) -> f64 {
+    let x = x.abs();
+    if x < 0.5 * std::f64::consts::LN_2 {
+        let t = x.exp_m1();
+        let w = 1.0 + t;
+        return 1.0 + t * t / (w + w);
+    }
+    if x < 22.0 {
+        let t = x.exp();
+        return 0.5 * t + 0.5 / t;
+    }
+    // In two halves where the whole power would overflow though the answer does not.
+    let half = (0.5 * x).exp();
+    if x < 709.0 {
+        0.5 * x.exp()
+    } else {
+        0.5 * half * half
+    }
+}
 
 /// The first number of SplitMix64.
 fn seeded(seed: i64) -> f64 {
