@@ -131,7 +131,9 @@ impl Funnel {
                 self.durations = funnel_durations::parse(value)?;
                 Ok(())
             }
-            other => Err(format!("expects mode, maxStepDuration or durationFunctions, not `{other}`")),
+            other => Err(format!(
+                "expects mode, maxStepDuration or durationFunctions, not `{other}`"
+            )),
         }
     }
 

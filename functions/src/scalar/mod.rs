@@ -235,6 +235,9 @@ pub struct ScalarFunction {
     pub params: Params,
     /// Result type.
     pub returns: Returns,
+    /// What a transform refuses of its arguments (as written, before conversion) when a query is planned. Elsewhere the
+    /// kernel finds it.
+    pub check: fn(&[Argument]) -> Result<(), FunctionError>,
     /// Nulls.
     pub nulls: NullRule,
     /// False where two calls with the same arguments may differ; such calls are never folded.
@@ -253,6 +256,7 @@ pub const ROW: ScalarFunction = ScalarFunction {
     role: Role::Both,
     params: Params::Fixed(&[]),
     returns: Returns::Is(ColumnType::sv(DataType::Unknown)),
+    check: |_| Ok(()),
     nulls: NullRule::NullInNullOut,
     deterministic: true,
     doc: "",
@@ -294,7 +298,8 @@ pub fn overloads(name: &str) -> &'static [&'static ScalarFunction] {
 
 /// Finds the overload for a name and arguments. `role` is [`Role::Transform`] for expressions over columns in the
 /// single-stage engine, [`Role::Scalar`] elsewhere; rows of the wanted role come first, then those of the other.
-/// Among rows of equal rank the first that accepts the arguments wins.
+/// Among rows of equal rank the first that accepts the arguments wins. A row of exactly the wanted role that refuses a
+/// value has the last word: the other role's rows are then not asked.
 ///
 /// # Errors
 /// Where the name is unknown, or no overload takes these arguments.
@@ -316,6 +321,7 @@ pub fn bind(name: &str, arguments: &[Argument], role: Role) -> Result<BoundScala
         }
         match bind_one(function, arguments, role) {
             Ok(bound) => return Ok(bound),
+            Err(error @ FunctionError::Argument(_)) if function.role == role => return Err(error),
             Err(error) => refusal = refusal.or(Some(error)),
         }
     }
@@ -337,6 +343,9 @@ fn bind_one(
     let params: Vec<Param> = (0..arguments.len())
         .map(|i| function.params.at(i))
         .collect();
+    if role == Role::Transform {
+        (function.check)(arguments)?;
+    }
     let mut converted = Vec::with_capacity(arguments.len());
     for (argument, param) in arguments.iter().zip(&params) {
         let column_type = converted_type(*param, argument.column_type).ok_or_else(|| {
