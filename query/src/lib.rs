@@ -7,6 +7,7 @@ pub mod error;
 pub mod execute;
 pub mod expr;
 pub mod filter;
+pub mod gapfill;
 pub mod group_by;
 pub mod limits;
 pub mod literals;

@@ -189,6 +189,11 @@ impl Core {
             job.input.sql.clone_from(&rewritten.sql);
             statement = rewritten;
         }
+        if let Some(gapfill) =
+            sql::gapfill::split(&statement).map_err(|e| Stop::from(QueryException::from(e)))?
+        {
+            return self.gapfilled(&job, &statement, &gapfill).await;
+        }
         let compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
         let compiled = match compiled {
             compile::Outcome::Literals(table) => {
@@ -213,6 +218,28 @@ impl Core {
         response.tables_queried.push(compiled.table.clone());
         if drop_rows {
             response.table = None;
+        }
+        Ok(response)
+    }
+
+    /// Asks the inner query and completes its answer.
+    async fn gapfilled(
+        &self,
+        job: &Job,
+        statement: &Statement,
+        gapfill: &sql::gapfill::Gapfill,
+    ) -> Result<BrokerResponse, Stop> {
+        let input = QueryInput {
+            sql: gapfill.inner.clone(),
+            options: statement.options.clone(),
+            database: job.input.database.clone(),
+            ..QueryInput::default()
+        };
+        let mut response = Box::pin(self.answer(input)).await;
+        if let Some(table) = response.table.take() {
+            let context = functions::scalar::EvalContext { now_ms: job.now_ms };
+            let filled = query::gapfill::fill(gapfill, table, &context).map_err(planning)?;
+            response.table = Some(filled);
         }
         Ok(response)
     }
