@@ -99,6 +99,8 @@ pub struct Plan {
     pub offset: usize,
     /// `enableNullHandling`.
     pub null_handling: bool,
+    /// `skipUpsert`: rows count that a newer row of their key replaced.
+    pub skip_upsert: bool,
     /// Groups that a query may have.
     pub group_limit: usize,
     /// The query's time.
@@ -322,6 +324,7 @@ impl Plan {
             limit: query.limit,
             offset: query.offset,
             null_handling,
+            skip_upsert: query.options.is_true("skipupsert"),
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
             explain: query.explain,

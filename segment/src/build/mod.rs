@@ -40,6 +40,8 @@ pub struct Built {
     pub metadata: SegmentMetadata,
     /// Checksum that stands for the whole file.
     pub crc: u32,
+    /// The source's row of each row written; `None` where they are the same.
+    pub order: Option<Vec<u32>>,
 }
 
 /// Writes a snapshot as a sealed segment file. Rows are sorted by the table's sorted column, else keep their order;
@@ -82,7 +84,11 @@ pub fn seal(
         metadata.columns.push(written.metadata);
     }
     let crc = file.finish(metadata.clone())?;
-    Ok(Built { metadata, crc })
+    Ok(Built {
+        metadata,
+        crc,
+        order,
+    })
 }
 
 /// Writes batches of rows as a sealed segment file.
