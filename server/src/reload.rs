@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use segment::build::{self, BuildSettings};
-use segment::plan::SegmentPlan;
+use segment::plan::{INDEX_MARK, SegmentPlan, index_mark};
 use segment::{SealedSegment, Segment};
 
 use crate::complete;
@@ -80,13 +80,16 @@ fn rebuild(
     Ok((SealedSegment::open(&path)?, built.order))
 }
 
-/// True where a rebuild would change a segment: a column is new.
+/// True where a rebuild would change a segment: a column is new, or other indexes are wanted.
 pub(crate) fn is_needed(table: &Table, segment: &SealedSegment) -> bool {
     let view = table.view();
     let Ok(plan) = SegmentPlan::new(&view.schema, &view.config) else {
         return false;
     };
-    plan.columns
-        .iter()
-        .any(|column| segment.column(&column.name).is_none())
+    let mark = segment.metadata().custom.get(INDEX_MARK);
+    mark.is_some_and(|mark| *mark != index_mark(&view.config))
+        || plan
+            .columns
+            .iter()
+            .any(|column| segment.column(&column.name).is_none())
 }

@@ -72,6 +72,10 @@ pub fn seal(
         columns: Vec::with_capacity(plan.columns.len()),
         custom: settings.custom.clone(),
     };
+    let mark = crate::plan::index_mark(table);
+    metadata
+        .custom
+        .insert(crate::plan::INDEX_MARK.to_owned(), mark);
     for column in &plan.columns {
         let data = ColumnData::load(source, column, order.as_deref(), rows)?;
         let written = encode::write(&data, &plan, &mut file)?;

@@ -12,7 +12,7 @@ use axum::routing::get;
 use segment::Segment;
 use serde_json::{Map, Value as Json, json};
 
-use super::segments::{Columns, column_indexes};
+use super::segments::{Columns, column_indexes, index_id};
 use super::{Answer, State, answer, table};
 use crate::consume::{Consuming, Phase};
 use crate::query_service::Queries;
@@ -204,7 +204,7 @@ async fn indexes(Extract(queries): State, Path(name): Path<String>) -> Answer {
         for column in &sealed.metadata().columns {
             let of_column = counts.entry(column.name.clone()).or_default();
             for (index, present) in column_indexes(sealed.as_ref(), &column.name) {
-                *of_column.entry(index).or_default() += u64::from(present);
+                *of_column.entry(index_id(index)).or_default() += u64::from(present);
             }
         }
     }
