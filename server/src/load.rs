@@ -13,7 +13,7 @@ use segment::SealedSegment;
 use crate::error::ServerError;
 use crate::shared::Shared;
 use crate::tables::Table;
-use crate::upsert::Replaces;
+use crate::upsert::{Replaces, snapshot};
 
 /// Under this key a rebuilt segment keeps the checksum of the segment that the cluster knows.
 pub(crate) const ORIGIN_CRC: &str = "origin.crc";
@@ -215,7 +215,9 @@ pub(crate) fn settle_file(partial: &Path, path: &Path) -> Result<(), ServerError
 
 /// Deletes the file of a segment that is not wanted here any more.
 pub(crate) fn delete_file(table: &Table, segment: &str) {
-    for path in [table.path(segment), partial_of(&table.path(segment))] {
+    let path = table.path(segment);
+    let valid = snapshot::path_of(&table.folder, segment);
+    for path in [partial_of(&path), path, valid] {
         delete(std::fs::remove_file(&path), &path);
     }
 }
@@ -251,7 +253,8 @@ pub(crate) fn sweep(shared: &Shared) {
         let view = table.view();
         for file in std::fs::read_dir(&path).into_iter().flatten().flatten() {
             let segment = file.file_name().to_string_lossy().into_owned();
-            let known = segment.ends_with(DAMAGED) || view.segments.contains_key(&segment);
+            let of = segment.strip_suffix(snapshot::END).unwrap_or(&segment);
+            let known = segment.ends_with(DAMAGED) || view.segments.contains_key(of);
             let busy = segment
                 .strip_suffix(PARTIAL)
                 .is_some_and(|name| table.loading.lock().contains(name));

@@ -54,10 +54,11 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(view: TableView, data_dir: &Path) -> Self {
+        let folder = data_dir.join(&view.name);
         Self {
-            folder: data_dir.join(&view.name),
+            keys: Keys::new(&view.schema, &view.config, &folder),
+            folder,
             name: view.name.clone(),
-            keys: Keys::new(&view.schema, &view.config),
             reloaded: AtomicU64::new(view.reload_generation),
             reload_done: AtomicU64::new(view.reload_generation),
             view: ArcSwap::from_pointee(view),

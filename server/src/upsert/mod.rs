@@ -9,11 +9,13 @@ mod partial;
 mod partition;
 mod plan;
 mod records;
+pub(crate) mod snapshot;
 mod take;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -33,6 +35,7 @@ pub(crate) use take::{Taken, Target};
 /// The keys of a table.
 pub(crate) struct Keys {
     plan: ArcSwap<KeyPlan>,
+    folder: PathBuf,
     partitions: RwLock<HashMap<u32, Arc<Partition>>>,
     /// Held for writing while a segment of the set and the view of its rows are exchanged together.
     swap: RwLock<()>,
@@ -45,9 +48,10 @@ pub(crate) fn place_of(segment: &str) -> (u32, u32) {
 
 impl Keys {
     /// The keys of a table that has upsert or dedup.
-    pub(crate) fn new(schema: &Schema, config: &TableConfig) -> Option<Self> {
+    pub(crate) fn new(schema: &Schema, config: &TableConfig, folder: &Path) -> Option<Self> {
         Some(Self {
             plan: ArcSwap::from_pointee(KeyPlan::new(schema, config)?),
+            folder: folder.to_owned(),
             partitions: RwLock::default(),
             swap: RwLock::default(),
         })
@@ -95,7 +99,11 @@ impl Keys {
         let (partition, sequence) = place_of(growing.name());
         let partition = self.partition(partition);
         let mut state = partition.lock();
-        state.begin(&self.plan(), schema, sequence, growing);
+        let plan = self.plan();
+        state.begin(&plan, schema, sequence, growing);
+        if plan.metadata_ttl > 0.0 && !plan.is_dedup() {
+            state.save(&self.folder);
+        }
         let _swap = self.swap.write();
         segments.put(growing.name(), &Held::Growing(Arc::clone(growing)));
         partition.show(&state);
@@ -112,7 +120,14 @@ impl Keys {
         let (partition, sequence) = place_of(sealed.name());
         let partition = self.partition(partition);
         let mut state = partition.lock();
-        state.put(&self.plan(), schema, sequence, sealed, replaces);
+        let plan = self.plan();
+        if plan.metadata_ttl > 0.0
+            && state.slot_of(sealed.name()).is_none()
+            && let Some(saved) = snapshot::load(&snapshot::path_of(&self.folder, sealed.name()))
+        {
+            state.remember(sealed.name(), saved);
+        }
+        state.put(&plan, schema, sequence, sealed, replaces);
         let _swap = self.swap.write();
         segments.put(sealed.name(), &Held::Sealed(Arc::clone(sealed)));
         partition.show(&state);

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -16,6 +17,7 @@ use segment::{MutableSegment, SealedSegment, Segment};
 use super::key_index::{KeyIndex, Place};
 use super::plan::KeyPlan;
 use super::records::{Rank, Record, Records, compare, given, merged, number_of};
+use super::snapshot::{self, Saved};
 use crate::segments::Held;
 
 /// Rows that are read from a segment at a time.
@@ -39,6 +41,8 @@ pub(super) struct Slot {
     pub(super) held: Held,
     /// Newest rows of their keys, deletions among them.
     valid: Arc<RoaringBitmap>,
+    /// What was kept on disk last.
+    saved: Option<Arc<RoaringBitmap>>,
     /// Those that are no deletions; only where the table has them.
     shown: Option<Arc<RoaringBitmap>>,
 }
@@ -63,6 +67,8 @@ pub(super) struct State {
     ranks: Vec<Box<[Value]>>,
     /// The greatest rank that was seen, as a number.
     largest: Option<f64>,
+    /// What an earlier process kept of segments that are to come.
+    kept: HashMap<String, RoaringBitmap>,
 }
 
 /// The keys of a partition.
@@ -123,6 +129,7 @@ impl State {
             sequence,
             held,
             valid: Arc::default(),
+            saved: None,
             shown: plan.delete.is_some().then(Arc::default),
         };
         match self.slots.iter().position(Option::is_none) {
@@ -177,7 +184,8 @@ impl State {
                 // Ranks of several columns depend on the order of the rows.
                 self.rebuild(plan, schema);
             } else {
-                self.index(plan, schema, slot, None);
+                let kept = self.kept.remove(sealed.name());
+                self.index(plan, schema, slot, kept.as_ref());
             }
             return;
         };
@@ -405,6 +413,32 @@ impl State {
                 number_of(*rank, column.data_type) < largest - plan.metadata_ttl
             }
             _ => false,
+        }
+    }
+
+    /// Takes over what an earlier process kept of a segment that is to come.
+    pub(super) fn remember(&mut self, segment: &str, saved: Saved) {
+        self.largest = Some(self.largest.map_or(saved.largest, |l| l.max(saved.largest)));
+        self.kept.insert(segment.to_owned(), saved.valid);
+    }
+
+    /// Keeps on disk which rows of sealed segments count, where that changed.
+    pub(super) fn save(&mut self, folder: &Path) {
+        let Some(largest) = self.largest else {
+            return;
+        };
+        for slot in self.slots.iter_mut().flatten() {
+            let known = slot.saved.as_ref();
+            if slot.held.sealed().is_none() || known.is_some_and(|k| Arc::ptr_eq(k, &slot.valid)) {
+                continue;
+            }
+            let path = snapshot::path_of(folder, &slot.name);
+            match snapshot::save(&path, largest, &slot.valid) {
+                Ok(()) => slot.saved = Some(Arc::clone(&slot.valid)),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "cannot keep which rows count");
+                }
+            }
         }
     }
 

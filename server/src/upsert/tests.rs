@@ -37,13 +37,14 @@ impl Fixture {
             "tableIndexConfig": {"sortedColumn": ["v"], "nullHandlingEnabled": true},
             "upsertConfig": upsert,
         }))?;
-        let keys = Keys::new(&schema, &config).ok_or("no keys")?;
+        let folder = tempfile::tempdir()?;
+        let keys = Keys::new(&schema, &config, folder.path()).ok_or("no keys")?;
         Ok(Self {
             schema,
             config,
             keys,
             segments: SegmentSet::default(),
-            folder: tempfile::tempdir()?,
+            folder,
         })
     }
 
@@ -167,6 +168,7 @@ fn every_key_is_seen_once_while_segments_seal_and_load_again() -> Outcome {
     let mut paths: Vec<_> = std::fs::read_dir(fixture.folder.path())?
         .flatten()
         .map(|entry| entry.path())
+        .filter(|path| path.extension().is_none())
         .collect();
     paths.sort();
     paths.reverse();
@@ -220,7 +222,8 @@ fn dedup_keeps_the_first_row() -> Outcome {
     let mut fixture = Fixture::new(&json!({"mode": "FULL"}))?;
     fixture.config.upsert_config = None;
     fixture.config.dedup_config = Some(json!({"dedupEnabled": true}));
-    fixture.keys = Keys::new(&fixture.schema, &fixture.config).ok_or("no keys")?;
+    let folder = fixture.folder.path();
+    fixture.keys = Keys::new(&fixture.schema, &fixture.config, folder).ok_or("no keys")?;
     let row = |id: &str, v: i64| (id.to_owned(), false, v, 1);
     let mut first = fixture.open(0)?;
     fixture.take(&mut first, &[row("a", 1), row("a", 2), row("b", 3)])?;
@@ -229,5 +232,36 @@ fn dedup_keeps_the_first_row() -> Outcome {
     let mut second = fixture.open(1)?;
     fixture.take(&mut second, &[row("b", 4), row("c", 5)])?;
     assert_eq!(second.rows(), 1);
+    Ok(())
+}
+
+#[test]
+fn keys_that_were_forgotten_stay_forgotten_after_a_restart() -> Outcome {
+    let upsert = json!({"mode": "FULL", "metadataTTL": 100});
+    let fixture = Fixture::new(&upsert)?;
+    let row = |id: &str, v: i64, ts: i64| (id.to_owned(), false, v, ts);
+    let mut first = fixture.open(0)?;
+    fixture.take(&mut first, &[row("a", 1, 0), row("b", 2, 450)])?;
+    fixture.seal(&first)?;
+    let mut second = fixture.open(1)?;
+    fixture.take(&mut second, &[row("c", 3, 500)])?;
+    fixture.seal(&second)?;
+    let mut third = fixture.open(2)?;
+    fixture.take(&mut third, &[row("a", 10, 501), row("b", 20, 501)])?;
+    fixture.seal(&third)?;
+    let _fourth = fixture.open(3)?;
+    assert_eq!(fixture.seen()["a"], [1, 10]);
+    assert_eq!(fixture.seen()["b"], [20]);
+    let again = Fixture {
+        keys: Keys::new(&fixture.schema, &fixture.config, fixture.folder.path())
+            .ok_or("no keys")?,
+        ..Fixture::new(&upsert)?
+    };
+    for name in fixture.segments.all().keys().take(3) {
+        let sealed = Arc::new(SealedSegment::open(&fixture.folder.path().join(name))?);
+        let keys = &again.keys;
+        keys.put(&again.schema, &again.segments, &sealed, &Replaces::Other);
+    }
+    assert_eq!(again.seen(), fixture.seen());
     Ok(())
 }
