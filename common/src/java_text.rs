@@ -18,9 +18,6 @@ pub fn write_double(out: &mut String, value: f64) {
     if !value.is_finite() {
         return out.push_str(non_finite(value.is_nan(), value > 0.0));
     }
-    if let Some(digits) = large_integer(value.abs(), f64::MANTISSA_DIGITS) {
-        return write_large(out, value < 0.0, digits);
-    }
     let mut buffer = ryu::Buffer::new();
     write_digits(
         out,
@@ -28,36 +25,6 @@ pub fn write_double(out: &mut String, value: f64) {
         value == 0.0,
         (1e-3..1e7).contains(&value.abs()),
     );
-}
-
-/// The digits of a large integer as Java before 19 has them: those of the exact value, without the decimal places that its bits do not
-/// tell apart, which is not always the shortest text. `None` for every other number.
-fn large_integer(value: f64, significant_bits: u32) -> Option<u64> {
-    let limit = 2_f64.powi(significant_bits as i32 + 1);
-    if !(limit..2_f64.powi(63)).contains(&value) {
-        return None;
-    }
-    let exact = value as u64;
-    let spare = exact.ilog2() - significant_bits - 1;
-    // Decimal digits that so many bits hold.
-    let places = spare * 30_103 / 100_000;
-    let unit = 10_u64.pow(places);
-    let rounded = exact / unit + u64::from(places > 0 && exact % unit >= unit / 2);
-    rounded.checked_mul(unit)
-}
-
-fn write_large(out: &mut String, negative: bool, digits: u64) {
-    if negative {
-        out.push('-');
-    }
-    let text = digits.to_string();
-    let (first, rest) = text.split_at(1);
-    let rest = rest.trim_end_matches('0');
-    out.push_str(first);
-    out.push('.');
-    out.push_str(if rest.is_empty() { "0" } else { rest });
-    out.push('E');
-    out.push_str(&(text.len() - 1).to_string());
 }
 
 /// `Float.toString`.
@@ -72,9 +39,6 @@ pub fn float_text(value: f32) -> String {
 pub fn write_float(out: &mut String, value: f32) {
     if !value.is_finite() {
         return out.push_str(non_finite(value.is_nan(), value > 0.0));
-    }
-    if let Some(digits) = large_integer(f64::from(value).abs(), f32::MANTISSA_DIGITS) {
-        return write_large(out, value < 0.0, digits);
     }
     let mut buffer = ryu::Buffer::new();
     write_digits(
