@@ -226,11 +226,15 @@ fn rows_of(from: &dyn Segment, schema: &Schema, docs: &[u32]) -> Result<RowBatch
 }
 
 fn meet(how: RollUp, old: &Value, new: &Value) -> Value {
+    if let (Value::Bytes(a), Value::Bytes(b)) = (old, new) {
+        let merged = how.merge_sketches(a, b);
+        return merged.map_or_else(|| old.clone(), Value::Bytes);
+    }
     match how {
         RollUp::Sum => sum(old, new),
         RollUp::Min if old.total_cmp(new).is_le() => old.clone(),
         RollUp::Max if old.total_cmp(new).is_ge() => old.clone(),
-        RollUp::Min | RollUp::Max => new.clone(),
+        RollUp::Min | RollUp::Max | RollUp::Hll(_) | RollUp::HllPlus(_) => new.clone(),
     }
 }
 

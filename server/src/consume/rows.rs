@@ -198,19 +198,23 @@ impl Worker {
             }
         }
         source.advance(count);
-        self.state.position.store(source.next(), Ordering::Release);
+        let next = source.next();
+        self.count(next, newest, &outcome, now);
+        self.pack(now)?;
+        self.keep_rate(count)
+    }
+
+    /// Moves the position on and says what became of the messages before it.
+    fn count(&self, next: i64, newest: Option<i64>, outcome: &IngestOutcome, now: i64) {
+        self.state.position.store(next, Ordering::Release);
         self.state.last_consumed_ms.store(now, Ordering::Relaxed);
         if let Some(newest) = newest {
             self.state.last_message_ms.store(newest, Ordering::Relaxed);
-            self.table
-                .metrics
-                .freshness
-                .record_ms(now.saturating_sub(newest));
+            let age = now.saturating_sub(newest);
+            self.table.metrics.freshness.record_ms(age);
         }
-        self.metrics.count(&outcome, source.next());
-        self.table.errors.count(&self.record.name, &outcome, now);
-        self.pack(now)?;
-        self.keep_rate(count)
+        self.metrics.count(outcome, next);
+        self.table.errors.count(&self.record.name, outcome, now);
     }
 
     /// Drops rows that were taken in by others, once they are too many.

@@ -19,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use common::ids::RealtimeSegmentName;
 use common::{Schema, TableConfig};
 use parking_lot::RwLock;
 use segment::{MutableSegment, SealedSegment, Segment};
@@ -41,9 +40,15 @@ pub(crate) struct Keys {
     swap: RwLock<()>,
 }
 
-/// Partition and sequence of a segment.
+/// Partition and sequence of a segment, out of its name `table__partition__sequence__time`; zeros for a pushed one.
 pub(crate) fn place_of(segment: &str) -> (u32, u32) {
-    RealtimeSegmentName::parse(segment).map_or((0, 0), |name| (name.partition, name.sequence))
+    let mut parts = segment.rsplitn(4, "__");
+    let (_, sequence, partition) = (parts.next(), parts.next(), parts.next());
+    let number = |part: Option<&str>| part.and_then(|text| text.parse::<u32>().ok());
+    match (number(partition), number(sequence), parts.next()) {
+        (Some(partition), Some(sequence), Some(_)) => (partition, sequence),
+        _ => (0, 0),
+    }
 }
 
 impl Keys {
@@ -173,7 +178,9 @@ impl Keys {
         for segment in &mut pinned.segments {
             let name = segment.name().to_owned();
             let view = views.get(&place_of(&name).0);
-            let valid = view.and_then(|view| view.get(&name)).map(Arc::clone);
+            let valid = view
+                .and_then(|view| view.get(name.as_str()))
+                .map(Arc::clone);
             *segment = Arc::new(Masked {
                 inner: Arc::clone(segment) as Arc<dyn Segment>,
                 valid: valid.unwrap_or_default(),

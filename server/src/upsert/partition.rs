@@ -24,7 +24,7 @@ use crate::segments::Held;
 const BLOCK: u32 = 1 << 16;
 
 /// The rows that count, by segment.
-pub(crate) type View = HashMap<String, Arc<RoaringBitmap>>;
+pub(crate) type View = HashMap<Arc<str>, Arc<RoaringBitmap>>;
 
 /// What a sealed segment is to the one of its name before it.
 pub(crate) enum Replaces<'a> {
@@ -36,7 +36,7 @@ pub(crate) enum Replaces<'a> {
 
 /// A segment of the partition.
 pub(super) struct Slot {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     sequence: u32,
     pub(super) held: Held,
     /// Newest rows of their keys, deletions among them.
@@ -93,7 +93,7 @@ impl Partition {
         let slots = state.slots.iter().flatten();
         let view = slots.map(|slot| {
             let rows = slot.shown.as_ref().unwrap_or(&slot.valid);
-            (slot.name.clone(), Arc::clone(rows))
+            (Arc::clone(&slot.name), Arc::clone(rows))
         });
         self.view.store(Arc::new(view.collect()));
     }
@@ -107,7 +107,7 @@ impl Partition {
     /// Rows of a segment that count, deletions among them where `with_deleted`.
     pub(crate) fn valid(&self, segment: &str, with_deleted: bool) -> Option<Arc<RoaringBitmap>> {
         let state = self.state.lock();
-        let slot = state.slots.iter().flatten().find(|s| s.name == segment)?;
+        let slot = state.slots.iter().flatten().find(|s| *s.name == *segment)?;
         let shown = slot.shown.as_ref().filter(|_| !with_deleted);
         Some(Arc::clone(shown.unwrap_or(&slot.valid)))
     }
@@ -115,7 +115,7 @@ impl Partition {
 
 impl State {
     pub(super) fn slot_of(&self, name: &str) -> Option<u32> {
-        let found = |slot: &Option<Slot>| slot.as_ref().is_some_and(|s| s.name == name);
+        let found = |slot: &Option<Slot>| slot.as_ref().is_some_and(|s| *s.name == *name);
         self.slots.iter().position(found).map(|at| at as u32)
     }
 
@@ -125,7 +125,7 @@ impl State {
 
     fn new_slot(&mut self, plan: &KeyPlan, name: &str, sequence: u32, held: Held) -> u32 {
         let slot = Slot {
-            name: name.to_owned(),
+            name: Arc::from(name),
             sequence,
             held,
             valid: Arc::default(),
