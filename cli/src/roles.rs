@@ -26,6 +26,9 @@ pub(crate) fn builder(options: &RoleOptions, roles: &[Role]) -> ClusterBuilder {
     if let Some(uri) = &options.deep_store {
         builder = builder.deep_store(uri);
     }
+    if let Some(brokers) = &options.kafka {
+        builder = builder.kafka(brokers);
+    }
     builder
 }
 

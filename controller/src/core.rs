@@ -3,7 +3,7 @@
 //! Must not know: HTTP. Invariants: one change at a time; a change is durable before it is seen or answered; the network is
 //! never awaited while a change is decided.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::completion::Completions;
 use crate::error::ControllerError;
+use crate::publish::Publishers;
 use crate::records::keys;
 use crate::state::{Change, State, TableEntry};
 use crate::streams::StreamMetadata;
@@ -36,6 +37,11 @@ pub(crate) struct Core {
     pub(crate) streams: Arc<dyn StreamMetadata>,
     pub(crate) http: reqwest::Client,
     pub(crate) tasks: TaskGroup,
+    /// Brokers of the Kafka that the cluster was started with.
+    pub(crate) kafka: Option<String>,
+    pub(crate) publishers: Publishers,
+    /// Rows with an idempotency key that are being taken.
+    pub(crate) rows_under_way: Mutex<HashSet<String>>,
     pub(crate) completions: Mutex<Completions>,
     /// When each instance was last heard of, milliseconds.
     pub(crate) heard_ms: Mutex<HashMap<String, i64>>,
@@ -55,6 +61,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deep_store: DeepStore,
     pub(crate) streams: Arc<dyn StreamMetadata>,
+    pub(crate) kafka: Option<String>,
     pub(crate) store: Arc<dyn MetadataStore>,
 }
 
@@ -80,6 +87,9 @@ impl Core {
             streams: parts.streams,
             http,
             tasks: TaskGroup::new(),
+            kafka: parts.kafka,
+            publishers: Publishers::default(),
+            rows_under_way: Mutex::default(),
             completions: Mutex::default(),
             heard_ms: Mutex::new(heard),
             store: parts.store,

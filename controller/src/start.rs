@@ -39,6 +39,8 @@ pub struct ControllerSettings {
     pub store: Option<Arc<dyn MetadataStore>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Brokers of a Kafka that clients may reach through the controller.
+    pub kafka: Option<String>,
     /// What streams say of their partitions.
     pub streams: Arc<dyn StreamMetadata>,
 }
@@ -55,6 +57,7 @@ impl ControllerSettings {
             cluster_name: "touriga".to_owned(),
             deep_store_uri: None,
             store: None,
+            kafka: None,
             streams: Arc::new(Connectors::new(common::clock::system())),
             clock: common::clock::system(),
         }
@@ -159,6 +162,7 @@ async fn open(settings: ControllerSettings, port: u16) -> Result<Arc<Core>, Cont
         clock: settings.clock,
         deep_store: DeepStore::open(&uri)?,
         streams: settings.streams,
+        kafka: settings.kafka,
         store,
     })
     .await?;

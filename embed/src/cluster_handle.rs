@@ -38,6 +38,7 @@ pub struct ClusterBuilder {
     server_port: u16,
     server_admin_port: u16,
     deep_store: Option<String>,
+    kafka: Option<String>,
 }
 
 impl ClusterBuilder {
@@ -104,6 +105,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// Brokers of a Kafka that clients may reach through the controller.
+    #[must_use]
+    pub fn kafka(mut self, brokers: impl Into<String>) -> Self {
+        self.kafka = Some(brokers.into());
+        self
+    }
+
     /// Starts the roles. Call it within a tokio runtime.
     ///
     /// # Errors
@@ -143,6 +151,7 @@ impl ClusterBuilder {
         let mut settings = ControllerSettings::new(self.data_dir.join("controller"));
         settings.port = self.controller_port;
         settings.deep_store_uri.clone_from(&self.deep_store);
+        settings.kafka.clone_from(&self.kafka);
         if let Some(host) = &self.host {
             settings.host.clone_from(host);
         }
@@ -247,6 +256,7 @@ impl Cluster {
             server_port: 8098,
             server_admin_port: 8097,
             deep_store: None,
+            kafka: None,
         }
     }
 

@@ -88,7 +88,11 @@ fn run_task(
 ) -> Result<(Partial, QueryStats), QueryError> {
     limits.check()?;
     let columns = SegmentColumns::open(task.segment, &plan.columns, plan.null_handling, host);
-    let valid = task.segment.valid_docs();
+    let valid = if is_distinct_of_dictionary(plan, task.segment) {
+        None
+    } else {
+        task.segment.valid_docs()
+    };
     let docs = task.segment.doc_count();
     let filter = SegmentFilter::compile(
         &plan.filter,
@@ -124,6 +128,23 @@ fn run_task(
         stats.num_consuming_segments_matched = stats.num_segments_matched;
     }
     Ok((partial, stats))
+}
+
+/// DISTINCT of one dictionary column without a filter: Pinot answers it from the dictionary, which also has the values of rows that an upsert
+/// replaced.
+fn is_distinct_of_dictionary(plan: &Plan, segment: &dyn Segment) -> bool {
+    let Shape::Distinct { keys } = &plan.shape else {
+        return false;
+    };
+    let [key] = keys.as_slice() else {
+        return false;
+    };
+    let column = key.as_column().and_then(|index| plan.columns.get(index));
+    let stored = column.and_then(|column| segment.column(&column.name));
+    matches!(plan.filter, crate::plan::BoundFilter::Constant(true))
+        && stored.is_some_and(|column| {
+            column.dictionary().is_some() && !(plan.null_handling && column.nulls().is_some())
+        })
 }
 
 /// DISTINCT without ORDER BY may stop at LIMIT keys; with it all are needed.

@@ -77,7 +77,7 @@ fn answer(
         })?,
         None => Arc::new(plan_of(request, &table.view().schema)?),
     };
-    let pinned = table.segments.pin(&request.segments);
+    let pinned = table.pin(&request.segments, plan.skip_upsert);
     let mut executed = query::execute(&plan, &pinned.segments, limits, &shared.host)?;
     note_missing(&mut executed, pinned, table, &shared.instance_id);
     let metrics = &table.metrics;

@@ -9,6 +9,7 @@ mod brokers;
 mod cluster_info;
 mod console;
 mod debug;
+mod gateway;
 mod health;
 mod ingest;
 mod instances;
@@ -18,6 +19,7 @@ mod periodic_tasks;
 mod realtime;
 mod rebalance;
 mod replace;
+mod rows;
 mod schemas;
 mod segments;
 mod server_fan_out;
@@ -54,6 +56,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(cluster_info::routes())
         .merge(console::routes())
         .merge(debug::routes())
+        .merge(gateway::routes())
         .merge(health::routes())
         .merge(ingest::routes())
         .merge(instances::routes())
@@ -63,6 +66,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(realtime::routes())
         .merge(rebalance::routes())
         .merge(replace::routes())
+        .merge(rows::routes())
         .merge(schemas::routes())
         .merge(segments::routes())
         .merge(size::routes())

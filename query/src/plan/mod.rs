@@ -101,6 +101,8 @@ pub struct Plan {
     pub null_handling: bool,
     /// The engine that asks: a leaf of the multi-stage engine has its types.
     pub dialect: Dialect,
+    /// `skipUpsert`: rows count that a newer row of their key replaced.
+    pub skip_upsert: bool,
     /// Groups that a query may have.
     pub group_limit: usize,
     /// The query's time.
@@ -329,6 +331,7 @@ impl Plan {
             } else {
                 Dialect::SingleStage
             },
+            skip_upsert: query.options.is_true("skipupsert"),
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
             explain: query.explain,

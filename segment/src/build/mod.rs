@@ -40,6 +40,8 @@ pub struct Built {
     pub metadata: SegmentMetadata,
     /// Checksum that stands for the whole file.
     pub crc: u32,
+    /// The source's row of each row written; `None` where they are the same.
+    pub order: Option<Vec<u32>>,
 }
 
 /// Writes a snapshot as a sealed segment file. Rows are sorted by the table's sorted column, else keep their order;
@@ -70,6 +72,10 @@ pub fn seal(
         columns: Vec::with_capacity(plan.columns.len()),
         custom: settings.custom.clone(),
     };
+    let mark = crate::plan::index_mark(table);
+    metadata
+        .custom
+        .insert(crate::plan::INDEX_MARK.to_owned(), mark);
     for column in &plan.columns {
         let data = ColumnData::load(source, column, order.as_deref(), rows)?;
         let written = encode::write(&data, &plan, &mut file)?;
@@ -82,7 +88,11 @@ pub fn seal(
         metadata.columns.push(written.metadata);
     }
     let crc = file.finish(metadata.clone())?;
-    Ok(Built { metadata, crc })
+    Ok(Built {
+        metadata,
+        crc,
+        order,
+    })
 }
 
 /// Writes batches of rows as a sealed segment file.

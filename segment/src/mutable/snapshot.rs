@@ -252,6 +252,8 @@ pub(crate) struct Published {
     pub(crate) rows: u32,
     pub(crate) last_indexed_ms: Option<i64>,
     pub(crate) time_range_ms: Option<(i64, i64)>,
+    /// Rows that count, where not all do.
+    pub(crate) valid: Option<Arc<RoaringBitmap>>,
     pub(crate) columns: Vec<PublishedColumn>,
 }
 
@@ -261,6 +263,7 @@ pub(crate) struct Snapshot {
     rows: u32,
     last_indexed_ms: Option<i64>,
     time_range_ms: Option<(i64, i64)>,
+    valid: Option<Arc<RoaringBitmap>>,
     columns: Vec<SnapshotColumn>,
     positions: Arc<HashMap<String, usize>>,
 }
@@ -277,6 +280,7 @@ impl Snapshot {
             rows: published.rows,
             last_indexed_ms: published.last_indexed_ms,
             time_range_ms: published.time_range_ms,
+            valid: published.valid.clone(),
             columns: shared
                 .iter()
                 .zip(&published.columns)
@@ -294,6 +298,10 @@ impl Segment for Snapshot {
 
     fn doc_count(&self) -> u32 {
         self.rows
+    }
+
+    fn valid_docs(&self) -> Option<Arc<RoaringBitmap>> {
+        self.valid.clone()
     }
 
     fn column(&self, name: &str) -> Option<&dyn Column> {
