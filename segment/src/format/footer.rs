@@ -34,6 +34,8 @@ pub enum Encoding {
     Sorted,
     /// Values.
     Raw,
+    /// Whole numbers without dictionary: distances from the least of their block, bit-packed.
+    Packed,
 }
 
 /// Role of a column, in JSON as Pinot's metadata names it.
