@@ -8,6 +8,7 @@ pub mod execute;
 pub mod expr;
 pub mod filter;
 pub mod group_by;
+mod kernel;
 pub mod limits;
 pub mod literals;
 pub mod merge;

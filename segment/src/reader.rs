@@ -54,6 +54,8 @@ pub struct ColumnStats {
     pub min: Option<Value>,
     /// Largest value.
     pub max: Option<Value>,
+    /// Sum of all values, where known.
+    pub sum: Option<i128>,
     /// Rows are in ascending order of the value.
     pub sorted: bool,
     /// Values over all rows; more than rows for a multi-value column.

@@ -26,7 +26,9 @@ fn main() -> Result<()> {
     match texts.as_slice() {
         ["build", schema, table, csv, out] => build(schema, table, csv, out),
         ["run", schema, segments, queries, rest @ ..] => run(schema, segments, queries, rest),
-        _ => bail!("expected `build SCHEMA TABLE CSV_FOLDER OUT` or `run SCHEMA SEGMENTS QUERIES [THREADS] [RUNS] [ONLY..]`"),
+        _ => bail!(
+            "expected `build SCHEMA TABLE CSV_FOLDER OUT` or `run SCHEMA SEGMENTS QUERIES [THREADS] [RUNS] [ONLY..]`"
+        ),
     }
 }
 
@@ -50,7 +52,11 @@ fn build(schema: &str, table: &str, csv: &str, out: &str) -> Result<()> {
     let began = Instant::now();
     let mut bytes = 0;
     for file in files(csv)? {
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let batches = batches(&file, &schema)?;
         let settings = BuildSettings {
             name: name.clone(),
@@ -84,7 +90,7 @@ fn batches(file: &Path, schema: &Schema) -> Result<Vec<RowBatch>> {
     let mut out = Vec::new();
     let mut batch = RowBatch::new(schema)?;
     for line in lines {
-        let values: Vec<&str> = line.split('|').collect();
+        let values: Vec<&str> = line.split('|').map(|v| v.trim_matches('"')).collect();
         for ((at, data_type), column) in fields.iter().zip(batch.columns_mut()) {
             let text = values.get(*at).copied().unwrap_or_default();
             column.push(&match data_type {
@@ -111,8 +117,13 @@ fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()>
         .iter()
         .map(|path| Ok(Arc::new(SealedSegment::open(path)?) as Arc<dyn Segment>))
         .collect::<Result<_>>()?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    for query in queries["queries"].as_array().context("`queries` is no list")? {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()?;
+    for query in queries["queries"]
+        .as_array()
+        .context("`queries` is no list")?
+    {
         let text = |key: &str| query[key].as_str().unwrap_or_default();
         let (id, sql) = (text("id"), query["pinot"].as_str().unwrap_or(text("sql")));
         if !only.is_empty() && !only.contains(&id) {
@@ -133,9 +144,17 @@ fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()>
                 times.push(start.elapsed().as_secs_f64() * 1000.0);
             }
             if at == runs {
-                let rows: Vec<Vec<String>> = table.rows.iter().take(2000)
-                    .map(|row| row.iter().map(Value::to_text).collect()).collect();
-                shown = format!("scanned {} {}", done.stats.num_docs_scanned, serde_json::to_string(&rows)?);
+                let rows: Vec<Vec<String>> = table
+                    .rows
+                    .iter()
+                    .take(2000)
+                    .map(|row| row.iter().map(Value::to_text).collect())
+                    .collect();
+                shown = format!(
+                    "scanned {} {}",
+                    done.stats.num_docs_scanned,
+                    serde_json::to_string(&rows)?
+                );
             }
         }
         times.sort_by(f64::total_cmp);

@@ -134,9 +134,7 @@ pub(crate) fn push_words<T: Copy>(
     }
     if !rest.is_empty() {
         let bits = rest.iter().enumerate();
-        out.push(bits.fold(0, |word, (at, value)| {
-            word | u64::from(test(*value)) << at
-        }));
+        out.push(bits.fold(0, |word, (at, value)| word | u64::from(test(*value)) << at));
     }
 }
 

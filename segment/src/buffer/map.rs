@@ -20,6 +20,7 @@ pub(crate) struct Region {
 #[derive(Debug)]
 enum Source {
     Mapped(Mmap),
+    #[cfg(test)]
     Held(Vec<u8>),
 }
 
@@ -28,6 +29,7 @@ impl Source {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
+            #[cfg(test)]
             Self::Held(bytes) => bytes,
         }
     }
@@ -51,6 +53,7 @@ impl Region {
     }
 
     /// Bytes in memory.
+    #[cfg(test)]
     pub(crate) fn of(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
         Self {

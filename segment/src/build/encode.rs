@@ -55,6 +55,7 @@ pub(crate) fn write(
         cardinality: None,
         min: None,
         max: None,
+        sum: None,
         sorted: false,
         entries: entries as u64,
         max_entries: u32::from(entries > 0),
@@ -235,6 +236,8 @@ fn write_raw(values: &Values, metadata: &mut ColumnMetadata, file: &mut FileWrit
     if let (Some(numbers), Codec::PassThrough) = (whole_numbers(values), metadata.codec) {
         let (heads, bytes) = packed::pack(&numbers);
         metadata.encoding = Encoding::Packed;
+        let sum: i128 = numbers.iter().map(|v| i128::from(*v)).sum();
+        metadata.sum = Some(sum.to_string());
         file.add(&column, kind::PACKED_HEADS, &heads)?;
         return file.add(&column, kind::RAW, &bytes);
     }

@@ -108,6 +108,9 @@ pub struct ColumnMetadata {
     /// Largest value as text of the stored type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<String>,
+    /// Sum of whole numbers without dictionary, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
     /// Rows ascend with the value.
     #[serde(default)]
     pub sorted: bool,

@@ -189,6 +189,7 @@ fn open_column(
             cardinality: metadata.cardinality,
             min,
             max,
+            sum: metadata.sum.as_ref().and_then(|sum| sum.parse().ok()),
             sorted: metadata.sorted,
             total_entries: metadata.entries,
             max_entries: metadata.max_entries,

@@ -307,13 +307,27 @@ mod tests {
             let list: Vec<u32> = (0..values.len() as u32).step_by(13).collect();
             let mut some = Vec::new();
             packed.append(&Docs::List(&list), &mut some, |v| v);
-            assert!(list.iter().zip(some).all(|(at, v)| values[*at as usize] == v));
-            for (low, high) in [(0, 100), (-50_000, -49_990), (i64::MIN, 5), (7, i64::MAX), (5, 4)] {
+            assert!(
+                list.iter()
+                    .zip(some)
+                    .all(|(at, v)| values[*at as usize] == v)
+            );
+            for (low, high) in [
+                (0, 100),
+                (-50_000, -49_990),
+                (i64::MIN, 5),
+                (7, i64::MAX),
+                (5, 4),
+            ] {
                 let mut words = Vec::new();
                 packed.matching(0..values.len() as u32, low, high, &mut words);
                 for (at, value) in values.iter().enumerate() {
                     let set = words[at / 64] >> (at % 64) & 1 == 1;
-                    assert_eq!(set, low <= *value && *value <= high, "{value} in {low}..={high}");
+                    assert_eq!(
+                        set,
+                        low <= *value && *value <= high,
+                        "{value} in {low}..={high}"
+                    );
                 }
             }
         }
