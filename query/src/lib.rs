@@ -9,6 +9,7 @@ pub mod expr;
 pub mod filter;
 pub mod gapfill;
 pub mod group_by;
+mod kernel;
 pub mod limits;
 pub mod literals;
 pub mod merge;

@@ -186,6 +186,8 @@ pub trait Aggregate: Send + Sync + 'static {
     /// # Errors
     /// Where the bytes are not a state.
     fn load(&self, bytes: &[u8]) -> Result<Self::State, FunctionError>;
+    /// Adds rows that were counted already, where the state is a number of rows.
+    fn count_rows(&self, _state: &mut Self::State, _rows: i64) {}
     /// The answer of a group; it alone decides the answer for "nothing aggregated".
     fn finish(&self, state: &Self::State) -> Value;
     /// The same for a group of GROUP BY, which has rows; where a FILTER skipped all of them, some functions answer
@@ -249,6 +251,8 @@ pub trait Grouped: Send + Sync {
     /// # Errors
     /// As [`Aggregate::load`].
     fn load(&mut self, group: usize, bytes: &[u8]) -> Result<(), FunctionError>;
+    /// Adds rows that were counted already to a group of COUNT; other aggregates take no notice.
+    fn count_rows(&mut self, group: usize, rows: i64);
     /// A group's answer.
     fn finish(&self, group: usize) -> Value;
     /// See [`Aggregate::finish_group`].
@@ -334,6 +338,10 @@ impl<A: Aggregate> Grouped for States<A> {
     fn load(&mut self, group: usize, bytes: &[u8]) -> Result<(), FunctionError> {
         let state = self.aggregate.load(bytes)?;
         self.aggregate.merge(&mut self.states[group], state)
+    }
+
+    fn count_rows(&mut self, group: usize, rows: i64) {
+        self.aggregate.count_rows(&mut self.states[group], rows);
     }
 
     fn finish(&self, group: usize) -> Value {
