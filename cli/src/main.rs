@@ -1,4 +1,6 @@
 //! The binary `touriga`: argument parsing only.
+//!
+//! Must not know: how a role works. Invariant: a failure is logged once, and the exit code tells it.
 
 mod arguments;
 mod client;
