@@ -104,6 +104,7 @@ pub(crate) struct Metrics {
     parse_errors: Counter,
     timeouts: Counter,
     rejected: Counter,
+    pub(crate) quota_exceeded: Counter,
     execution: Timer,
     reduce: Timer,
 }
@@ -169,6 +170,7 @@ impl Metrics {
             ("exceptions_requestCompilation", &self.parse_errors),
             ("brokerResponsesWithTimeouts", &self.timeouts),
             ("exceptions_queryRejected", &self.rejected),
+            ("queryQuotaExceeded", &self.quota_exceeded),
         ] {
             let _ = writeln!(out, "pinot_broker_{name}_Count {}", counter.get());
         }

@@ -118,6 +118,13 @@ fn plan_of(request: &QueryRequest, schema: &Schema) -> Result<Plan, QueryExcepti
     }
     let statement = Statement::split(&request.sql, &options)?;
     let mut query = parse::query(&statement, request.now_ms)?;
+    if let Some(text) = statement.options.get("rlsfilters") {
+        let added = Filter::from_expr(&parse::condition(text)?)?;
+        query.filter = Some(match query.filter.take() {
+            Some(filter) => Filter::and(vec![filter, added]),
+            None => added,
+        });
+    }
     if let Some((column, value, is_offline)) = &request.time_boundary {
         let bound = (Value::String(value.clone()), *is_offline);
         let (lower, upper) = if *is_offline {

@@ -197,17 +197,17 @@ async fn throughput(
     Ok(())
 }
 
-/// CPU seconds once the process rests: its segments are sealed and uploaded.
+/// CPU seconds once the process rests for three seconds: its segments are sealed and uploaded.
 async fn settled(pid: u32) -> Result<f64> {
     let mut last = cpu_seconds(pid)?;
-    loop {
+    let mut quiet = 0;
+    while quiet < 3 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let now = cpu_seconds(pid)?;
-        if now - last < 0.05 {
-            return Ok(last);
-        }
+        quiet = if now - last < 0.05 { quiet + 1 } else { 0 };
         last = now;
     }
+    Ok(last)
 }
 
 /// A row on its way: partition and time of its making, microseconds.

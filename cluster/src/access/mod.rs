@@ -75,6 +75,14 @@ pub struct Principal {
     row_filters: BTreeMap<String, Vec<String>>,
 }
 
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Principal {}
+
 impl Principal {
     /// One who may do everything.
     fn of_the_cluster(token: Secret) -> Self {
@@ -113,6 +121,12 @@ impl Principal {
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
         self.permissions.is_empty() && !self.is_limited_to_tables()
+    }
+
+    /// True where some table shows this one a part of its rows only.
+    #[must_use]
+    pub fn has_row_filters(&self) -> bool {
+        !self.row_filters.is_empty()
     }
 
     /// Filters over a table's rows that hold for this one.
@@ -233,6 +247,18 @@ impl Access {
         }
         proven.insert(digest, Arc::clone(&found));
         Some(found)
+    }
+
+    /// As [`Access::identify`], away from the threads that wait for the network where a password is to be hashed.
+    pub async fn who(self: &Arc<Self>, header: Option<&str>) -> Option<Arc<Principal>> {
+        let header = header?.trim().to_owned();
+        let digest: [u8; 32] = Sha256::digest(header.as_bytes()).into();
+        if let Some(known) = self.proven.lock().get(&digest) {
+            return Some(Arc::clone(known));
+        }
+        let access = Arc::clone(self);
+        let proving = tokio::task::spawn_blocking(move || access.identify(Some(&header)));
+        proving.await.ok().flatten()
     }
 
     fn prove(&self, header: &str) -> Option<&Arc<Principal>> {
