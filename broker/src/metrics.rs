@@ -106,6 +106,10 @@ pub(crate) struct Metrics {
     rejected: Counter,
     pub(crate) quota_exceeded: Counter,
     execution: Timer,
+    pub(crate) compilation: Timer,
+    pub(crate) routing: Timer,
+    pub(crate) gathering: Timer,
+    pub(crate) authorization: Timer,
     reduce: Timer,
 }
 
@@ -176,7 +180,12 @@ impl Metrics {
         }
         self.execution.write(&mut out, "queryExecution");
         self.execution.write(&mut out, "queryTotalTimeMs");
+        self.compilation.write(&mut out, "requestCompilation");
+        self.routing.write(&mut out, "queryRouting");
+        self.gathering.write(&mut out, "scatterGather");
+        self.authorization.write(&mut out, "authorization");
         self.reduce.write(&mut out, "reduce");
+        out.push_str(&cluster::process::metrics());
         out
     }
 }

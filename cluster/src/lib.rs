@@ -7,6 +7,7 @@ pub mod deep_store;
 pub mod health;
 pub mod identity;
 pub mod metadata_store;
+pub mod process;
 pub mod settings;
 pub mod task_group;
 

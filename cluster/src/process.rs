@@ -9,7 +9,9 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Bytes of a line of `/proc/self/status`.
 fn memory(status: &str, line: &str) -> Option<u64> {
-    let found = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'))?;
+    let found = status
+        .lines()
+        .find_map(|l| l.strip_prefix(line)?.strip_prefix(':'))?;
     let kib: u64 = found.split_whitespace().next()?.parse().ok()?;
     Some(kib.saturating_mul(1024))
 }
@@ -60,6 +62,10 @@ mod tests {
     fn this_process_is_told() {
         let text = super::metrics();
         assert!(text.lines().count() >= 3 || !std::path::Path::new("/proc/self/status").exists());
-        assert!(text.lines().all(|line| line.split(' ').next_back().is_some_and(|n| n.parse::<f64>().is_ok())));
+        assert!(text.lines().all(|line| {
+            line.split(' ')
+                .next_back()
+                .is_some_and(|n| n.parse::<f64>().is_ok())
+        }));
     }
 }

@@ -220,9 +220,13 @@ impl Core {
             job.input.sql.clone_from(&rewritten.sql);
             statement = rewritten;
         }
+        let began = Instant::now();
         let mut compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
         if let compile::Outcome::Planned(found) = &compiled {
+            self.metrics.compilation.record(began.elapsed());
+            let began = Instant::now();
             self.check_table(&job, &found.table)?;
+            self.metrics.authorization.record(began.elapsed());
             if let Some(filter) = rights::row_filter(&job, &found.table) {
                 statement.options.set(compile::ROW_FILTERS, &filter);
                 compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
@@ -262,6 +266,7 @@ impl Core {
         statement: &Statement,
         compiled: &Compiled,
     ) -> Result<BrokerResponse, Stop> {
+        let began = Instant::now();
         let mut gather = gather::Gather::new(self, job, statement);
         for side in &compiled.sides {
             if matches!(side.plan.filter, BoundFilter::Constant(false)) {
@@ -269,7 +274,10 @@ impl Core {
             }
             gather.add(side, self.choose(job, statement, side, &[], |_| true));
         }
+        self.metrics.routing.record(began.elapsed());
+        let began = Instant::now();
         gather.run().await;
+        self.metrics.gathering.record(began.elapsed());
         gather.reduce(compiled).await
     }
 
