@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
-use cluster::TaskGroup;
+use cluster::{Access, Settings, SettingsError, TaskGroup};
 use common::clock::Clock;
 use common::ids;
 use proto::ControllerService;
@@ -49,6 +49,10 @@ pub struct BrokerSettings {
     pub in_flight_limit: usize,
     /// Bytes of a request's body.
     pub request_bytes_limit: usize,
+    /// Who may do what.
+    pub access: Arc<Access>,
+    /// Milliseconds from which on a query is logged as slow.
+    pub slow_query_ms: u64,
 }
 
 impl BrokerSettings {
@@ -60,14 +64,47 @@ impl BrokerSettings {
             bind: "0.0.0.0".to_owned(),
             port: 8099,
             controller,
-            servers: Arc::new(GrpcServers),
+            servers: Arc::new(GrpcServers::default()),
             clock: common::clock::system(),
             tags: vec!["DefaultTenant_BROKER".to_owned()],
             default_timeout_ms: 10_000,
             max_limit: None,
             in_flight_limit: 4096,
             request_bytes_limit: 16 << 20,
+            access: Arc::new(Access::open()),
+            slow_query_ms: 2_000,
         }
+    }
+
+    /// Takes over what settings say under Pinot's names.
+    ///
+    /// # Errors
+    /// Where a value is no number.
+    pub fn apply(&mut self, settings: &Settings) -> Result<(), SettingsError> {
+        if let Some(ms) = settings.number(&["pinot.broker.timeoutMs"])? {
+            self.default_timeout_ms = ms;
+        }
+        if let Some(most) = settings.number::<i64>(&["pinot.broker.query.response.limit"])? {
+            self.max_limit = usize::try_from(most).ok();
+        }
+        if let Some(most) =
+            settings.number(&["pinot.broker.max.query.in.flight", "query.in.flight.limit"])?
+        {
+            self.in_flight_limit = most;
+        }
+        if let Some(bytes) = settings.number(&[
+            "pinot.broker.request.body.max.bytes",
+            "query.request.max.bytes",
+        ])? {
+            self.request_bytes_limit = bytes;
+        }
+        if let Some(ms) = settings.number(&["pinot.broker.slow.query.ms", "query.slow.ms"])? {
+            self.slow_query_ms = ms;
+        }
+        if let Some(tenant) = settings.get("pinot.broker.tenant") {
+            self.tags = vec![format!("{}_BROKER", tenant.trim_end_matches("_BROKER"))];
+        }
+        Ok(())
     }
 }
 
@@ -177,6 +214,9 @@ fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> 
         me: std::sync::Weak::clone(me),
         plans: Default::default(),
         cursors: Default::default(),
+        access: Arc::clone(&settings.access),
+        quotas: Default::default(),
+        slow_query: std::time::Duration::from_millis(settings.slow_query_ms),
         next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),
     }
 }

@@ -7,6 +7,8 @@ mod cursor;
 mod explain;
 mod gather;
 mod literal;
+mod quota;
+mod rights;
 mod running;
 mod subquery;
 
@@ -15,6 +17,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use cluster::Access;
 use common::clock::Clock;
 use common::{ErrorCode, QueryException};
 use query::plan::BoundFilter;
@@ -30,6 +33,9 @@ use crate::routing::{Choice, Chooser, Pruner, Routing};
 use compile::{Compiled, PlanCache, Side};
 pub(crate) use compile::{Outcome, boundary_of};
 pub(crate) use running::Running;
+
+/// Characters of a slow query that are logged.
+const LOGGED_CHARACTERS: usize = 4096;
 
 /// What every query of a broker shares.
 pub(crate) struct Core {
@@ -59,6 +65,12 @@ pub(crate) struct Core {
     pub(crate) plans: PlanCache,
     /// Kept results.
     pub(crate) cursors: cursor::Cursors,
+    /// Who may do what.
+    pub(crate) access: Arc<Access>,
+    /// Queries of the last second, by table.
+    pub(crate) quotas: quota::Quotas,
+    /// Time from which on a query is logged.
+    pub(crate) slow_query: std::time::Duration,
     /// Next request id.
     pub(crate) next_id: AtomicU64,
 }
@@ -109,6 +121,7 @@ impl Core {
     /// Answers a query.
     pub(crate) async fn answer(&self, input: QueryInput) -> BrokerResponse {
         let started = Instant::now();
+        let sql = input.sql.clone();
         let request_id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.metrics.queries.add(1);
         let mut response = match self.run(input, request_id, started).await {
@@ -126,7 +139,24 @@ impl Core {
             response.time_used_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         }
         self.metrics.answered(&response, elapsed);
+        if elapsed >= self.slow_query {
+            self.log_slow(&sql, &response, elapsed);
+        }
         response
+    }
+
+    fn log_slow(&self, sql: &str, response: &BrokerResponse, elapsed: std::time::Duration) {
+        let shown: String = sql.chars().take(LOGGED_CHARACTERS).collect();
+        tracing::warn!(
+            request_id = response.request_id,
+            ms = elapsed.as_millis() as u64,
+            tables = ?response.tables_queried,
+            docs_scanned = response.stats.num_docs_scanned,
+            servers = response.num_servers_responded,
+            failed = !response.failures.is_empty(),
+            sql = shown,
+            "slow query"
+        );
     }
 
     async fn run(
@@ -174,6 +204,7 @@ impl Core {
             QueryException::new(ErrorCode::ServerShuttingDown, "the broker is shutting down")
         })?;
         let database = database(&job, &statement.options);
+        self.check_relations(&job, &statement, database.as_deref())?;
         Box::pin(multistage::answer(core, job, statement, database)).await
     }
 
@@ -195,6 +226,18 @@ impl Core {
             return self.gapfilled(&job, &statement, &gapfill).await;
         }
         let compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+        let began = Instant::now();
+        let mut compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+        if let compile::Outcome::Planned(found) = &compiled {
+            self.metrics.compilation.record(began.elapsed());
+            let began = Instant::now();
+            self.check_table(&job, &found.table)?;
+            self.metrics.authorization.record(began.elapsed());
+            if let Some(filter) = rights::row_filter(&job, &found.table) {
+                statement.options.set(compile::ROW_FILTERS, &filter);
+                compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+            }
+        }
         let compiled = match compiled {
             compile::Outcome::Literals(table) => {
                 return Ok(BrokerResponse {
@@ -204,6 +247,7 @@ impl Core {
             }
             compile::Outcome::Planned(compiled) => compiled,
         };
+        self.check_quota(&job, &compiled)?;
         if timeout_of(&statement.options).is_none()
             && let Some(timeout_ms) = compiled.timeout_ms
         {
@@ -250,6 +294,7 @@ impl Core {
         statement: &Statement,
         compiled: &Compiled,
     ) -> Result<BrokerResponse, Stop> {
+        let began = Instant::now();
         let mut gather = gather::Gather::new(self, job, statement);
         for side in &compiled.sides {
             if matches!(side.plan.filter, BoundFilter::Constant(false)) {
@@ -257,7 +302,10 @@ impl Core {
             }
             gather.add(side, self.choose(job, statement, side, &[], |_| true));
         }
+        self.metrics.routing.record(began.elapsed());
+        let began = Instant::now();
         gather.run().await;
+        self.metrics.gathering.record(began.elapsed());
         gather.reduce(compiled).await
     }
 
