@@ -25,7 +25,7 @@ use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::leaf::{self, Leaves};
 use crate::syntax::DUPLICATE;
 use crate::types::column_type;
-use crate::{convert, syntax, typing};
+use crate::{asof, convert, syntax, typing};
 
 /// A query.
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ fn session() -> SessionState {
 
 /// The plan of a statement, typed by Pinot's rules.
 fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiStageError> {
-    let mut parsed = sql::parse::syntax(&request.statement.sql)?;
+    let mut parsed = sql::parse::syntax(&syntax::left_asof(&request.statement.sql))?;
     let mut names = Names::default();
     let _ = parsed.visit(&mut names);
     let ast::Statement::Query(query) = &mut parsed else {
@@ -131,6 +131,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .with_map_string_types_to_utf8view(false);
     SqlToRel::new_with_options(&catalog, options)
         .sql_statement_to_plan(parsed)
+        .and_then(asof::joined)
         .and_then(typing::typed)
         .map_err(|error| unknown_in_list(&error, &selected))
 }
@@ -167,14 +168,19 @@ impl Visitor for Names {
     }
 }
 
-/// The columns' names as the user wrote them; one that occurs again has a number behind it.
+/// The columns' names as the user wrote them; one that `*` brings again has a number behind it.
 fn names_of(plan: &LogicalPlan) -> Vec<String> {
     let mut taken = HashSet::new();
     plan.schema()
         .fields()
         .iter()
         .map(|field| {
-            let base = field.name().split(DUPLICATE).next().unwrap_or_default();
+            if let Some((base, _)) = field.name().split_once(DUPLICATE) {
+                // Written out: it stays as it is.
+                taken.insert(base.to_owned());
+                return base.to_owned();
+            }
+            let base = field.name();
             let mut name = base.to_owned();
             let mut turn = 0;
             while !taken.insert(name.clone()) {

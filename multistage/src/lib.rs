@@ -4,6 +4,7 @@
 //! engine, so that a function has one meaning.
 
 mod aggregate;
+mod asof;
 mod catalog;
 mod convert;
 mod decimal;

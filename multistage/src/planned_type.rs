@@ -22,6 +22,10 @@ pub(crate) fn planned(
         "$mod" | "mod" => remainder(name, arguments)?,
         "abs" | "sign" => same_as(first).unwrap_or(computed),
         "ceil" | "ceiling" | "floor" => rounded(first).unwrap_or(computed),
+        "coalesce" => {
+            one_kind(arguments)?;
+            computed
+        }
         "arraytomv" => first.map_or(computed, |a| ColumnType::sv(a.column_type.data_type)),
         "cast" => {
             castable(arguments)?;
@@ -55,6 +59,23 @@ fn rounded(argument: Option<&Argument>) -> Option<ColumnType> {
         }
         _ => same_as(argument),
     }
+}
+
+/// Refuses texts beside numbers.
+fn one_kind(arguments: &[Argument]) -> Result<()> {
+    let any = |test: fn(DataType) -> bool| arguments.iter().any(|a| test(a.column_type.data_type));
+    if any(|t| t == DataType::String) && any(DataType::is_numeric) {
+        let types: Vec<String> = arguments
+            .iter()
+            .map(|a| a.column_type.to_string())
+            .collect();
+        return Err(MultiStageError::invalid(format!(
+            "Cannot infer return type for COALESCE; operand types: [{}]",
+            types.join(", ")
+        ))
+        .into());
+    }
+    Ok(())
 }
 
 /// Refuses a cast that the planner knows to be none.

@@ -66,13 +66,14 @@ pub(crate) fn find(name: &str, now_ms: i64) -> Option<Arc<ScalarUDF>> {
 }
 
 /// Conditions that only an index or a scan of a segment answers.
-const LEAF_ONLY: [&str; 6] = [
+const LEAF_ONLY: [&str; 7] = [
     "jsonmatch",
     "textmatch",
     "textcontains",
     "vectorsimilarity",
     "insubquery",
     "inpartitionedsubquery",
+    crate::asof::MARK,
 ];
 
 /// The name in the functions' table: operators have names of their own, as their types differ.

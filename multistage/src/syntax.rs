@@ -3,7 +3,9 @@
 //! Must not know: types, tables' contents. Invariant: every call has the canonical name that the functions' table knows;
 //! every item of a SELECT list has a name, `EXPR$n` where the text gives none.
 
+mod asof;
 mod checks;
+mod left_asof;
 mod set_operations;
 
 use std::collections::{HashMap, HashSet};
@@ -15,6 +17,8 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use functions::canonical_name;
+
+pub(crate) use left_asof::left_asof;
 
 use crate::error::MultiStageError;
 
@@ -53,8 +57,56 @@ impl VisitorMut for Rewriter<'_> {
             Ok(()) => {}
             Err(error) => return ControlFlow::Break(error),
         }
+        asof::rewrite(&mut query.body);
+        fetch_is_limit(query);
         name_items(&mut query.body, self.columns);
+        order_by_items(query);
         ControlFlow::Continue(())
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is LIMIT.
+fn fetch_is_limit(query: &mut Query) {
+    let Some(fetch) = query.fetch.take() else {
+        return;
+    };
+    if let Some(quantity) = fetch.quantity {
+        match &mut query.limit_clause {
+            Some(ast::LimitClause::LimitOffset { limit, .. }) => *limit = Some(quantity),
+            _ => {
+                query.limit_clause = Some(ast::LimitClause::LimitOffset {
+                    limit: Some(quantity),
+                    offset: None,
+                    limit_by: Vec::new(),
+                });
+            }
+        }
+    }
+}
+
+/// ORDER BY an expression that DISTINCT has in its list is ORDER BY that item.
+fn order_by_items(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return;
+    };
+    let Some(ast::OrderBy {
+        kind: ast::OrderByKind::Expressions(orders),
+        ..
+    }) = &mut query.order_by
+    else {
+        return;
+    };
+    if select.distinct.is_none() {
+        return;
+    }
+    for order in orders {
+        let item = select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if *expr == order.expr => Some(alias),
+            _ => None,
+        });
+        if let Some(alias) = item {
+            order.expr = Expr::Identifier(alias.clone());
+        }
     }
 }
 
@@ -66,8 +118,13 @@ pub(crate) fn bare_items(query: &Query) -> HashSet<String> {
         type Break = ();
         fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
             for item in &select.projection {
+                if let SelectItem::UnnamedExpr(Expr::Function(function)) = item
+                    && matches!(function.args, FunctionArguments::None)
+                {
+                    self.0.insert(function.name.to_string());
+                }
                 if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
-                    && (!select.from.is_empty() || is_keyword(&ident.value))
+                    && !select.from.is_empty()
                 {
                     self.0.insert(ident.value.clone());
                 }
@@ -78,11 +135,6 @@ pub(crate) fn bare_items(query: &Query) -> HashSet<String> {
     let mut bare = Bare::default();
     let _ = query.visit(&mut bare);
     bare.0
-}
-
-/// Names that stand alone without a FROM.
-fn is_keyword(name: &str) -> bool {
-    name.to_uppercase().starts_with("CURRENT_") || name.to_uppercase().starts_with("LOCAL")
 }
 
 /// Gives every item of every SELECT list of a body its name.
@@ -154,23 +206,27 @@ fn name_of(expr: &Expr) -> Option<String> {
 }
 
 impl Rewriter<'_> {
-    fn identifier(&self, ident: &mut Ident) {
+    fn identifier(&self, ident: &mut Ident) -> Result<(), MultiStageError> {
+        if ident.quote_style == Some('`') {
+            return Err(checks::no_syntax("a back quote: names are quoted by \""));
+        }
         if let Some(written) = self.columns.get(&ident.value.to_lowercase()) {
             ident.value.clone_from(written);
         }
         ident.quote_style = Some('"');
+        Ok(())
     }
 
     fn expression(&self, expr: &mut Expr) -> Result<(), MultiStageError> {
         let taken = std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()));
         *expr = match taken {
             Expr::Identifier(mut ident) => {
-                self.identifier(&mut ident);
+                self.identifier(&mut ident)?;
                 Expr::Identifier(ident)
             }
             Expr::CompoundIdentifier(mut parts) => {
                 if let Some(last) = parts.last_mut() {
-                    self.identifier(last);
+                    self.identifier(last)?;
                 }
                 Expr::CompoundIdentifier(parts)
             }
@@ -227,7 +283,15 @@ fn literal(value: ast::ValueWithSpan) -> Result<Expr, MultiStageError> {
                 format!("`{name}` is a parameter without a value"),
             ));
         }
-        Value::Number(digits, _) => number(digits),
+        Value::Number(digits, _) => {
+            if digits.parse::<f64>().is_ok_and(f64::is_infinite) {
+                return Err(MultiStageError::invalid(format!(
+                    "Numeric literal '{digits}' out of range"
+                )));
+            }
+            number(digits)
+        }
+        Value::NationalStringLiteral(content) => text(content.clone()),
         _ => Expr::Value(value),
     })
 }
@@ -328,6 +392,13 @@ fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
                 expr: Box::new(operand),
             })
         }
+        (
+            UnaryOperator::Minus,
+            Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr,
+            },
+        ) => Ok(expr.as_ref().clone()),
         (UnaryOperator::Minus, Expr::Function(_)) if decimal_text(&operand).is_some() => {
             let digits = decimal_text(&operand).unwrap_or_default();
             Ok(call(
@@ -370,6 +441,37 @@ fn special(expr: Expr) -> Result<Expr, MultiStageError> {
     Ok(match expr {
         Expr::AtTimeZone { .. } => {
             return Err(MultiStageError::invalid("AT TIME ZONE is not supported"));
+        }
+        Expr::Cast {
+            kind: ast::CastKind::DoubleColon,
+            ..
+        } => return Err(checks::no_syntax("`::`: use CAST")),
+        Expr::Cast {
+            kind: ast::CastKind::TryCast | ast::CastKind::SafeCast,
+            ..
+        } => {
+            return Err(MultiStageError::invalid(
+                "No match found for function signature TRY_CAST",
+            ));
+        }
+        Expr::Like {
+            negated,
+            any: false,
+            expr,
+            pattern,
+            escape_char,
+        } => {
+            let mut args = vec![*expr, *pattern];
+            args.extend(escape_char.map(Expr::Value));
+            let like = call("like", args);
+            if negated {
+                Expr::UnaryOp {
+                    op: UnaryOperator::Not,
+                    expr: Box::new(like),
+                }
+            } else {
+                like
+            }
         }
         Expr::Cast {
             expr, data_type, ..

@@ -17,7 +17,7 @@ use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-    ScalarFunctionArgs, Values, Volatility, lit,
+    ScalarFunctionArgs, Union, Values, Volatility, lit,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
@@ -52,7 +52,13 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
                 .data;
             Ok(Transformed::yes(saved.restore(expr)))
         })?;
-        Ok(Transformed::yes(changed.data.recompute_schema()?))
+        let typed = match changed.data {
+            LogicalPlan::Union(union) => {
+                LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?)
+            }
+            other => other.recompute_schema()?,
+        };
+        Ok(Transformed::yes(typed))
     })?;
     Ok(done.data)
 }
@@ -174,14 +180,20 @@ fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
             return Err(MultiStageError::new(ErrorCode::QueryPlanning, found.message).into());
         }
     };
-    Ok(Expr::Literal(
-        if name == "timestampadd" {
-            scalar
-        } else {
-            whole_seconds(scalar)
-        },
-        None,
-    ))
+    let from_time = matches!(
+        function.args.first(),
+        Some(Expr::Literal(ScalarValue::TimestampMillisecond(..), _))
+    );
+    let scalar = match scalar {
+        // Nor have they one as text.
+        ScalarValue::Utf8(Some(text)) if name == "cast" && from_time => {
+            let whole = text.split('.').next().unwrap_or_default();
+            ScalarValue::Utf8(Some(whole.to_owned()))
+        }
+        scalar if name == "timestampadd" => scalar,
+        scalar => whole_seconds(scalar),
+    };
+    Ok(Expr::Literal(scalar, None))
 }
 
 /// The planner's TIMESTAMP literals have no fraction of a second.

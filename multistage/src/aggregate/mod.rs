@@ -232,11 +232,20 @@ impl PinotAggregate {
 
     /// Refuses what the planner's types refuse.
     fn check(&self, first: Option<ColumnType>) -> Result<()> {
+        let given = self.arguments.len();
+        if planned_counts(&self.name).is_some_and(|counts| !counts.contains(&given)) {
+            return Err(MultiStageError::invalid(format!(
+                "Invalid number of arguments to function '{}': {given}",
+                self.name.to_uppercase()
+            ))
+            .into());
+        }
         let Some(found) = first else {
             return Ok(());
         };
         let numbers = matches!(self.name.as_str(), "sum" | "avg" | "sum0");
-        if numbers && (found.multi || found.data_type == DataType::Bytes) {
+        let no_number = matches!(found.data_type, DataType::Bytes | DataType::Boolean);
+        if numbers && (found.multi || no_number) {
             return Err(MultiStageError::invalid(format!(
                 "Cannot apply '{0}' to arguments of type '{0}(<{found}>)'",
                 self.name.to_uppercase()
@@ -381,6 +390,18 @@ impl AggregateUDFImpl for PinotAggregate {
     fn supports_within_group_clause(&self) -> bool {
         self.name == "listagg"
     }
+}
+
+/// How many arguments the planner wants, of those whose number it checks.
+fn planned_counts(name: &str) -> Option<std::ops::RangeInclusive<usize>> {
+    Some(match name {
+        "sum" | "sum0" | "avg" | "min" | "max" | "mode" | "boolor" | "booland" | "varpop"
+        | "varsamp" | "stddevpop" | "stddevsamp" | "skewness" | "kurtosis" => 1..=1,
+        "covarpop" | "covarsamp" => 2..=2,
+        "percentile" | "percentileest" => 2..=2,
+        "firstwithtime" | "lastwithtime" => 3..=3,
+        _ => return None,
+    })
 }
 
 fn is_decimal(found: ColumnType) -> bool {

@@ -5,7 +5,9 @@
 use common::Value;
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::expr::{AggregateFunction, Case, InList, Like, ScalarFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, BinaryExpr, Case, InList, Like, ScalarFunction,
+};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
 use super::Leaf;
@@ -55,6 +57,9 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
         }
         Expr::Literal(value, _) => scalar(value)?,
         Expr::BinaryExpr(binary) => {
+            if let Some(text) = between_elements(binary, leaf) {
+                return Some(text);
+            }
             let op = operator(binary.op)?;
             let (left, right) = (
                 compared(&binary.left, leaf)?,
@@ -96,11 +101,45 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
     })
 }
 
+/// A range over the elements of a multi-value, which the optimiser took apart: one element must meet both ends.
+fn between_elements(binary: &BinaryExpr, leaf: &Leaf) -> Option<String> {
+    let (Expr::BinaryExpr(low), Expr::BinaryExpr(high)) = (&*binary.left, &*binary.right) else {
+        return None;
+    };
+    let elements = |expr: &Expr| match expr {
+        Expr::ScalarFunction(function) => function.func.name() == "arraytomv",
+        Expr::Cast(cast) => {
+            matches!(&*cast.expr, Expr::ScalarFunction(f) if f.func.name() == "arraytomv")
+        }
+        _ => false,
+    };
+    if low.left != high.left || !elements(&low.left) {
+        return None;
+    }
+    let not = match (binary.op, low.op, high.op) {
+        (Operator::And, Operator::GtEq, Operator::LtEq) => "",
+        (Operator::Or, Operator::Lt, Operator::Gt) => "NOT ",
+        _ => return None,
+    };
+    let (expr, low, high) = (
+        expression(&low.left, leaf)?,
+        compared(&low.right, leaf)?,
+        compared(&high.right, leaf)?,
+    );
+    Some(format!("({expr} {not}BETWEEN {low} AND {high})"))
+}
+
 /// A side of a comparison: bytes are written in hexadecimal there.
 fn compared(expr: &Expr, leaf: &Leaf) -> Option<String> {
     if let Expr::Literal(ScalarValue::Binary(Some(bytes)), _) = expr {
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         return Some(format!("'{digits}'"));
+    }
+    if let Expr::Literal(ScalarValue::Float64(Some(value)), _) = expr
+        && value.fract() == 0.0
+        && value.abs() < 1e15
+    {
+        return Some(format!("{value:.0}"));
     }
     expression(expr, leaf)
 }
@@ -182,11 +221,13 @@ fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
         ("item", [expr, key]) => format!("{expr}[{key}]"),
         ("arrayvalueconstructor", items) => format!("ARRAY[{}]", items.join(", ")),
         ("arraytomv", [expr]) => expr.clone(),
-        ("$plus", [a, b]) => format!("({a} + {b})"),
-        ("$minus", [a, b]) => format!("({a} - {b})"),
-        ("$times", [a, b]) => format!("({a} * {b})"),
-        ("$divide", [a, b]) => format!("({a} / {b})"),
-        ("overlay" | "rand" | "now", _) => return None,
+        ("like", [expr, pattern]) => format!("({expr} LIKE {pattern})"),
+        ("like", [expr, pattern, escape]) => format!("({expr} LIKE {pattern} ESCAPE {escape})"),
+        ("$plus" | "plus", [a, b]) => format!("({a} + {b})"),
+        ("$minus" | "minus", [a, b]) => format!("({a} - {b})"),
+        ("$times" | "times", [a, b]) => format!("({a} * {b})"),
+        ("$divide" | "divide", [a, b]) => format!("({a} / {b})"),
+        ("overlay" | "now" | crate::asof::MARK, _) => return None,
         (name, args) => format!("{}({})", name.trim_start_matches('$'), args.join(", ")),
     })
 }
@@ -237,7 +278,11 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
             None => expression(rows.next()?, leaf)?,
         });
     }
-    let text = if function.name == "count" && function.counts_rows_only() {
+    let over_array = params.args.first().is_some_and(|arg| {
+        let found = arg.get_type(leaf.schema.as_ref());
+        matches!(found, Ok(ArrowType::List(_)))
+    });
+    let text = if function.name == "count" && (function.counts_rows_only() || over_array) {
         "COUNT(*)".to_owned()
     } else {
         let first = params

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::error::MultiStageError;
 
-fn no_syntax(what: &str) -> MultiStageError {
+pub(super) fn no_syntax(what: &str) -> MultiStageError {
     MultiStageError::new(
         ErrorCode::SqlParsing,
         format!("Caught exception while parsing query: Encountered {what}"),
@@ -49,6 +49,9 @@ fn select(select: &Select) -> Result<(), MultiStageError> {
     }
     if select.top.is_some() {
         return Err(no_syntax("TOP: use LIMIT"));
+    }
+    if select.from.is_empty() && select.selection.is_some() {
+        return Err(no_syntax("WHERE without FROM"));
     }
     if select.selection.as_ref().is_some_and(has_window) {
         return Err(MultiStageError::invalid(

@@ -6,6 +6,7 @@
 
 mod compare;
 mod dataset;
+mod multi_stage;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
