@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException, Schema};
-use multistage::{Leaves, Request};
+use multistage::{LeafAnswer, Leaves, Request};
 use parking_lot::Mutex;
-use query::ResultTable;
 use sql::Statement;
 use sql::statement::Options;
 
@@ -39,13 +38,14 @@ impl Leaves for LeafQueries {
         Some((name.to_owned(), Arc::clone(&table.schema)))
     }
 
-    async fn answer(&self, sql: &str) -> Result<ResultTable, QueryException> {
+    async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException> {
         let statement = Statement {
             sql: sql.to_owned(),
             options: self.options.clone(),
             explain: false,
         };
         let mut job = self.job.clone();
+        job.columnar = true;
         sql.clone_into(&mut job.input.sql);
         let answered = self.core.single_stage(job, statement).await;
         let mut response = answered.map_err(|stop| match stop {
@@ -54,11 +54,16 @@ impl Leaves for LeafQueries {
         if let Some(failure) = response.failures.drain(..).next() {
             return Err(exception(failure));
         }
-        let table = response.table.take();
+        let (table, columns) = (response.table.take(), response.columns.take());
         self.count(response);
-        table.ok_or_else(|| {
-            QueryException::new(ErrorCode::Internal, format!("`{sql}` answered no table"))
-        })
+        match (columns, table) {
+            (Some(columns), _) => Ok(LeafAnswer::Columns(columns)),
+            (None, Some(table)) => Ok(LeafAnswer::Rows(table)),
+            (None, None) => Err(QueryException::new(
+                ErrorCode::Internal,
+                format!("`{sql}` answered no table"),
+            )),
+        }
     }
 }
 

@@ -85,7 +85,8 @@ pub async fn answer(
 }
 
 fn session() -> SessionState {
-    let config = SessionConfig::new().with_target_partitions(1);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let config = SessionConfig::new().with_target_partitions(cores);
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
         .rules
         .into_iter()

@@ -19,4 +19,4 @@ mod typing;
 
 pub use engine::{Request, answer};
 pub use error::MultiStageError;
-pub use leaf::Leaves;
+pub use leaf::{LeafAnswer, Leaves};

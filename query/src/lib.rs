@@ -26,5 +26,5 @@ pub use execute::execute;
 pub use limits::Limits;
 pub use merge::Partial;
 pub use plan::Plan;
-pub use reduce::{ResultTable, reduce};
+pub use reduce::{ResultTable, reduce, reduce_columns};
 pub use stats::QueryStats;

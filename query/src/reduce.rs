@@ -84,6 +84,44 @@ pub fn reduce(plan: &Plan, partial: Partial) -> Result<ResultTable, QueryError> 
     })
 }
 
+/// Makes the final result of a selection as columns, without a value of its own for every cell; `None` beside the rows of
+/// any other query.
+///
+/// # Errors
+/// As [`reduce`].
+pub fn reduce_columns(
+    plan: &Plan,
+    partial: Partial,
+) -> Result<(ResultTable, Option<Vec<Block>>), QueryError> {
+    let (Shape::Selection { .. }, Partial::Rows { .. }) = (&plan.shape, &partial) else {
+        return Ok((reduce(plan, partial)?, None));
+    };
+    let Partial::Rows {
+        columns,
+        keys,
+        count,
+    } = partial
+    else {
+        return Err(QueryError::execution("a selection has rows"));
+    };
+    let whole = plan.order_by.is_empty() && plan.offset == 0 && plan.limit >= count;
+    let columns = if whole {
+        columns
+    } else {
+        let order: Vec<u32> = positions(plan, &keys, count)
+            .into_iter()
+            .filter_map(|row| u32::try_from(row).ok())
+            .collect();
+        columns.iter().map(|column| column.take(&order)).collect()
+    };
+    let table = ResultTable {
+        names: plan.names.clone(),
+        types: plan.types.clone(),
+        rows: Vec::new(),
+    };
+    Ok((table, Some(columns)))
+}
+
 /// Rows in order, without those that OFFSET skips and LIMIT cuts.
 fn positions(plan: &Plan, keys: &[Block], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();

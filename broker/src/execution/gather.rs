@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{ErrorCode, QueryException, TableType};
+use common::{Block, ErrorCode, QueryException, TableType};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use proto::QueryRequest;
@@ -253,9 +253,13 @@ impl<'a> Gather<'a> {
             self.fail(Failure::plain(exception));
         }
         let started = Instant::now();
-        let table = self.table(compiled).await?;
+        let (table, columns) = match self.table(compiled).await? {
+            Some((table, columns)) => (Some(table), columns),
+            None => (None, None),
+        };
         Ok(BrokerResponse {
             table,
+            columns,
             failures: self.failures,
             stats: self.stats,
             num_segments_pruned_by_broker: self.pruned,
@@ -267,22 +271,23 @@ impl<'a> Gather<'a> {
         })
     }
 
-    async fn table(&mut self, compiled: &Compiled) -> Result<Option<ResultTable>, Stop> {
+    async fn table(&mut self, compiled: &Compiled) -> Result<Option<Reduced>, Stop> {
         let Some(plan) = compiled.sides.first().map(|side| Arc::clone(&side.plan)) else {
             return Ok(None);
         };
         let parts = std::mem::take(&mut self.parts);
         if parts.is_empty() {
             return if self.failures.is_empty() {
-                of_nothing(&plan).map(Some)
+                of_nothing(&plan).map(|table| Some((table, None)))
             } else {
                 Ok(None)
             };
         }
+        let columnar = self.job.columnar;
         let reduced = if self.bytes < LARGE_ANSWER_BYTES {
-            merged(&plan, parts)
+            merged(&plan, parts, columnar)
         } else {
-            tokio::task::spawn_blocking(move || merged(&plan, parts))
+            tokio::task::spawn_blocking(move || merged(&plan, parts, columnar))
                 .await
                 .unwrap_or_else(|error| Err(QueryError::execution(error.to_string())))
         };
@@ -310,7 +315,10 @@ fn lacks_segments(executed: &Executed) -> bool {
         .any(|e| e.code == ErrorCode::ServerSegmentMissing)
 }
 
-fn merged(plan: &Plan, parts: Vec<Executed>) -> Result<ResultTable, QueryError> {
+/// A result, and its rows as columns where they were asked for so.
+type Reduced = (ResultTable, Option<Vec<Block>>);
+
+fn merged(plan: &Plan, parts: Vec<Executed>, columnar: bool) -> Result<Reduced, QueryError> {
     let mut parts = parts.into_iter().map(|part| part.partial);
     let Some(mut whole) = parts.next() else {
         return Err(QueryError::execution("no server answered"));
@@ -318,7 +326,11 @@ fn merged(plan: &Plan, parts: Vec<Executed>) -> Result<ResultTable, QueryError> 
     for part in parts {
         whole.merge(part, plan)?;
     }
-    query::reduce(plan, whole)
+    if columnar {
+        query::reduce_columns(plan, whole)
+    } else {
+        query::reduce(plan, whole).map(|table| (table, None))
+    }
 }
 
 async fn send(ask: Ask, request: QueryRequest, left_ms: u64) -> (Ask, Outcome, usize) {

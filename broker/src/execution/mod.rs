@@ -83,6 +83,8 @@ pub(crate) struct Job {
     pub(crate) timeout_ms: u64,
     pub(crate) now_ms: i64,
     pub(crate) input: QueryInput,
+    /// Wants the rows of a selection as columns.
+    pub(crate) columnar: bool,
 }
 
 impl Job {
@@ -188,6 +190,7 @@ impl Core {
             timeout_ms: timeout_of(&statement.options).unwrap_or(self.default_timeout_ms),
             now_ms: self.clock.now_ms(),
             input,
+            columnar: false,
         };
         let mut response =
             if job.input.multi_stage || statement.options.is_true("usemultistageengine") {

@@ -6,7 +6,7 @@ mod json;
 
 use std::collections::BTreeMap;
 
-use common::{ErrorCode, QueryException};
+use common::{Block, ErrorCode, QueryException};
 use query::{QueryStats, ResultTable};
 
 /// An exception of a response, with its final text.
@@ -69,6 +69,8 @@ pub struct CursorPage {
 pub struct BrokerResponse {
     /// The result; absent where nothing could be answered.
     pub table: Option<ResultTable>,
+    /// The rows as columns, where they were asked for so; the table has none then.
+    pub columns: Option<Vec<Block>>,
     /// What went wrong.
     pub failures: Vec<Failure>,
     /// Counters.
@@ -130,6 +132,7 @@ impl BrokerResponse {
     pub(crate) fn clone_without_rows(&self) -> Self {
         Self {
             table: None,
+            columns: None,
             failures: self.failures.clone(),
             stats: self.stats.clone(),
             client_request_id: self.client_request_id.clone(),

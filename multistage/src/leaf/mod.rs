@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
     SubqueryAlias, TableScan,
 };
 
-pub use provider::Leaves;
+pub use provider::{LeafAnswer, Leaves};
 
 use crate::catalog::Table;
 use provider::LeafProvider;

@@ -34,7 +34,15 @@ pub trait Leaves: Send + Sync {
     ///
     /// # Errors
     /// With the code of whatever went wrong.
-    async fn answer(&self, sql: &str) -> Result<ResultTable, QueryException>;
+    async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException>;
+}
+
+/// What a leaf query answers.
+pub enum LeafAnswer {
+    /// A column each, of as many rows.
+    Columns(Vec<Block>),
+    /// Row by row.
+    Rows(ResultTable),
 }
 
 /// A leaf query as a table.
@@ -116,11 +124,15 @@ impl PartitionStream for LeafStream {
         let batches = futures::stream::once(async move {
             tracing::debug!(sql, "leaf");
             let answer = leaves.answer(&sql).await;
-            let table = answer.map_err(|e| MultiStageError::new(e.code, e.message))?;
-            Ok::<_, datafusion::error::DataFusionError>((table, schema))
+            let answer = answer.map_err(|e| MultiStageError::new(e.code, e.message))?;
+            let batches = match answer {
+                LeafAnswer::Columns(columns) => sliced(columns, &schema)?,
+                LeafAnswer::Rows(table) => batches(&table, &schema),
+            };
+            Ok::<_, datafusion::error::DataFusionError>(batches)
         })
         .flat_map(|answered| match answered {
-            Ok((table, schema)) => futures::stream::iter(batches(&table, &schema)).left_stream(),
+            Ok(batches) => futures::stream::iter(batches).left_stream(),
             Err(error) => futures::stream::iter([Err(error)]).right_stream(),
         });
         Box::pin(RecordBatchStreamAdapter::new(
@@ -128,6 +140,22 @@ impl PartitionStream for LeafStream {
             batches,
         ))
     }
+}
+
+/// Batches that share the columns' buffers.
+fn sliced(columns: Vec<Block>, schema: &SchemaRef) -> Result<Vec<Result<RecordBatch>>> {
+    let rows = columns.first().map_or(0, Block::rows);
+    let arrays = columns
+        .into_iter()
+        .zip(schema.fields())
+        .map(|(block, field)| array_of(block, field.data_type()))
+        .collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let whole = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?;
+    Ok((0..rows)
+        .step_by(BATCH)
+        .map(|start| Ok(whole.slice(start, BATCH.min(rows - start))))
+        .collect())
 }
 
 fn batches(table: &ResultTable, schema: &SchemaRef) -> Vec<Result<RecordBatch>> {

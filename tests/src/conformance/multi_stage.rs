@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use async_trait::async_trait;
 use common::{QueryException, Schema};
-use multistage::{Leaves, Request};
+use multistage::{LeafAnswer, Leaves, Request};
 use query::ResultTable;
 use serde_json::Value as Json;
 use sql::{Options, Statement};
@@ -46,8 +46,8 @@ impl Leaves for InProcess {
         Some((found.schema.name.clone(), Arc::new(found.schema.clone())))
     }
 
-    async fn answer(&self, sql: &str) -> Result<ResultTable, QueryException> {
-        super::ask(sql, &self.options, &self.datasets)
+    async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException> {
+        super::ask(sql, &self.options, &self.datasets).map(LeafAnswer::Rows)
     }
 }
 
@@ -111,14 +111,22 @@ async fn multi_stage_answers_equal_the_recorded_ones() -> Result<()> {
             continue;
         }
         let share = 100.0 * (total - failures.len()) as f64 / total as f64;
-        println!("{suite:22} {:5} of {total:5}  {share:6.2} %", total - failures.len());
+        println!(
+            "{suite:22} {:5} of {total:5}  {share:6.2} %",
+            total - failures.len()
+        );
         for failure in failures.iter().take(show) {
-            println!("   {}  {}\n      {}", failure.id, failure.sql, failure.difference);
+            println!(
+                "   {}  {}\n      {}",
+                failure.id, failure.sql, failure.difference
+            );
         }
         let floor = FLOORS.iter().find(|(name, _)| *name == suite);
         let floor = floor.map_or(0.0, |(_, floor)| *floor);
         if share < floor {
-            below.push(format!("{suite}: {share:.2} % is below its floor of {floor} %"));
+            below.push(format!(
+                "{suite}: {share:.2} % is below its floor of {floor} %"
+            ));
         }
     }
     anyhow::ensure!(below.is_empty(), "{}", below.join("\n"));
