@@ -9,6 +9,7 @@ mod brokers;
 mod cluster_info;
 mod console;
 mod debug;
+mod functions;
 mod health;
 mod ingest;
 mod instances;
@@ -54,6 +55,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(cluster_info::routes())
         .merge(console::routes())
         .merge(debug::routes())
+        .merge(functions::routes())
         .merge(health::routes())
         .merge(ingest::routes())
         .merge(instances::routes())
