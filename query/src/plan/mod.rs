@@ -34,6 +34,8 @@ pub struct PlanColumn {
 pub struct PlanAggregation {
     /// The bound function.
     pub function: Box<dyn AggregateFunction>,
+    /// Type of the answers as they are shown.
+    pub returns: ColumnType,
     /// Its evaluated arguments.
     pub inputs: Vec<BoundExpr>,
     /// `FILTER (WHERE ..)`.
@@ -105,6 +107,8 @@ pub struct Plan {
     pub context: EvalContext,
     /// EXPLAIN.
     pub explain: bool,
+    /// True with GROUP BY.
+    grouped: bool,
 }
 
 /// Groups kept at most, unless the option `numGroupsLimit` says otherwise; memory is limited apart from it.
@@ -284,6 +288,22 @@ impl Plan {
         }
     }
 
+    /// The result's types where no group was left: nothing was taken apart, so that multi-value keys keep their own.
+    #[must_use]
+    pub fn types_without_groups(&self) -> Vec<ColumnType> {
+        let Shape::Aggregation { keys, outputs, .. } = &self.shape else {
+            return self.types.clone();
+        };
+        let whole = |(output, shown): (&BoundExpr, &ColumnType)| {
+            let key = output.as_column().and_then(|slot| keys.get(slot));
+            key.map_or(*shown, |key| match key {
+                BoundExpr::Column(_, column_type) => *column_type,
+                _ => *shown,
+            })
+        };
+        outputs.iter().zip(&self.types).map(whole).collect()
+    }
+
     /// Plans a query over a table with that schema.
     ///
     /// # Errors
@@ -325,6 +345,7 @@ impl Plan {
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
             explain: query.explain,
+            grouped: !query.group_by.is_empty(),
         };
         if query.distinct {
             plan.distinct(&query, &mut binder)?;
@@ -466,12 +487,26 @@ impl Plan {
             .into_iter()
             .filter_map(|i| args.get(i).cloned())
             .collect();
+        // Without groups the value keeps its type.
+        let returns = match args.as_slice() {
+            [arg] if names(expr, "anyvalue") && !self.grouped => any_value_type(arg.column_type()),
+            _ => function.returns(),
+        };
         Ok(PlanAggregation {
             function,
+            returns,
             inputs,
             filter: None,
             expr: expr.clone(),
         })
+    }
+}
+
+/// ANY_VALUE answers text, but numbers and bytes where there are no groups.
+fn any_value_type(of: ColumnType) -> ColumnType {
+    match of.data_type.stored() {
+        stored if of.multi || stored == DataType::String => DataType::String.into(),
+        stored => stored.into(),
     }
 }
 
@@ -639,6 +674,9 @@ impl Over<'_> {
 
     /// Puts `#3` in the place of the third key or aggregation, outermost first.
     fn replace(&self, expr: Expr) -> Expr {
+        if expr.as_literal().is_some() {
+            return expr;
+        }
         if let Some(index) = self.position(&expr) {
             return Expr::Column(format!("#{index}"));
         }
@@ -675,9 +713,7 @@ impl Over<'_> {
         let column_type = match self.keys.get(index) {
             // Multi-value keys are taken apart into their elements.
             Some(key) => ColumnType::sv(key.column_type().data_type),
-            None => self.aggregations[index - self.keys.len()]
-                .function
-                .returns(),
+            None => self.aggregations[index - self.keys.len()].returns,
         };
         Ok((index, column_type))
     }
