@@ -6,6 +6,7 @@
 
 mod compare;
 mod dataset;
+mod random;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
