@@ -272,12 +272,16 @@ impl<'a> Gather<'a> {
             return Ok(None);
         };
         let parts = std::mem::take(&mut self.parts);
+        let types = plan.types_without_segments();
+        if parts.is_empty() && !self.failures.is_empty() {
+            return Ok(None);
+        }
         if parts.is_empty() {
-            return if self.failures.is_empty() {
-                of_nothing(&plan).map(Some)
-            } else {
-                Ok(None)
-            };
+            let mut table = of_nothing(&plan)?;
+            if table.rows.is_empty() {
+                table.types = types;
+            }
+            return Ok(Some(table));
         }
         let reduced = if self.bytes < LARGE_ANSWER_BYTES {
             merged(&plan, parts)
@@ -287,7 +291,12 @@ impl<'a> Gather<'a> {
                 .unwrap_or_else(|error| Err(QueryError::execution(error.to_string())))
         };
         match reduced {
-            Ok(table) => Ok(Some(table)),
+            Ok(mut table) => {
+                if table.rows.is_empty() && self.stats.num_segments_processed == 0 {
+                    table.types = types;
+                }
+                Ok(Some(table))
+            }
             Err(error) => {
                 let message = QueryException::from(error).message;
                 let exception = QueryException::new(
