@@ -4,6 +4,7 @@
 //! Invariant: names are looked up in canonical form (lower case, no underscore); a kernel never panics on any input.
 
 pub mod aggregate;
+pub mod catalogue;
 pub mod datetime;
 pub mod error;
 pub mod geo;

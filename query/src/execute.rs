@@ -372,6 +372,7 @@ impl Scan<'_> {
         }
         let filters = own_filters(aggregations, columns, self.rows.end, self.plan)?;
         let mut grouping = SegmentKeys::new(keys, columns, limit);
+        grouping.keeps_nulls = matches!(self.plan.shape, Shape::Distinct { .. });
         let mut states: Vec<Box<dyn Grouped>> =
             aggregations.iter().map(|a| a.function.grouped()).collect();
         let stops_early = aggregations.is_empty() && self.plan.order_by.is_empty();

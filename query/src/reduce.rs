@@ -77,9 +77,14 @@ pub fn reduce(plan: &Plan, partial: Partial) -> Result<ResultTable, QueryError> 
             ));
         }
     };
+    let types = if rows.is_empty() {
+        plan.types_without_groups()
+    } else {
+        plan.types.clone()
+    };
     Ok(ResultTable {
         names: plan.names.clone(),
-        types: plan.types.clone(),
+        types,
         rows,
     })
 }
@@ -187,7 +192,7 @@ fn aggregated(
                 false => state.finish_group(group),
             };
             let values: Vec<Value> = (0..count).map(finish).collect();
-            blocks.push(typed(aggregation.function.returns(), &values));
+            blocks.push(typed(aggregation.returns, &values));
         }
     }
     let mut columns = Columns {

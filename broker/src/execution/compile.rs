@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use query::{Plan, ResultTable};
 use sql::{Expr, Filter, Query, SqlError, Statement, Test};
 
-use super::{Core, Stop, literal, planning};
+use super::{Core, Stop, planning};
 use crate::response::Failure;
 use crate::routing::{Resolved, RoutedTable, Routing, enabled};
 
@@ -117,8 +117,15 @@ impl Core {
             return Ok(Outcome::Planned(compiled));
         }
         let mut query = sql::parse::query(statement, now_ms).map_err(refused)?;
+        if let Some(table) = query::literals::answer(&query) {
+            return Ok(Outcome::Literals(table));
+        }
         let Some(name) = query.table.clone() else {
-            return literal::answer(&query).map(Outcome::Literals);
+            return Err(QueryException::new(
+                ErrorCode::QueryValidation,
+                "Data source (FROM clause) not found",
+            )
+            .into());
         };
         if let Some(most) = self.max_limit
             && query.limit > most

@@ -276,12 +276,16 @@ impl<'a> Gather<'a> {
             return Ok(None);
         };
         let parts = std::mem::take(&mut self.parts);
+        let types = plan.types_without_segments();
+        if parts.is_empty() && !self.failures.is_empty() {
+            return Ok(None);
+        }
         if parts.is_empty() {
-            return if self.failures.is_empty() {
-                of_nothing(&plan).map(|table| Some((table, None)))
-            } else {
-                Ok(None)
-            };
+            let mut table = of_nothing(&plan)?;
+            if table.rows.is_empty() {
+                table.types = types;
+            }
+            return Ok(Some((table, None)));
         }
         let columnar = self.job.columnar;
         let reduced = if self.bytes < LARGE_ANSWER_BYTES {
@@ -292,7 +296,12 @@ impl<'a> Gather<'a> {
                 .unwrap_or_else(|error| Err(QueryError::execution(error.to_string())))
         };
         match reduced {
-            Ok(table) => Ok(Some(table)),
+            Ok(mut table) => {
+                if table.rows.is_empty() && self.stats.num_segments_processed == 0 {
+                    table.types = types;
+                }
+                Ok(Some(table))
+            }
             Err(error) => {
                 let message = QueryException::from(error).message;
                 let exception = QueryException::new(

@@ -6,7 +6,6 @@ mod compile;
 mod cursor;
 mod explain;
 mod gather;
-mod literal;
 mod quota;
 mod rights;
 mod running;

@@ -8,7 +8,12 @@ use sql::Statement;
 use super::{Core, Job, Stop};
 use crate::request::QueryInput;
 
-const NAMES: [&str; 2] = ["in_subquery", "insubquery"];
+const NAMES: [&str; 4] = [
+    "in_subquery",
+    "insubquery",
+    "in_partitioned_subquery",
+    "inpartitionedsubquery",
+];
 /// Inner queries of one query.
 const MOST: usize = 16;
 
@@ -30,6 +35,10 @@ impl Core {
         statement: &Statement,
     ) -> Result<Option<Statement>, Stop> {
         if find(&statement.sql)?.is_none() {
+            return Ok(None);
+        }
+        // They exist in WHERE alone; elsewhere planning finds no such function.
+        if sql::parse::query(statement, job.now_ms).is_ok_and(|q| !sql::subquery::is_needed(&q)) {
             return Ok(None);
         }
         let mut statement = statement.clone();
@@ -60,7 +69,8 @@ impl Core {
         };
         let response = Box::pin(self.answer(input)).await;
         if let Some(failure) = response.failures.into_iter().next() {
-            return Err(Stop::Failed(failure));
+            let message = format!("the subquery `{sql}` failed: {}", failure.message);
+            return Err(QueryException::new(ErrorCode::QueryExecution, message).into());
         }
         let mut rows = response.table.map_or_else(Vec::new, |table| table.rows);
         match rows.pop().and_then(|row| row.into_iter().next()) {

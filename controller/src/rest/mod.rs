@@ -11,6 +11,7 @@ mod cluster_info;
 mod console;
 mod debug;
 mod gateway;
+mod functions;
 mod health;
 mod ingest;
 mod instances;
@@ -58,6 +59,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(console::routes())
         .merge(debug::routes())
         .merge(gateway::routes())
+        .merge(functions::routes())
         .merge(health::routes())
         .merge(ingest::routes())
         .merge(instances::routes())

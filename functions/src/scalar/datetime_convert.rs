@@ -39,9 +39,7 @@ impl Output {
             Converter::Timestamp => Self::Timestamp,
             Converter::Pattern(pattern) => Self::Text(pattern),
             Converter::Iso(_) => {
-                return Err(FunctionError::Evaluation(
-                    "Printing not supported".to_owned(),
-                ));
+                return Err(no_printing());
             }
         })
     }
@@ -76,6 +74,10 @@ fn without_calendar_unit(text: &str) -> Result<(Option<OutputUnit>, String), Fun
         }
         _ => Ok((None, text.to_owned())),
     }
+}
+
+fn no_printing() -> FunctionError {
+    FunctionError::Evaluation("Printing not supported".to_owned())
 }
 
 fn told(error: TimeFormatError) -> FunctionError {
@@ -148,9 +150,12 @@ impl Conversion {
             .map(|a| a.literal.as_ref().and_then(Value::as_str))
             .collect();
         let Some(texts) = texts else { return Ok(()) };
-        Self::prepare(&texts)
-            .map(drop)
-            .map_err(|error| FunctionError::Argument(error.to_string()))
+        match Self::prepare(&texts) {
+            Ok(_) => Ok(()),
+            // That a format has no printed form shows when a row is printed.
+            Err(error) if error == no_printing() => Ok(()),
+            Err(error) => Err(FunctionError::Argument(error.to_string())),
+        }
     }
 
     /// Milliseconds of one step of the granularity, as a divisor.

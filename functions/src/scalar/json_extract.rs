@@ -38,9 +38,9 @@ pub(super) const SCALAR: ScalarFunction = ScalarFunction {
                     .to_owned(),
             ));
         }
-        let mut path = LastPath::default();
-        if let Some(Value::String(text)) = &args[1].literal {
-            path.get(text)?;
+        // A default also stands for a path that is none.
+        if let (Some(Value::String(text)), None) = (&args[1].literal, args.get(3)) {
+            LastPath::default().get(text)?;
         }
         literal_type(args)
     }),
@@ -174,7 +174,15 @@ fn extract_scalar(args: &[Block], _: &EvalContext) -> Fallible<Block> {
             nulls.push(true);
             continue;
         };
-        let path = last.get(paths.get(row))?;
+        let path = match (last.get(paths.get(row)), &default) {
+            (Ok(path), _) => path,
+            (Err(_), Some(default)) if !returns.multi => {
+                out.push(default);
+                nulls.push(false);
+                continue;
+            }
+            (Err(error), _) => return Err(error),
+        };
         let value = match &mut out {
             Values::Array(array) => {
                 push_elements(&text, path, array, returns.data_type, default.as_ref())?;

@@ -5,16 +5,19 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use common::{Block, DataType, Value, Values};
+use common::{Block, ColumnType, DataType, Value, Values};
 
 use super::comparison::{booleans, compare_two, meeting_type, operand};
-use super::lift::any_null;
+use super::lift::{any_null, arrays};
 use super::text::Answer;
 use crate::FunctionError;
 
 /// IN and NOT IN: null where the value is null, or where it is not found and a listed value is null.
 pub(super) fn among(args: &[Block], found: bool) -> Answer {
     let rows = args[0].rows();
+    if args[0].column_type().multi {
+        return any_among(args, found);
+    }
     if let Some(answer) = among_constants(args, found)? {
         return Ok(answer);
     }
@@ -38,6 +41,34 @@ pub(super) fn among(args: &[Block], found: bool) -> Answer {
         nulls[row] |= unsure[row] && flags[row] == 0;
         flags[row] = i32::from((flags[row] != 0) == found);
     }
+    Ok(booleans(flags).with_nulls(Some(nulls)))
+}
+
+/// A list is among the values where one of its elements is.
+fn any_among(args: &[Block], found: bool) -> Answer {
+    let block = &args[0];
+    let array = arrays(block)?;
+    let (mut places, mut owners) = (Vec::new(), Vec::new());
+    for row in 0..block.rows() {
+        for place in array.range(block.at(row)) {
+            places.push(place as u32);
+            owners.push(row as u32);
+        }
+    }
+    let element = ColumnType::sv(block.column_type().data_type);
+    let mut flat = vec![Block::new(element, array.items.take(&places))];
+    flat.extend(args[1..].iter().map(|item| item.take(&owners)));
+    let mut flags = vec![0; block.rows()];
+    if !owners.is_empty() {
+        let of_items = among(&flat, true)?;
+        for (item, owner) in owners.iter().enumerate() {
+            flags[*owner as usize] |= i32::from(of_items.value(item) == Value::Boolean(true));
+        }
+    }
+    flags
+        .iter_mut()
+        .for_each(|flag| *flag = i32::from((*flag != 0) == found));
+    let nulls = (0..block.rows()).map(|row| block.is_null(row)).collect();
     Ok(booleans(flags).with_nulls(Some(nulls)))
 }
 
@@ -82,4 +113,28 @@ fn among_constants(args: &[Block], found: bool) -> Result<Option<Block>, Functio
     } else {
         answer
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::ArrayVec;
+
+    #[test]
+    fn a_list_is_among_values_by_one_element() -> Result<(), FunctionError> {
+        let array = ArrayVec {
+            offsets: vec![0, 2, 3, 3],
+            items: Box::new(Values::Double(vec![1.5, 2.5, 3.5])),
+        };
+        let list = Block::new(ColumnType::mv(DataType::Double), Values::Array(array));
+        let value = Block::constant(DataType::Double, &Value::Double(2.5), 3);
+        let flags = |found| -> Result<Vec<Value>, FunctionError> {
+            let answer = among(&[list.clone(), value.clone()], found)?;
+            Ok((0..3).map(|row| answer.value(row)).collect())
+        };
+        let is = Value::Boolean;
+        assert_eq!(flags(true)?, [is(true), is(false), is(false)]);
+        assert_eq!(flags(false)?, [is(false), is(true), is(true)]);
+        Ok(())
+    }
 }

@@ -49,6 +49,8 @@ pub struct SegmentKeys<'a> {
     limit: u32,
     /// True once rows were left out because of the limit.
     pub limit_reached: bool,
+    /// True where nulls stay nulls beside a multi-value key, as in DISTINCT.
+    pub keeps_nulls: bool,
 }
 
 /// The groups of a block's rows.
@@ -92,6 +94,7 @@ impl<'a> SegmentKeys<'a> {
             count: 0,
             limit,
             limit_reached: false,
+            keeps_nulls: false,
         }
     }
 
@@ -112,10 +115,8 @@ impl<'a> SegmentKeys<'a> {
     ) -> Result<RowGroups, QueryError> {
         let docs = projection.docs().clone();
         // Together with a multi-value key, nulls group under the values that stand for them.
-        let mut plain = self
-            .keys
-            .iter()
-            .any(|key| key.expr.column_type().multi)
+        let by_elements = self.keys.iter().any(|key| key.expr.column_type().multi);
+        let mut plain = (by_elements && !self.keeps_nulls)
             .then(|| Projection::new(self.columns, docs.clone()).ignoring_nulls());
         let mut numbers: Vec<Vec<u32>> = Vec::with_capacity(self.keys.len());
         let mut lists: Vec<Option<Vec<u32>>> = Vec::with_capacity(self.keys.len());

@@ -3,11 +3,13 @@
 //! Must not know: segments. Invariant: a plan that was made executes on every segment of the table; names and types of the
 //! result are known before any row is read.
 
+mod columns;
 mod filter;
 mod matcher;
+mod over;
+mod range;
 
-use common::schema::default_null_value;
-use common::{ColumnType, DataType, ErrorCode, FieldRole, QueryException, Schema, Value};
+use common::{ColumnType, DataType, Schema, Value};
 use functions::aggregate::{self, AggregateCall, AggregateFunction, Dialect};
 use functions::scalar::{Argument, EvalContext, Role};
 use sql::expr::FILTERED;
@@ -16,6 +18,11 @@ use sql::{Expr, Query, text};
 use crate::QueryError;
 use crate::expr::{BoundExpr, literal_type};
 
+use columns::multi_value_counts;
+use over::{Over, type_over_aggregations};
+
+pub(crate) use columns::Binder;
+pub use columns::resolve;
 pub use filter::{BoundFilter, BoundTest};
 pub use matcher::Matcher;
 
@@ -34,6 +41,8 @@ pub struct PlanColumn {
 pub struct PlanAggregation {
     /// The bound function.
     pub function: Box<dyn AggregateFunction>,
+    /// Type of the answers as they are shown.
+    pub returns: ColumnType,
     /// Its evaluated arguments.
     pub inputs: Vec<BoundExpr>,
     /// `FILTER (WHERE ..)`.
@@ -109,162 +118,12 @@ pub struct Plan {
     pub context: EvalContext,
     /// EXPLAIN.
     pub explain: bool,
+    /// True with GROUP BY.
+    grouped: bool,
 }
 
 /// Groups kept at most, unless the option `numGroupsLimit` says otherwise; memory is limited apart from it.
 pub const DEFAULT_GROUP_LIMIT: usize = 10_000_000;
-
-/// Binds names to columns, each to one position.
-pub(crate) struct Binder<'a> {
-    schema: &'a Schema,
-    columns: Vec<PlanColumn>,
-}
-
-impl Binder<'_> {
-    fn column(&mut self, name: &str) -> Result<(usize, ColumnType), QueryError> {
-        if let Some(index) = self
-            .columns
-            .iter()
-            .position(|c| c.name.eq_ignore_ascii_case(name))
-        {
-            return Ok((index, self.columns[index].column_type));
-        }
-        let column = self.find(name)?;
-        let column_type = column.column_type;
-        self.columns.push(column);
-        Ok((self.columns.len() - 1, column_type))
-    }
-
-    fn find(&self, name: &str) -> Result<PlanColumn, QueryError> {
-        if let Some((canonical, column_type)) = virtual_column(name) {
-            return Ok(PlanColumn {
-                name: canonical.to_owned(),
-                column_type,
-                default: Value::Null,
-            });
-        }
-        let field = self
-            .schema
-            .field_ignoring_case(name)
-            .ok_or_else(|| unknown_column(name))?;
-        let role = self
-            .schema
-            .field_with_role(&field.name)
-            .map_or(FieldRole::Dimension, |(role, _)| role);
-        let value = field
-            .null_value(role)
-            .unwrap_or_else(|_| default_null_value(field.data_type, role));
-        let column_type = field.column_type();
-        let default = if column_type.multi {
-            Value::Array(field.data_type, vec![value])
-        } else {
-            value
-        };
-        Ok(PlanColumn {
-            name: field.name.clone(),
-            column_type,
-            default,
-        })
-    }
-
-    fn bind(&mut self, expr: &Expr, role: Role) -> Result<BoundExpr, QueryError> {
-        BoundExpr::bind(expr, role, &mut |name| self.column(name))
-    }
-}
-
-fn unknown_column(name: &str) -> QueryError {
-    if name.starts_with('$') {
-        // Such names are not looked up before servers do.
-        return QueryError::execution(format!("Failed to find column: {name}"));
-    }
-    QueryError::Exception(QueryException::new(
-        ErrorCode::UnknownColumn,
-        format!("Unknown columnName '{name}' found in the query"),
-    ))
-}
-
-fn virtual_column(name: &str) -> Option<(&'static str, ColumnType)> {
-    match name.to_ascii_lowercase().as_str() {
-        "$docid" => Some(("$docId", DataType::Int.into())),
-        "$segmentname" => Some(("$segmentName", DataType::String.into())),
-        "$hostname" => Some(("$hostName", DataType::String.into())),
-        _ => None,
-    }
-}
-
-/// Puts the schema's spelling into every column of a query and spells `*` out.
-///
-/// # Errors
-/// For a column that the schema does not have.
-pub fn resolve(mut query: Query, schema: &Schema) -> Result<Query, QueryError> {
-    let spelled = |name: &str| -> Result<String, QueryError> {
-        if let Some((canonical, _)) = virtual_column(name) {
-            return Ok(canonical.to_owned());
-        }
-        schema
-            .field_ignoring_case(name)
-            .map(|f| f.name.clone())
-            .ok_or_else(|| unknown_column(name))
-    };
-    let mut fix = |expr: Expr| -> Result<Expr, QueryError> {
-        expr.try_rewrite(&mut |e| match e {
-            Expr::Column(name) => Ok(Expr::Column(spelled(&name)?)),
-            other => Ok(other),
-        })
-    };
-    let mut select = Vec::with_capacity(query.select.len());
-    for mut item in query.select {
-        if item.expr == Expr::Star {
-            let mut names: Vec<&str> = schema.fields.iter().map(|(_, f)| f.name.as_str()).collect();
-            names.sort_unstable();
-            select.extend(names.into_iter().map(|n| sql::SelectItem {
-                expr: Expr::Column(n.to_owned()),
-                alias: None,
-            }));
-        } else {
-            item.expr = fix(item.expr)?;
-            select.push(item);
-        }
-    }
-    query.select = select;
-    query.filter = query.filter.map(|f| f.try_map(&mut fix)).transpose()?;
-    query.having = query.having.map(|f| f.try_map(&mut fix)).transpose()?;
-    query.group_by = query
-        .group_by
-        .into_iter()
-        .map(&mut fix)
-        .collect::<Result<_, _>>()?;
-    for order in &mut query.order_by {
-        order.expr = fix(order.expr.clone())?;
-    }
-    Ok(query)
-}
-
-/// `COUNT(column)` of a multi-value column counts its values: it is COUNTMV.
-fn multi_value_counts(mut query: Query, schema: &Schema) -> Query {
-    let multi = |arg: &Expr| match arg {
-        Expr::Column(name) => schema
-            .field_ignoring_case(name)
-            .is_some_and(|field| field.column_type().multi),
-        _ => false,
-    };
-    let mut replace = |expr: Expr| {
-        expr.rewrite(&mut |e| match e {
-            Expr::Call(call) if call.name == "count" && call.args.iter().any(multi) => {
-                Expr::call("countmv", call.args)
-            }
-            other => other,
-        })
-    };
-    for item in &mut query.select {
-        item.expr = replace(std::mem::replace(&mut item.expr, Expr::Star));
-    }
-    for order in &mut query.order_by {
-        order.expr = replace(std::mem::replace(&mut order.expr, Expr::Star));
-    }
-    query.having = query.having.map(|having| having.map(&mut replace));
-    query
-}
 
 impl Plan {
     /// The result's types where no segment was left to execute: nobody evaluated the expressions over rows, so that only
@@ -286,6 +145,22 @@ impl Plan {
                 })
                 .collect(),
         }
+    }
+
+    /// The result's types where no group was left: nothing was taken apart, so that multi-value keys keep their own.
+    #[must_use]
+    pub fn types_without_groups(&self) -> Vec<ColumnType> {
+        let Shape::Aggregation { keys, outputs, .. } = &self.shape else {
+            return self.types.clone();
+        };
+        let whole = |(output, shown): (&BoundExpr, &ColumnType)| {
+            let key = output.as_column().and_then(|slot| keys.get(slot));
+            key.map_or(*shown, |key| match key {
+                BoundExpr::Column(_, column_type) => *column_type,
+                _ => *shown,
+            })
+        };
+        outputs.iter().zip(&self.types).map(whole).collect()
     }
 
     /// Plans a query over a table with that schema.
@@ -335,6 +210,7 @@ impl Plan {
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
             explain: query.explain,
+            grouped: !query.group_by.is_empty(),
         };
         if query.distinct {
             plan.distinct(&query, &mut binder)?;
@@ -476,12 +352,26 @@ impl Plan {
             .into_iter()
             .filter_map(|i| args.get(i).cloned())
             .collect();
+        // Without groups the value keeps its type.
+        let returns = match args.as_slice() {
+            [arg] if names(expr, "anyvalue") && !self.grouped => any_value_type(arg.column_type()),
+            _ => function.returns(),
+        };
         Ok(PlanAggregation {
             function,
+            returns,
             inputs,
             filter: None,
             expr: expr.clone(),
         })
+    }
+}
+
+/// ANY_VALUE answers text, but numbers and bytes where there are no groups.
+fn any_value_type(of: ColumnType) -> ColumnType {
+    match of.data_type.stored() {
+        stored if of.multi || stored == DataType::String => DataType::String.into(),
+        stored => stored.into(),
     }
 }
 
@@ -552,10 +442,6 @@ fn spliced(args: &[Expr]) -> Vec<Expr> {
     out
 }
 
-fn is_steps(expr: &Expr) -> bool {
-    matches!(expr, Expr::Call(call) if call.name == "steps")
-}
-
 fn name_of(item: &sql::SelectItem) -> String {
     item.alias
         .clone()
@@ -566,23 +452,6 @@ fn output_type(bound: &BoundExpr) -> ColumnType {
     match bound {
         BoundExpr::Literal(value, _) => literal_type(value),
         other => other.column_type(),
-    }
-}
-
-/// The shown type of an expression over aggregations: of a choice between values only OBJECT is known.
-fn type_over_aggregations(bound: &BoundExpr) -> ColumnType {
-    const CHOICES: &[&str] = &["case", "coalesce", "nullif"];
-    match bound {
-        BoundExpr::Call { function, .. }
-            if function
-                .function()
-                .names
-                .first()
-                .is_some_and(|n| CHOICES.contains(n)) =>
-        {
-            DataType::Object.into()
-        }
-        other => output_type(other),
     }
 }
 
@@ -631,96 +500,4 @@ fn aggregations_of(query: &Query) -> Vec<Expr> {
         .iter()
         .for_each(|order| collect(&order.expr, &mut out));
     out
-}
-
-/// Binds expressions over keys and aggregations, which are columns there.
-struct Over<'a> {
-    query: &'a Query,
-    keys: &'a [BoundExpr],
-    aggregations: &'a [PlanAggregation],
-}
-
-impl Over<'_> {
-    fn bind(&self, expr: &Expr) -> Result<BoundExpr, QueryError> {
-        let slots = expr.clone().rewrite(&mut |e| e);
-        let replaced = self.replace(slots);
-        BoundExpr::bind(&replaced, Role::Scalar, &mut |name| self.slot(name))
-    }
-
-    /// Puts `#3` in the place of the third key or aggregation, outermost first.
-    fn replace(&self, expr: Expr) -> Expr {
-        if let Some(index) = self.position(&expr) {
-            return Expr::Column(format!("#{index}"));
-        }
-        match expr {
-            Expr::Call(call) => Expr::call(
-                call.name,
-                call.args.into_iter().map(|arg| self.replace(arg)).collect(),
-            ),
-            other => other,
-        }
-    }
-
-    fn position(&self, expr: &Expr) -> Option<usize> {
-        self.query
-            .group_by
-            .iter()
-            .position(|key| key == expr)
-            .or_else(|| {
-                self.aggregations
-                    .iter()
-                    .position(|a| a.expr == *expr)
-                    .map(|i| i + self.keys.len())
-            })
-    }
-
-    fn slot(&self, name: &str) -> Result<(usize, ColumnType), QueryError> {
-        let index: Option<usize> = name.strip_prefix('#').and_then(|n| n.parse().ok());
-        let Some(index) = index else {
-            return Err(QueryError::Exception(QueryException::new(
-                ErrorCode::MergeResponse,
-                format!("Failed to find SELECT expression: {name} in the GROUP-BY clause"),
-            )));
-        };
-        let column_type = match self.keys.get(index) {
-            // Multi-value keys are taken apart into their elements.
-            Some(key) => ColumnType::sv(key.column_type().data_type),
-            None => self.aggregations[index - self.keys.len()]
-                .function
-                .returns(),
-        };
-        Ok((index, column_type))
-    }
-
-    /// A result column's name: an aggregation names itself, `COUNT(x)` is `count(*)` where nulls do not count.
-    fn name(&self, expr: &Expr, null_handling: bool) -> String {
-        let Some(aggregation) = self.aggregations.iter().find(|a| a.expr == *expr) else {
-            return text::expression(expr);
-        };
-        let Expr::Call(call) = expr else {
-            return text::expression(expr);
-        };
-        if call.name == FILTERED {
-            return format!(
-                "{}{}",
-                label(aggregation, &call.args[0], null_handling),
-                text::filter_suffix(&call.args[1])
-            );
-        }
-        label(aggregation, expr, null_handling)
-    }
-}
-
-fn label(aggregation: &PlanAggregation, expr: &Expr, null_handling: bool) -> String {
-    let Expr::Call(call) = expr else {
-        return text::expression(expr);
-    };
-    if call.name == "count" && !null_handling {
-        return "count(*)".to_owned();
-    }
-    if call.args.iter().any(is_steps) {
-        return text::expression(expr);
-    }
-    let args: Vec<String> = call.args.iter().map(text::expression).collect();
-    aggregation.function.label(&call.name, &args)
 }

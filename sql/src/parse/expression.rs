@@ -187,18 +187,7 @@ fn special_calls(ast: &Ast) -> Result<Expr, SqlError> {
             }
             Ok(out)
         }
-        Ast::Overlay {
-            expr,
-            overlay_what,
-            overlay_from,
-            overlay_for,
-        } => {
-            let mut args = vec![scalar(expr)?, scalar(overlay_what)?, scalar(overlay_from)?];
-            if let Some(length) = overlay_for {
-                args.push(scalar(length)?);
-            }
-            Ok(Expr::call("overlay", args))
-        }
+        Ast::Overlay { .. } => overlay(ast),
         Ast::Tuple(items) => Ok(Expr::call("row", all(items)?)),
         Ast::Convert {
             expr,
@@ -212,6 +201,23 @@ fn special_calls(ast: &Ast) -> Result<Expr, SqlError> {
         Ast::Interval(interval) => scalar(&interval.value),
         other => Err(super::multi_stage(&format!("`{other}`"))),
     }
+}
+
+fn overlay(ast: &Ast) -> Result<Expr, SqlError> {
+    let Ast::Overlay {
+        expr,
+        overlay_what,
+        overlay_from,
+        overlay_for,
+    } = ast
+    else {
+        return Err(super::multi_stage(&format!("`{ast}`")));
+    };
+    let mut args = vec![scalar(expr)?, scalar(overlay_what)?, scalar(overlay_from)?];
+    if let Some(length) = overlay_for {
+        args.push(scalar(length)?);
+    }
+    Ok(Expr::call("overlay", args))
 }
 
 fn all(list: &[Ast]) -> Result<Vec<Expr>, SqlError> {

@@ -82,7 +82,7 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
 }
 
 /// Functions that Pinot has for rows only, so that calls over literals stay calls.
-const ROWS_ONLY: &[&str] = &["starea", "stpolygon"];
+const ROWS_ONLY: &[&str] = &["starea", "stpolygon", "timeconvert"];
 
 /// Functions that answer Java's lists, which become literals as Java prints them.
 const JAVA_LISTS: &[&str] = &["jsonstringtoarray", "jsonstringtolistormap"];

@@ -7,6 +7,7 @@
 mod compare;
 mod dataset;
 mod multi_stage;
+mod random;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

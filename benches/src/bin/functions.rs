@@ -1,0 +1,196 @@
+//! Rows per second of every scalar function: `cargo run --release -p benches --bin functions [rows] [name]`.
+//!
+//! Must not know: any single function. Invariant: a function is bound and called as a query over columns does it; one whose
+//! arguments nobody can make up is listed as skipped, never left out.
+
+use std::io::Write;
+use std::time::Instant;
+
+use common::{Block, ColumnType, DataType, Value};
+use functions::scalar::{
+    Argument, EvalContext, FAMILIES, Param, Params, Role, ScalarFunction, bind,
+};
+
+const DEFAULT_ROWS: usize = 2_000_000;
+/// Rows of a call, as in the engine.
+const BLOCK_ROWS: usize = 4096;
+/// Different values in a column.
+const VARIETY: usize = 512;
+
+/// Arguments that are not made up: (function, literal texts by position).
+const LITERALS: &[(&str, &[&str])] = &[
+    (
+        "datetrunc",
+        &["DAY", "", "MILLISECONDS", "America/Sao_Paulo", "HOURS"],
+    ),
+    (
+        "datetimeconvert",
+        &["", "1:MILLISECONDS:EPOCH", "1:DAYS:EPOCH", "1:DAYS", "UTC"],
+    ),
+    (
+        "datetimeconvertwindowhop",
+        &[
+            "",
+            "1:MILLISECONDS:EPOCH",
+            "1:HOURS:EPOCH",
+            "1:HOURS",
+            "2:HOURS",
+        ],
+    ),
+    ("timestampadd", &["DAY", "", ""]),
+    ("timestampdiff", &["DAY", "", ""]),
+    ("timeconvert", &["", "MILLISECONDS", "DAYS"]),
+    ("extract", &["YEAR", ""]),
+    ("cast", &["", "STRING"]),
+    ("todatetime", &["", "yyyy-MM-dd", "UTC"]),
+    ("jsonextractscalar", &["", "$.a", "INT", "0"]),
+    ("jsonpath", &["", "$.a"]),
+    ("jsonpathstring", &["", "$.a", "x"]),
+    ("jsonpathlong", &["", "$.a", "0"]),
+    ("jsonpathdouble", &["", "$.a", "0"]),
+    ("jsonpathexists", &["", "$.a"]),
+    ("regexpextract", &["", "([0-9]+)", "1", "x"]),
+    ("regexpreplace", &["", "[0-9]", "#", "0", "-1", "i"]),
+    ("regexplike", &["", "1.*", "i"]),
+    ("like", &["", "%1%", "!"]),
+];
+
+fn text(index: usize, function: &str) -> String {
+    match function {
+        name if name.starts_with("json") => format!("{{\"a\":{index},\"b\":[1,2,{index}]}}"),
+        name if name.starts_with("st") => format!("POINT ({} {})", index % 90, index % 45),
+        name if name.starts_with("ip") => format!("10.1.{}.0/24", index % 256),
+        _ => index.to_string(),
+    }
+}
+
+fn value(data_type: DataType, index: usize, function: &str) -> Value {
+    let number = index as i64;
+    match data_type {
+        DataType::Int => Value::Int(index as i32),
+        DataType::Long => Value::Long(1_700_000_000_000 + number * 3_600_001),
+        DataType::Float => Value::Float(index as f32 / 7.0),
+        DataType::Double => Value::Double(index as f64 / 7.0),
+        DataType::BigDecimal => Value::Long(number)
+            .cast(DataType::BigDecimal)
+            .unwrap_or_default(),
+        DataType::Boolean => Value::Boolean(index.is_multiple_of(2)),
+        DataType::Timestamp => Value::Timestamp(1_700_000_000_000 + number * 3_600_001),
+        DataType::Bytes => Value::Bytes(number.to_be_bytes().to_vec()),
+        _ => Value::String(text(index, function)),
+    }
+}
+
+fn column(column_type: ColumnType, function: &str) -> Block {
+    let values: Vec<Value> = (0..BLOCK_ROWS)
+        .map(|row| {
+            let single = |at: usize| value(column_type.data_type, at % VARIETY, function);
+            if column_type.multi {
+                Value::Array(column_type.data_type, vec![single(row), single(row + 1)])
+            } else {
+                single(row)
+            }
+        })
+        .collect();
+    Block::from_values(column_type, &values)
+}
+
+fn argument_type(param: Param) -> ColumnType {
+    match param {
+        Param::Is(column_type) => column_type,
+        Param::Any => DataType::String.into(),
+        Param::Number => DataType::Double.into(),
+        Param::AnyArray => ColumnType::mv(DataType::Int),
+    }
+}
+
+/// Blocks for a row's parameters, with what binding sees of them.
+fn arguments(row: &ScalarFunction) -> Vec<(Argument, Block)> {
+    let params: Vec<Param> = match row.params {
+        Params::Fixed(params) => params.to_vec(),
+        Params::Variadic { params, min } => (0..min.max(params.len()))
+            .map(|at| params[at.min(params.len() - 1)])
+            .collect(),
+    };
+    let name = row.names[0];
+    let literals = LITERALS.iter().find(|(f, _)| *f == name).map(|(_, l)| *l);
+    params
+        .into_iter()
+        .enumerate()
+        .map(|(at, param)| {
+            let literal = literals.and_then(|l| l.get(at)).filter(|l| !l.is_empty());
+            match literal {
+                Some(text) => {
+                    let literal = Value::String((*text).to_owned());
+                    let block = Block::constant(DataType::String, &literal, BLOCK_ROWS);
+                    let argument = Argument {
+                        column_type: DataType::String.into(),
+                        literal: Some(literal),
+                    };
+                    (argument, block)
+                }
+                None => {
+                    let column_type = argument_type(param);
+                    let argument = Argument {
+                        column_type,
+                        literal: None,
+                    };
+                    (argument, column(column_type, name))
+                }
+            }
+        })
+        .collect()
+}
+
+/// Rows per second, or why there are none.
+fn measure(row: &'static ScalarFunction, rows: usize) -> Result<f64, String> {
+    let role = match row.role {
+        Role::Scalar => Role::Scalar,
+        _ => Role::Transform,
+    };
+    let (seen, blocks): (Vec<Argument>, Vec<Block>) = arguments(row).into_iter().unzip();
+    let bound = bind(row.names[0], &seen, role).map_err(|e| e.to_string())?;
+    let context = EvalContext { now_ms: 0 };
+    let call = || {
+        bound
+            .call(&blocks, BLOCK_ROWS, &context)
+            .map_err(|e| e.to_string())
+    };
+    call()?;
+    let started = Instant::now();
+    let (mut done, limit) = (0, std::time::Duration::from_secs(2));
+    while done < rows && started.elapsed() < limit {
+        std::hint::black_box(call()?);
+        done += BLOCK_ROWS;
+    }
+    Ok(done as f64 / started.elapsed().as_secs_f64())
+}
+
+fn main() -> std::io::Result<()> {
+    let mut args = std::env::args().skip(1);
+    let rows = args
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(DEFAULT_ROWS);
+    let only = args.next();
+    let mut out = std::io::stdout().lock();
+    for family in FAMILIES {
+        for row in family.functions {
+            let name = row.names[0];
+            // Its very purpose is to take time.
+            if name == "sleep" || only.as_ref().is_some_and(|only| only != name) {
+                continue;
+            }
+            let label = format!("{name}/{}", arguments(row).len());
+            match measure(row, rows) {
+                Ok(speed) => writeln!(out, "{label:32} {:>12.0} rows/s", speed)?,
+                Err(why) => writeln!(
+                    out,
+                    "{label:32}      skipped: {}",
+                    why.lines().next().unwrap_or_default()
+                )?,
+            }
+        }
+    }
+    Ok(())
+}
