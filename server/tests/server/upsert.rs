@@ -174,7 +174,8 @@ async fn rows_answer_while_nothing_can_be_written() -> Outcome {
     std::fs::create_dir_all(folder.parent().ok_or("no parent")?)?;
     std::fs::write(&folder, b"")?;
     cluster.produce(0..150);
-    cluster.until_count(100).await?;
+    // The next segment takes rows while this one cannot be sealed.
+    cluster.until_count(150).await?;
     cluster
         .until("a consumer that says why", async || {
             let info = cluster
@@ -189,11 +190,13 @@ async fn rows_answer_while_nothing_can_be_written() -> Outcome {
             })
         })
         .await?;
+    assert_eq!(cluster.count().await?, 150);
     std::fs::remove_file(&folder)?;
-    cluster.until_count(150).await?;
     cluster
         .until("a sealed segment", async || {
             cluster.controller.sealed().len() == 1
         })
-        .await
+        .await?;
+    assert_eq!(cluster.count().await?, 150);
+    Ok(())
 }
