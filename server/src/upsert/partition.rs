@@ -220,9 +220,10 @@ impl State {
             true
         });
         if let Some(slot) = self.slot_mut(slot) {
-            let all = |rows: &RoaringBitmap| Arc::new(rows.iter().filter_map(moved).collect());
-            slot.valid = all(&slot.valid);
-            slot.shown = slot.shown.as_deref().map(all);
+            slot.valid = Arc::new(slot.valid.iter().filter_map(moved).collect());
+            if let Some(shown) = &mut slot.shown {
+                *shown = Arc::new(shown.iter().filter_map(moved).collect());
+            }
         }
     }
 

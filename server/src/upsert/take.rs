@@ -153,6 +153,7 @@ fn merged(
     let mut before = Before {
         base: target.writer.rows(),
         slot,
+        done: 0,
         segments: HashMap::new(),
     };
     for row in 0..records.rows() {
@@ -173,11 +174,11 @@ fn merged(
             Outcome::Newer(place) if !deleted && !place.is_deleted() => Some(place),
             _ => None,
         };
-        let done = out.rows();
+        before.done = out.rows();
         for at in 0..out.columns().len() {
             let value = match (old, target.schema.fields.get(at)) {
                 (Some(old), Some(field)) if !plan.key.iter().any(|k| k.name == field.1.name) => {
-                    let old = before.value(state, &out, old, at, field, done);
+                    let old = before.value(state, &out, old, at, field);
                     let incoming = batch.columns().get(at);
                     incoming.map(|c| meet(plan, merge, field, c, row as u32, old))
                 }
@@ -227,6 +228,8 @@ fn meet(
 struct Before {
     base: u32,
     slot: u32,
+    /// Rows of the batch that are complete.
+    done: usize,
     segments: HashMap<u32, Arc<dyn Segment>>,
 }
 
@@ -238,14 +241,13 @@ impl Before {
         place: Place,
         at: usize,
         (_, field): &(FieldRole, FieldSpec),
-        done: usize,
     ) -> Value {
         let doc = place.doc();
         if place.slot == self.slot && doc >= self.base {
             // Among the rows that come in with this batch.
             let row = doc - self.base;
             return match out.columns().get(at) {
-                Some(column) if (row as usize) < done && !column.is_null(row) => {
+                Some(column) if (row as usize) < self.done && !column.is_null(row) => {
                     column.values.get(row as usize, field.data_type)
                 }
                 _ => Value::Null,
