@@ -60,7 +60,6 @@ fn add(
     let target = Target {
         plan: &plan,
         schema,
-        sequence: state.sequence,
         writer,
         now_ms,
     };

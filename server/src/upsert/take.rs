@@ -29,7 +29,6 @@ pub(crate) struct Taken {
 pub(crate) struct Target<'a> {
     pub(crate) plan: &'a KeyPlan,
     pub(crate) schema: &'a Schema,
-    pub(crate) sequence: u32,
     pub(crate) writer: &'a mut SegmentWriter,
     pub(crate) now_ms: i64,
 }
@@ -43,14 +42,10 @@ impl Partition {
     ) -> Result<Taken, SegmentError> {
         target.writer.check(batch)?;
         let mut state = self.lock();
-        let name = target.writer.segment().name().to_owned();
-        let slot = match state.slot_of(&name) {
-            Some(slot) => slot,
-            None => {
-                let growing = Arc::clone(target.writer.segment());
-                state.begin(target.plan, target.schema, target.sequence, &growing);
-                state.slot_of(&name).unwrap_or_default()
-            }
+        let Some(slot) = state.slot_of_growing(target.writer.segment()) else {
+            // The segment was taken away while its consumer ends: its rows must not outdo others any more.
+            batch.clear();
+            return Ok(Taken::default());
         };
         let mut decided = match &target.plan.mode {
             Mode::Partial(strategies, default) => {
