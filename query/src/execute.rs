@@ -12,6 +12,7 @@ use segment::{Docs, Segment};
 
 use crate::filter::SegmentFilter;
 use crate::group_by::{GroupTable, SegmentKeys};
+use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanAggregation, Shape};
@@ -212,6 +213,12 @@ impl Scan<'_> {
         Ok(())
     }
 
+    /// Accounts what a result holds once it is there.
+    pub(crate) fn account(&self, what: &'static str, bytes: usize) -> Result<(), QueryError> {
+        self.limits.account(what, 0, bytes)?;
+        self.limits.account(what, bytes, 0)
+    }
+
     /// Aggregations without keys.
     fn totals(
         &mut self,
@@ -221,7 +228,13 @@ impl Scan<'_> {
         let mut states: Vec<Box<dyn Grouped>> =
             aggregations.iter().map(|a| a.function.grouped()).collect();
         states.iter_mut().for_each(|state| state.grow(1));
+        let columns = self.columns;
         if !self.without_scan(aggregations, &mut states, task)? {
+            if let Some(kernel) = Kernel::new(&[], aggregations, columns, self.rows.len(), 1) {
+                let partial = kernel.run(self, aggregations)?;
+                self.count_entries(aggregations, &[]);
+                return Ok(partial);
+            }
             let filters = own_filters(aggregations, self.columns, self.rows.end, self.plan)?;
             self.for_each_block(|scan, docs| {
                 let mut projection = Projection::new(scan.columns, docs.clone());
@@ -350,6 +363,13 @@ impl Scan<'_> {
         limit: usize,
     ) -> Result<Partial, QueryError> {
         let columns = self.columns;
+        if !aggregations.is_empty()
+            && let Some(kernel) = Kernel::new(keys, aggregations, columns, self.rows.len(), limit)
+        {
+            let partial = kernel.run(self, aggregations)?;
+            self.count_entries(aggregations, keys);
+            return Ok(partial);
+        }
         let filters = own_filters(aggregations, columns, self.rows.end, self.plan)?;
         let mut grouping = SegmentKeys::new(keys, columns, limit);
         let mut states: Vec<Box<dyn Grouped>> =

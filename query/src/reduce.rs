@@ -3,6 +3,7 @@
 //! Must not know: servers. Invariant: the result has the names and types of the plan.
 
 use common::{Block, ColumnType, Value, Values};
+use functions::scalar::EvalContext;
 
 use crate::QueryError;
 use crate::expr::{BoundExpr, Rows};
@@ -23,9 +24,11 @@ pub struct ResultTable {
 }
 
 /// Columns that are already there.
-struct Columns {
-    blocks: Vec<Block>,
-    rows: usize,
+pub(crate) struct Columns {
+    /// One a column.
+    pub(crate) blocks: Vec<Block>,
+    /// Number of rows.
+    pub(crate) rows: usize,
 }
 
 impl Rows for Columns {
@@ -141,7 +144,11 @@ fn aggregated(
     let mut blocks = table.key_blocks();
     if let Shape::Aggregation { aggregations, .. } = &plan.shape {
         for (state, aggregation) in table.states.iter().zip(aggregations) {
-            let values: Vec<Value> = (0..count).map(|group| state.finish(group)).collect();
+            let finish = |group| match no_keys {
+                true => state.finish(group),
+                false => state.finish_group(group),
+            };
+            let values: Vec<Value> = (0..count).map(finish).collect();
             blocks.push(typed(aggregation.function.returns(), &values));
         }
     }
@@ -150,7 +157,7 @@ fn aggregated(
         rows: count,
     };
     if let Some(having) = having {
-        let kept: Vec<u32> = passing(having, &mut columns, plan)?;
+        let kept: Vec<u32> = passing(having, &mut columns, &plan.context)?;
         columns.blocks = columns.blocks.iter().map(|b| b.take(&kept)).collect();
         columns.rows = kept.len();
     }
@@ -187,12 +194,13 @@ fn typed(column_type: ColumnType, values: &[Value]) -> Block {
     Block::new(column_type, out).with_nulls(Some(nulls))
 }
 
-fn passing(
+/// The rows that pass a filter.
+pub(crate) fn passing(
     filter: &BoundFilter,
     columns: &mut Columns,
-    plan: &Plan,
+    context: &EvalContext,
 ) -> Result<Vec<u32>, QueryError> {
-    let truth = truth(filter, columns, plan)?;
+    let truth = truth(filter, columns, context)?;
     Ok((0..columns.rows as u32)
         .filter(|row| truth[*row as usize] == Some(true))
         .collect())
@@ -202,12 +210,12 @@ fn passing(
 fn truth(
     filter: &BoundFilter,
     columns: &mut Columns,
-    plan: &Plan,
+    context: &EvalContext,
 ) -> Result<Vec<Option<bool>>, QueryError> {
     let rows = columns.rows;
     Ok(match filter {
         BoundFilter::Constant(value) => vec![Some(*value); rows],
-        BoundFilter::Not(child) => truth(child, columns, plan)?
+        BoundFilter::Not(child) => truth(child, columns, context)?
             .into_iter()
             .map(|t| t.map(|v| !v))
             .collect(),
@@ -215,7 +223,7 @@ fn truth(
             let absorbing = matches!(filter, BoundFilter::Or(_));
             let mut out = vec![Some(!absorbing); rows];
             for child in children {
-                for (mine, theirs) in out.iter_mut().zip(truth(child, columns, plan)?) {
+                for (mine, theirs) in out.iter_mut().zip(truth(child, columns, context)?) {
                     *mine = match (*mine, theirs) {
                         (Some(a), _) if a == absorbing => Some(absorbing),
                         (_, Some(b)) if b == absorbing => Some(absorbing),
@@ -227,13 +235,13 @@ fn truth(
             out
         }
         BoundFilter::IsNull(expr, wanted) => {
-            let block = expr.evaluate(columns, &plan.context)?;
+            let block = expr.evaluate(columns, context)?;
             (0..rows)
                 .map(|row| Some(block.is_null(row) == *wanted))
                 .collect()
         }
         BoundFilter::Test(test) => {
-            let block = test.expr.evaluate(columns, &plan.context)?;
+            let block = test.expr.evaluate(columns, context)?;
             (0..rows)
                 .map(|row| match block.value(row) {
                     Value::Null => None,

@@ -28,6 +28,8 @@ pub struct ColumnPlan {
     pub default: Value,
     /// Mutable segments keep posting lists.
     pub inverted: bool,
+    /// A sealed segment may store numbers instead of ids where nearly every row has its own.
+    pub may_drop_dictionary: bool,
     /// Partition function, its settings and the number of partitions.
     pub partition: Option<(String, Json, u32)>,
 }
@@ -116,6 +118,7 @@ fn column_plan(
         nullable: schema.records_nulls(field, indexing.null_handling_enabled),
         default,
         inverted: inverted && !raw,
+        may_drop_dictionary: !raw && !inverted && may_drop_dictionary(table, field),
         partition: partition(table, &field.name),
     })
 }
@@ -154,6 +157,19 @@ fn is_raw(table: &TableConfig, role: FieldRole, field: &FieldSpec, inverted: boo
             })
     };
     role == FieldRole::Metric && !wants_dictionary()
+}
+
+/// Nobody asked for the dictionary, and the values are whole numbers that pack well without it.
+fn may_drop_dictionary(table: &TableConfig, field: &FieldSpec) -> bool {
+    let whole = matches!(field.data_type, DataType::Int | DataType::Long);
+    let mut trees = table.table_index_config.star_tree_index_configs.iter();
+    let asked = table
+        .field_config(&field.name)
+        .is_some_and(|config| config.encoding_type.is_some());
+    whole
+        && field.single_value_field
+        && !asked
+        && !trees.any(|tree| tree.dimensions_split_order.contains(&field.name))
 }
 
 fn codec(table: &TableConfig, role: FieldRole, field: &FieldSpec) -> Codec {

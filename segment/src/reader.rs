@@ -54,6 +54,8 @@ pub struct ColumnStats {
     pub min: Option<Value>,
     /// Largest value.
     pub max: Option<Value>,
+    /// Sum of all values, where known.
+    pub sum: Option<i128>,
     /// Rows are in ascending order of the value.
     pub sorted: bool,
     /// Values over all rows; more than rows for a multi-value column.
@@ -110,8 +112,36 @@ pub trait Column: Send + Sync {
     fn sorted_docs(&self, _ids: Range<u32>) -> Option<Range<u32>> {
         None
     }
+    /// One bit a row, whether its id is in the set, 64 to a word of `out`, which is cleared first; false where the column
+    /// has no faster way than to read its ids. Single-value columns only; the rows begin at a multiple of 64.
+    fn match_ids(&self, _rows: Range<u32>, _ids: &IdSet, _out: &mut Vec<u64>) -> bool {
+        false
+    }
+    /// The same for whole numbers without dictionary that lie between the ends (included).
+    fn match_longs(&self, _rows: Range<u32>, _low: i64, _high: i64, _out: &mut Vec<u64>) -> bool {
+        false
+    }
+    /// On a column of whole numbers without dictionary that ascend: the rows between the ends (included).
+    fn sorted_longs(&self, _low: i64, _high: i64) -> Option<Range<u32>> {
+        None
+    }
+    /// Whole numbers of a single-value column, widened to LONG; `out` is cleared first. False where it holds none.
+    fn longs(&self, docs: &Docs<'_>, out: &mut Vec<i64>) -> bool {
+        out.clear();
+        widened(self.values(docs.clone()), out)
+    }
     /// Indexes, in the order in which to ask them.
     fn indexes(&self) -> &[Arc<dyn IndexReader>];
+}
+
+/// Whole numbers as LONG.
+pub(crate) fn widened(values: Values, out: &mut Vec<i64>) -> bool {
+    match values {
+        Values::Int(v) => out.extend(v.iter().map(|x| i64::from(*x))),
+        Values::Long(v) => *out = v,
+        _ => return false,
+    }
+    true
 }
 
 /// The distinct values of a column.

@@ -3,6 +3,7 @@
 //! Must not know: how state is kept. Invariants: an error is `{"code", "error"}` with the HTTP status of its code; every answer carries
 //! the CORS header.
 
+mod access;
 mod answer;
 mod batch;
 mod brokers;
@@ -78,9 +79,28 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(tenants::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&core),
+            access::guard,
+        ))
         .layer(middleware::from_fn_with_state(Arc::clone(&core), headers))
         .layer(DefaultBodyLimit::disable())
         .with_state(core)
+}
+
+/// The service of brokers and servers, for those who prove to be of the cluster.
+pub(crate) fn of_peers<S>(core: &Arc<Core>, service: S) -> Router
+where
+    S: tower::Service<Request, Error = std::convert::Infallible> + Clone + Send + Sync + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    Router::new()
+        .route_service(proto::grpc::CONTROLLER_PATH, service)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(core),
+            access::guard_peers,
+        ))
 }
 
 async fn unknown_path() -> Refusal {

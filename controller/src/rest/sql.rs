@@ -134,7 +134,7 @@ async fn forward(core: &Core, headers: &HeaderMap, body: Bytes) -> Response {
         return failed(ErrorCode::BrokerInstanceMissing, "No online broker found");
     };
     let mut request = core
-        .http
+        .peers
         .post(format!("http://{address}/query/sql"))
         .header("content-type", "application/json")
         .body(body);
@@ -166,7 +166,7 @@ async fn running(State(core): Shared) -> Answer {
     let mut out = Map::new();
     for (id, address) in live_brokers(&core) {
         let asked = core
-            .http
+            .peers
             .get(format!("http://{address}/queries"))
             .send()
             .await;

@@ -81,6 +81,7 @@ async fn cluster() -> Result<Cluster, Box<dyn std::error::Error>> {
         deep_store: DeepStore::open(&folder.path().join("deep").display().to_string())?,
         streams: Arc::new(TwoPartitions),
         kafka: None,
+        access: Arc::new(cluster::Access::open()),
         store: Arc::new(MemoryStore::default()),
     })
     .await?;

@@ -100,6 +100,10 @@ impl Aggregate for Count {
         reader.end(count)
     }
 
+    fn count_rows(&self, state: &mut i64, rows: i64) {
+        *state = state.wrapping_add(rows);
+    }
+
     fn finish(&self, state: &i64) -> Value {
         Value::Long(*state)
     }

@@ -10,6 +10,7 @@ mod arguments;
 mod average;
 mod boolean;
 mod bytes;
+mod centroids;
 mod collect;
 mod count;
 mod covariance;
@@ -19,6 +20,7 @@ mod distinct_set;
 mod expr_extreme;
 mod funnel;
 mod funnel_count;
+mod funnel_durations;
 mod funnel_events;
 mod histogram;
 mod id_set;
@@ -184,8 +186,15 @@ pub trait Aggregate: Send + Sync + 'static {
     /// # Errors
     /// Where the bytes are not a state.
     fn load(&self, bytes: &[u8]) -> Result<Self::State, FunctionError>;
+    /// Adds rows that were counted already, where the state is a number of rows.
+    fn count_rows(&self, _state: &mut Self::State, _rows: i64) {}
     /// The answer of a group; it alone decides the answer for "nothing aggregated".
     fn finish(&self, state: &Self::State) -> Value;
+    /// The same for a group of GROUP BY, which has rows; where a FILTER skipped all of them, some functions answer
+    /// something else than over no rows at all.
+    fn finish_group(&self, state: &Self::State) -> Value {
+        self.finish(state)
+    }
     /// The result's column name in the single-stage engine, from the canonical name and the arguments' texts (literals
     /// in single quotes); by default all of them.
     fn label(&self, name: &str, arguments: &[String]) -> String {
@@ -242,8 +251,14 @@ pub trait Grouped: Send + Sync {
     /// # Errors
     /// As [`Aggregate::load`].
     fn load(&mut self, group: usize, bytes: &[u8]) -> Result<(), FunctionError>;
+    /// Adds rows that were counted already to a group of COUNT; other aggregates take no notice.
+    fn count_rows(&mut self, group: usize, rows: i64);
     /// A group's answer.
     fn finish(&self, group: usize) -> Value;
+    /// See [`Aggregate::finish_group`].
+    fn finish_group(&self, group: usize) -> Value {
+        self.finish(group)
+    }
     /// Approximate bytes held.
     fn bytes(&self) -> usize;
     /// For merging parts of the same aggregate.
@@ -325,8 +340,16 @@ impl<A: Aggregate> Grouped for States<A> {
         self.aggregate.merge(&mut self.states[group], state)
     }
 
+    fn count_rows(&mut self, group: usize, rows: i64) {
+        self.aggregate.count_rows(&mut self.states[group], rows);
+    }
+
     fn finish(&self, group: usize) -> Value {
         self.aggregate.finish(&self.states[group])
+    }
+
+    fn finish_group(&self, group: usize) -> Value {
+        self.aggregate.finish_group(&self.states[group])
     }
 
     fn bytes(&self) -> usize {

@@ -31,6 +31,17 @@ impl Mask {
         }
     }
 
+    /// From one bit a row, 64 to a word; missing words hold no row, bits beyond the rows are dropped.
+    #[must_use]
+    pub fn from_words(mut words: Vec<u64>, rows: usize) -> Self {
+        words.resize(rows.div_ceil(64), 0);
+        let mut mask = Self { words, rows };
+        if !rows.is_multiple_of(64) {
+            mask.and(&Self::all(rows));
+        }
+        mask
+    }
+
     /// Number of rows the mask is about.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -63,8 +74,20 @@ impl Mask {
 
     /// Adds the rows of a range.
     pub fn set_range(&mut self, range: std::ops::Range<usize>) {
-        for row in range {
-            self.set(row);
+        let end = range.end.min(self.rows);
+        let mut row = range.start;
+        while row < end {
+            let (word, from) = (row / 64, row % 64);
+            let to = (end - word * 64).min(64);
+            let below = |bits: usize| {
+                if bits == 64 {
+                    u64::MAX
+                } else {
+                    (1 << bits) - 1
+                }
+            };
+            self.words[word] |= below(to) & !below(from);
+            row = word * 64 + to;
         }
     }
 
@@ -117,8 +140,14 @@ impl Mask {
 
     /// The rows in ascending order, offset by `base`.
     pub fn collect_into(&self, base: u32, out: &mut Vec<u32>) {
+        out.reserve(self.count());
         for (index, word) in self.words.iter().enumerate() {
             let mut word = *word;
+            if word == u64::MAX {
+                let first = base + index as u32 * 64;
+                out.extend(first..first + 64);
+                continue;
+            }
             while word != 0 {
                 out.push(base + index as u32 * 64 + word.trailing_zeros());
                 word &= word - 1;

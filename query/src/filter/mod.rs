@@ -213,6 +213,11 @@ impl<'a> Compiler<'a> {
         if let Some(ids) = dictionary_ids(column, &test.matcher) {
             return self.by_ids(index, column, ids, test.negated);
         }
+        if let Matcher::Integers(low, high) = &test.matcher
+            && let Some(docs) = column.sorted_longs(*low, *high)
+        {
+            return self.maybe_negated(Node::Docs(docs), test.negated);
+        }
         let data_type = column.column_type().data_type;
         if let Some(predicate) = test.matcher.predicate(data_type)
             && let Some(Answer::Exact(bitmap)) = ask(column, &predicate)
@@ -362,9 +367,17 @@ fn cost(node: &Node<'_>) -> u32 {
         Node::And(children) | Node::Or(children) => {
             children.iter().map(cost).max().unwrap_or(0) + 1
         }
-        Node::Ids { column, .. } if !column.column_type().multi => 10,
-        Node::Ids { .. } => 20,
-        Node::Values(test) if test.expr.as_column().is_some() => 15,
+        Node::Ids { column, ids, .. } if !column.column_type().multi => {
+            // Among equally cheap ones the most selective comes first.
+            let cardinality = column
+                .dictionary()
+                .map_or(1, segment::Dictionary::len)
+                .max(1);
+            let share = u64::from(ids.len()) * 8 / u64::from(cardinality);
+            10 + share as u32
+        }
+        Node::Ids { .. } => 30,
+        Node::Values(test) if test.expr.as_column().is_some() => 20,
         Node::Values(_) => 40,
     }
 }

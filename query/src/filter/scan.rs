@@ -11,11 +11,11 @@ use segment::{Column, Docs, IdSet};
 
 use super::{Mask, Node};
 use crate::QueryError;
-use crate::plan::BoundTest;
-use crate::project::{Projection, SegmentColumns};
+use crate::plan::{BoundTest, Matcher};
+use crate::project::{Projection, SegmentColumns, Source};
 
 /// Below one candidate in this many rows, candidates are read one by one.
-const SPARSE: usize = 16;
+const SPARSE: usize = 8;
 
 /// One block.
 pub(super) struct Run<'r> {
@@ -128,6 +128,11 @@ impl Run<'_> {
 
     fn scan_ids(&mut self, column: &dyn Column, ids: &IdSet, wanted: bool, mask: &mut Mask) {
         let sparse = self.sparse(mask);
+        let mut words = Vec::with_capacity(mask.rows().div_ceil(64));
+        if sparse.is_none() && column.match_ids(self.rows.clone(), ids, &mut words) {
+            *self.scanned += self.rows.len() as u64;
+            return apply(mask, &Mask::from_words(words, mask.rows()), wanted);
+        }
         let docs = sparse
             .as_ref()
             .map_or(Docs::Range(self.rows.clone()), |list| Docs::List(list));
@@ -149,6 +154,25 @@ impl Run<'_> {
         self.spread(sparse.as_deref(), &found, wanted, mask);
     }
 
+    /// The rows of the block that a range of whole numbers accepts, straight from packed numbers. Nulls that count were
+    /// taken out before.
+    fn packed(&self, test: &BoundTest) -> Option<Mask> {
+        let (Matcher::Integers(low, high), Some(index)) = (&test.matcher, test.expr.as_column())
+        else {
+            return None;
+        };
+        let Source::Stored { column, .. } = &self.columns.sources[index] else {
+            return None;
+        };
+        if self.columns.handled_nulls(index).is_some() {
+            return None;
+        }
+        let mut words = Vec::with_capacity(self.rows.len().div_ceil(64));
+        column
+            .match_longs(self.rows.clone(), *low, *high, &mut words)
+            .then(|| Mask::from_words(words, self.rows.len()))
+    }
+
     fn scan_values(
         &mut self,
         test: &BoundTest,
@@ -156,6 +180,13 @@ impl Run<'_> {
         mask: &mut Mask,
     ) -> Result<(), QueryError> {
         let sparse = self.sparse(mask);
+        if sparse.is_none()
+            && let Some(found) = self.packed(test)
+        {
+            *self.scanned += self.rows.len() as u64;
+            apply(mask, &found, wanted != test.negated);
+            return Ok(());
+        }
         let docs = sparse
             .as_ref()
             .map_or(Docs::Range(self.rows.clone()), |list| Docs::List(list));

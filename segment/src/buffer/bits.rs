@@ -80,24 +80,61 @@ pub(crate) fn get_range(
     range: std::ops::Range<usize>,
     out: &mut Vec<u32>,
 ) {
-    let mut index = range.start;
-    out.reserve(range.len());
-    while index < range.end && !index.is_multiple_of(32) {
-        out.push(get(bytes, width, index));
-        index += 1;
+    let at = out.len();
+    out.resize(at + range.len(), 0);
+    unpack(bytes, width, range.start, &mut out[at..]);
+}
+
+/// Fills `out` with the values from an index on.
+pub(crate) fn unpack(bytes: &[u8], width: u32, start: usize, out: &mut [u32]) {
+    let head = (start.next_multiple_of(32) - start).min(out.len());
+    let (first, rest) = out.split_at_mut(head);
+    for (index, place) in (start..).zip(first) {
+        *place = get(bytes, width, index);
     }
-    let whole = (range.end.saturating_sub(index)) / 32 * 32;
+    let index = start + head;
+    let whole = rest.len() / 32 * 32;
+    let (blocks_out, last) = rest.split_at_mut(whole);
     if whole > 0 {
-        let at = out.len();
-        out.resize(at + whole, 0);
         let source = bytes.get(index / 32 * width as usize * 4..).unwrap_or(&[]);
-        by_width!(width, source, &mut out[at..],
+        by_width!(width, source, blocks_out,
             1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
-        index += whole;
     }
-    while index < range.end {
-        out.push(get(bytes, width, index));
-        index += 1;
+    for (index, place) in (index + whole..).zip(last) {
+        *place = get(bytes, width, index);
+    }
+}
+
+/// One bit a flag (0 or 1), from the lowest on.
+#[inline(always)]
+fn word_of(flags: &[u8; 64]) -> u64 {
+    let mut word = 0;
+    for (at, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
+        // Moves the lowest bit of byte `i` to bit `56 + i`.
+        let gathered = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        word |= gathered << (at * 8);
+    }
+    word
+}
+
+/// Appends one bit a value: whether `test` holds, 64 to a word from the lowest bit on.
+#[inline(always)]
+pub(crate) fn push_words<T: Copy>(
+    values: &[T],
+    out: &mut Vec<u64>,
+    test: impl Fn(T) -> bool + Copy,
+) {
+    let (whole, rest) = values.as_chunks::<64>();
+    for chunk in whole {
+        let mut flags = [0_u8; 64];
+        for (flag, value) in flags.iter_mut().zip(chunk) {
+            *flag = u8::from(test(*value));
+        }
+        out.push(word_of(&flags));
+    }
+    if !rest.is_empty() {
+        let bits = rest.iter().enumerate();
+        out.push(bits.fold(0, |word, (at, value)| word | u64::from(test(*value)) << at));
     }
 }
 
@@ -120,6 +157,18 @@ mod tests {
             assert_eq!(get(&packed, width, 99), values[99]);
             assert_eq!(get(&packed, width, 1 << 30), 0);
         }
+    }
+
+    #[test]
+    fn words_have_one_bit_a_value() {
+        let values: Vec<u32> = (0..150).collect();
+        let mut words = Vec::new();
+        push_words(&values, &mut words, |v| v % 3 == 0);
+        for value in 0..150 {
+            let set = words[value / 64] >> (value % 64) & 1 == 1;
+            assert_eq!(set, value % 3 == 0, "{value}");
+        }
+        assert_eq!(words.len(), 3);
     }
 
     #[test]

@@ -10,11 +10,29 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-/// A part of a mapped file.
+/// A part of a mapped file, or of bytes in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Region {
-    map: Option<Arc<Mmap>>,
+    map: Option<Arc<Source>>,
     range: Range<usize>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Mapped(Mmap),
+    #[cfg(test)]
+    Held(Vec<u8>),
+}
+
+impl Source {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            #[cfg(test)]
+            Self::Held(bytes) => bytes,
+        }
+    }
 }
 
 impl Region {
@@ -29,9 +47,19 @@ impl Region {
         let map = unsafe { Mmap::map(&file)? };
         let range = 0..map.len();
         Ok(Self {
-            map: Some(Arc::new(map)),
+            map: Some(Arc::new(Source::Mapped(map))),
             range,
         })
+    }
+
+    /// Bytes in memory.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self {
+            map: Some(Arc::new(Source::Held(bytes))),
+            range,
+        }
     }
 
     /// A region without bytes.
@@ -62,7 +90,7 @@ impl Deref for Region {
     fn deref(&self) -> &[u8] {
         self.map
             .as_ref()
-            .and_then(|map| map.get(self.range.clone()))
+            .and_then(|map| map.bytes().get(self.range.clone()))
             .unwrap_or(&[])
     }
 }

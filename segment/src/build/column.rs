@@ -65,6 +65,7 @@ impl<'a> ColumnData<'a> {
                 (Self::encode(plan, values), row_ends)
             }
         };
+        let entries = without_large_dictionary(plan, entries);
         let nulls = match (plan.nullable, column.nulls()) {
             (true, Some(nulls)) => match order {
                 None => (*nulls).clone(),
@@ -117,6 +118,20 @@ impl<'a> ColumnData<'a> {
         let (store, _) = writer.shared();
         let every = store.gather(&Docs::Range(0..writer.len() as u32));
         with_dictionary(&every, ids)
+    }
+}
+
+/// Rows from which on a dictionary that hardly any row shares is not worth its bytes.
+const LARGE: usize = 1 << 16;
+
+fn without_large_dictionary(plan: &ColumnPlan, entries: Entries) -> Entries {
+    match entries {
+        Entries::Dictionary { values, ids }
+            if plan.may_drop_dictionary && ids.len() >= LARGE && values.len() > ids.len() / 2 =>
+        {
+            Entries::Raw(values.take(&ids))
+        }
+        entries => entries,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::index::{self, ColumnSource};
 use crate::mutable::column::extremes;
 use crate::number::Number;
 use crate::plan::SegmentPlan;
+use crate::sealed::packed;
 use crate::var;
 
 /// Bytes that a compressed chunk aims at.
@@ -45,12 +46,16 @@ pub(crate) fn write(
         role: plan.role.into(),
         encoding: Encoding::Raw,
         bits: 0,
-        codec: plan.codec,
+        codec: match &data.entries {
+            Entries::Raw(_) if !plan.raw => Codec::PassThrough,
+            _ => plan.codec,
+        },
         chunk_entries: 0,
         chunk_bytes: 0,
         cardinality: None,
         min: None,
         max: None,
+        sum: None,
         sorted: false,
         entries: entries as u64,
         max_entries: u32::from(entries > 0),
@@ -115,9 +120,10 @@ fn write_indexes(
     let Some(field) = segment.schema.field(&plan.name) else {
         return Ok(());
     };
+    let raw = source.ids.is_none();
     for kind in index::TYPES {
         let mut bytes = Vec::new();
-        if let Some(settings) = kind.configure(&segment.table, field, plan.raw)
+        if let Some(settings) = kind.configure(&segment.table, field, raw)
             && kind.build(&source, &settings, &mut bytes)
         {
             file.add(&plan.name, kind.id(), &bytes)?;
@@ -159,6 +165,15 @@ fn number_bytes<T: Number>(values: &[T]) -> Vec<u8> {
     let mut out = Vec::with_capacity(values.len() * T::WIDTH);
     values.iter().for_each(|v| v.write(&mut out));
     out
+}
+
+/// Whole numbers, widened.
+fn whole_numbers(values: &Values) -> Option<Vec<i64>> {
+    Some(match values {
+        Values::Int(v) => v.iter().map(|x| i64::from(*x)).collect(),
+        Values::Long(v) => v.clone(),
+        _ => return None,
+    })
 }
 
 /// Little-endian bytes of a column of numbers; `None` for values of varying length.
@@ -218,6 +233,14 @@ fn write_ids(
 
 fn write_raw(values: &Values, metadata: &mut ColumnMetadata, file: &mut FileWriter) -> Result<()> {
     let column = metadata.name.clone();
+    if let (Some(numbers), Codec::PassThrough) = (whole_numbers(values), metadata.codec) {
+        let (heads, bytes) = packed::pack(&numbers);
+        metadata.encoding = Encoding::Packed;
+        let sum: i128 = numbers.iter().map(|v| i128::from(*v)).sum();
+        metadata.sum = Some(sum.to_string());
+        file.add(&column, kind::PACKED_HEADS, &heads)?;
+        return file.add(&column, kind::RAW, &bytes);
+    }
     let fixed = fixed_bytes(values);
     if let (Some(bytes), Codec::PassThrough) = (&fixed, metadata.codec) {
         return file.add(&column, kind::RAW, bytes);

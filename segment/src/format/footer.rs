@@ -34,6 +34,8 @@ pub enum Encoding {
     Sorted,
     /// Values.
     Raw,
+    /// Whole numbers without dictionary: distances from the least of their block, bit-packed.
+    Packed,
 }
 
 /// Role of a column, in JSON as Pinot's metadata names it.
@@ -106,6 +108,9 @@ pub struct ColumnMetadata {
     /// Largest value as text of the stored type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<String>,
+    /// Sum of whole numbers without dictionary, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
     /// Rows ascend with the value.
     #[serde(default)]
     pub sorted: bool,

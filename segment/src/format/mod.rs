@@ -35,6 +35,8 @@ pub(crate) mod kind {
     pub(crate) const RUNS: &str = "sorted_index";
     /// Plain values, or compressed chunks of them.
     pub(crate) const RAW: &str = "raw_forward_index";
+    /// Heads of the blocks of packed numbers.
+    pub(crate) const PACKED_HEADS: &str = "packed_heads";
     /// `u64` end of each compressed chunk.
     pub(crate) const CHUNK_ENDS: &str = "raw_chunk_ends";
     /// `u32` end of each row among the entries of a multi-value column.

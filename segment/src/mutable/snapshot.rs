@@ -99,6 +99,7 @@ impl SnapshotColumn {
                 entries: published.entries,
                 nulls: published.nulls,
                 stats: ColumnStats {
+                    sum: None,
                     cardinality: dictionary.as_ref().map(|d| d.len),
                     min,
                     max,

@@ -11,7 +11,7 @@ use roaring::RoaringBitmap;
 use super::dictionary::SealedDictionary;
 use super::forward::{Forward, u32_at};
 use crate::buffer::map::Region;
-use crate::{Column, ColumnStats, Dictionary, Docs, IndexReader};
+use crate::{Column, ColumnStats, Dictionary, Docs, IdSet, IndexReader};
 
 /// A mapped column.
 pub(crate) struct SealedColumn {
@@ -152,6 +152,40 @@ impl Column for SealedColumn {
         };
         let start = end_of(ids.start);
         Some(start..end_of(ids.end).max(start))
+    }
+
+    fn match_ids(&self, rows: Range<u32>, ids: &IdSet, out: &mut Vec<u64>) -> bool {
+        out.clear();
+        self.row_ends.is_none() && self.forward.match_ids(rows, ids, out)
+    }
+
+    fn match_longs(&self, rows: Range<u32>, low: i64, high: i64, out: &mut Vec<u64>) -> bool {
+        out.clear();
+        match &self.forward {
+            Forward::Packed(numbers, _) if self.row_ends.is_none() => {
+                numbers.matching(rows, low, high, out);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn sorted_longs(&self, low: i64, high: i64) -> Option<Range<u32>> {
+        match &self.forward {
+            Forward::Packed(numbers, _) if self.stats.sorted => Some(numbers.sorted(low, high)),
+            _ => None,
+        }
+    }
+
+    fn longs(&self, docs: &Docs<'_>, out: &mut Vec<i64>) -> bool {
+        out.clear();
+        match &self.forward {
+            Forward::Packed(numbers, _) if self.row_ends.is_none() => {
+                numbers.append(docs, out, |v| v);
+                true
+            }
+            _ => crate::reader::widened(self.values(docs.clone()), out),
+        }
     }
 
     fn indexes(&self) -> &[Arc<dyn IndexReader>] {

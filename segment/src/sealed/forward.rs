@@ -7,12 +7,13 @@ use std::ops::Range;
 
 use common::{DataType, Values};
 
-use crate::Docs;
+use super::packed::PackedNumbers;
 use crate::buffer::bits;
 use crate::buffer::map::Region;
 use crate::format::codec::Codec;
 use crate::number::{Number, with_number};
 use crate::var::VarKind;
+use crate::{Docs, IdSet};
 
 /// Where the entries of a column are.
 pub(crate) enum Forward {
@@ -28,6 +29,8 @@ pub(crate) enum Forward {
     Plain { bytes: Region, data_type: DataType },
     /// Compressed chunks.
     Chunks(ChunkedValues),
+    /// Packed whole numbers.
+    Packed(PackedNumbers, DataType),
 }
 
 /// Compressed chunks of values.
@@ -39,6 +42,26 @@ pub(crate) struct ChunkedValues {
     pub(crate) largest: u32,
     pub(crate) entries: u32,
     pub(crate) data_type: DataType,
+}
+
+/// Ids that are unpacked at a time, so that they stay in the fastest cache.
+const PIECE: usize = 1024;
+
+/// Ids of listed entries: one by one where they are sparse.
+fn listed_ids(bytes: &[u8], width: u32, list: &[u32], out: &mut Vec<u32>) {
+    let (Some(first), Some(last)) = (list.first(), list.last()) else {
+        return;
+    };
+    let span = last.saturating_sub(*first) as usize + 1;
+    if list.len() * 6 <= span || list.len() < 64 {
+        out.extend(list.iter().map(|i| bits::get(bytes, width, *i as usize)));
+        return;
+    }
+    let mut dense = Vec::new();
+    let range = *first as usize..*last as usize + 1;
+    bits::get_range(bytes, width, range, &mut dense);
+    let picked = list.iter().map(|i| dense.get((i - first) as usize));
+    out.extend(picked.map(|id| id.copied().unwrap_or(0)));
 }
 
 #[inline]
@@ -104,9 +127,7 @@ impl Forward {
                             out,
                         );
                     }
-                    Docs::List(list) => {
-                        out.extend(list.iter().map(|i| bits::get(bytes, *width, *i as usize)));
-                    }
+                    Docs::List(list) => listed_ids(bytes, *width, list, out),
                 }
                 let largest = cardinality.saturating_sub(1);
                 if (1_u64 << width) > u64::from(*cardinality) {
@@ -116,8 +137,38 @@ impl Forward {
                 }
             }
             Self::Runs { ends, cardinality } => run_ids(ends, *cardinality, entries, out),
-            Self::Plain { .. } | Self::Chunks(_) => {}
+            Self::Plain { .. } | Self::Chunks(_) | Self::Packed(..) => {}
         }
+    }
+
+    /// Appends one bit an entry, whether its id is in the set; false where there are no ids to look at. The range begins at
+    /// a multiple of 64.
+    pub(crate) fn match_ids(&self, range: Range<u32>, ids: &IdSet, out: &mut Vec<u64>) -> bool {
+        let Self::Ids { bytes, width, .. } = self else {
+            return false;
+        };
+        let mut piece = [0_u32; PIECE];
+        let (mut from, end) = (range.start as usize, range.end as usize);
+        while from < end {
+            let piece = &mut piece[..PIECE.min(end - from)];
+            bits::unpack(bytes, *width, from, piece);
+            match ids {
+                IdSet::Run(run) => {
+                    let (start, length) = (run.start, run.end.saturating_sub(run.start));
+                    bits::push_words(piece, out, |id| id.wrapping_sub(start) < length);
+                }
+                IdSet::Bits { words, .. } => match words.as_slice() {
+                    [word] => bits::push_words(piece, out, |id| word >> (id & 63) & 1 == 1),
+                    words => bits::push_words(piece, out, |id| {
+                        words
+                            .get((id / 64) as usize)
+                            .is_some_and(|w| w >> (id % 64) & 1 == 1)
+                    }),
+                },
+            }
+            from += piece.len();
+        }
+        true
     }
 
     /// The values of entries of a raw column; none for another.
@@ -127,6 +178,16 @@ impl Forward {
                 T => plain::<T>(bytes, entries),
                 _ => Values::empty(*data_type)),
             Self::Chunks(chunks) => chunks.values(entries),
+            Self::Packed(numbers, data_type) if data_type.stored() == DataType::Int => {
+                let mut out = Vec::new();
+                numbers.append(entries, &mut out, |v| v as i32);
+                Values::Int(out)
+            }
+            Self::Packed(numbers, _) => {
+                let mut out = Vec::new();
+                numbers.append(entries, &mut out, |v| v);
+                Values::Long(out)
+            }
             Self::Ids { .. } | Self::Runs { .. } => Values::empty(DataType::Int),
         }
     }

@@ -6,6 +6,7 @@
 mod column;
 mod dictionary;
 mod forward;
+pub(crate) mod packed;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -23,6 +24,7 @@ use crate::{Column, ColumnStats, Dictionary, IndexReader, Segment};
 use column::SealedColumn;
 use dictionary::SealedDictionary;
 use forward::{ChunkedValues, Forward};
+use packed::PackedNumbers;
 
 /// A sealed segment.
 pub struct SealedSegment {
@@ -164,7 +166,7 @@ fn open_column(
         .filter(|count| metadata.multi || *count == rows)
         .ok_or_else(|| buffers.corrupt(0, "the number of entries does not fit the rows"))?;
     let dictionary = match metadata.encoding {
-        Encoding::Raw => None,
+        Encoding::Raw | Encoding::Packed => None,
         Encoding::Dictionary | Encoding::Sorted => Some(open_dictionary(&buffers, metadata)?),
     };
     let row_ends = match metadata.multi {
@@ -187,6 +189,7 @@ fn open_column(
             cardinality: metadata.cardinality,
             min,
             max,
+            sum: metadata.sum.as_ref().and_then(|sum| sum.parse().ok()),
             sorted: metadata.sorted,
             total_entries: metadata.entries,
             max_entries: metadata.max_entries,
@@ -246,7 +249,8 @@ fn open_dictionary(
 
 fn open_forward(buffers: &Buffers<'_>, metadata: &ColumnMetadata, entries: u32) -> Result<Forward> {
     let cardinality = metadata.cardinality.unwrap_or(0);
-    if metadata.encoding != Encoding::Raw && cardinality == 0 && entries > 0 {
+    let has_ids = matches!(metadata.encoding, Encoding::Dictionary | Encoding::Sorted);
+    if has_ids && cardinality == 0 && entries > 0 {
         return Err(buffers.corrupt(0, "the dictionary is empty"));
     }
     let data_type = metadata.data_type;
@@ -266,6 +270,13 @@ fn open_forward(buffers: &Buffers<'_>, metadata: &ColumnMetadata, entries: u32) 
             ends: buffers.sized(kind::RUNS, u64::from(cardinality) * 4)?,
             cardinality,
         },
+        Encoding::Packed => {
+            let heads = buffers.optional(kind::PACKED_HEADS);
+            let bytes = buffers.optional(kind::RAW);
+            let numbers = PackedNumbers::new(heads, bytes, entries)
+                .ok_or_else(|| buffers.corrupt(0, "heads of packed blocks are missing"))?;
+            Forward::Packed(numbers, data_type)
+        }
         Encoding::Raw if metadata.chunk_entries == 0 => {
             let width = with_number!(data_type.stored(), T => width_of::<T>(), _ => 0);
             Forward::Plain {

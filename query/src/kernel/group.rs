@@ -1,0 +1,183 @@
+//! Places of rows: the combination of their key ids, or its number in order of appearance where combinations are many.
+//!
+//! Must not know: what is computed of a group. Invariant: equal keys have equal places, different keys different ones, up
+//! to lanes, which are folded at the end.
+
+use common::{Block, ColumnType};
+use segment::{Column, Docs};
+
+use crate::expr::BoundExpr;
+use crate::project::{SegmentColumns, Source};
+
+/// Combinations up to which each is a place of its own.
+const DIRECT: u64 = 1 << 16;
+/// Combinations up to which an array maps them to places.
+const MAPPED: u64 = 1 << 23;
+/// Places up to which neighbouring rows use copies of their own, so that sums of one group do not wait for each other.
+const LANED: u64 = 512;
+const LANES: usize = 4;
+
+struct Key<'a> {
+    column: &'a dyn Column,
+    cardinality: u32,
+    stride: u32,
+}
+
+/// The places of a block's rows.
+#[derive(Clone, Copy)]
+pub(super) enum Places<'p> {
+    /// Place 0 for all.
+    One,
+    /// One a row.
+    Each(&'p [u32]),
+}
+
+/// The keys of a task.
+pub(super) struct GroupKeys<'a> {
+    keys: Vec<Key<'a>>,
+    combinations: u64,
+    lanes: usize,
+    /// Place + 1 of each combination, where they are mapped.
+    mapped: Option<Vec<u32>>,
+    /// Combination of each place, where they are mapped.
+    seen: Vec<u32>,
+    ids: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl<'a> GroupKeys<'a> {
+    /// `None` where a key is no column with dictionary, or the combinations are too many.
+    pub(super) fn new(
+        exprs: &[BoundExpr],
+        columns: &'a SegmentColumns<'a>,
+        rows: usize,
+        group_limit: usize,
+    ) -> Option<Self> {
+        let mut keys = Vec::with_capacity(exprs.len());
+        let mut combinations = 1_u64;
+        for expr in exprs {
+            let Source::Stored { column, .. } = &columns.sources[expr.as_column()?] else {
+                return None;
+            };
+            if column.column_type().multi {
+                return None;
+            }
+            let cardinality = column.dictionary()?.len().max(1);
+            keys.push(Key {
+                column: *column,
+                cardinality,
+                stride: u32::try_from(combinations).ok()?,
+            });
+            combinations = combinations.checked_mul(u64::from(cardinality))?;
+        }
+        if combinations > MAPPED || combinations.min(rows as u64) > group_limit as u64 {
+            return None;
+        }
+        let mapped = (combinations > DIRECT).then(|| vec![0; combinations as usize]);
+        Some(Self {
+            lanes: if combinations <= LANED && !keys.is_empty() {
+                LANES
+            } else {
+                1
+            },
+            keys,
+            combinations,
+            mapped,
+            seen: Vec::new(),
+            ids: Vec::new(),
+            places: Vec::new(),
+        })
+    }
+
+    /// True without keys.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Accumulators that are needed so far.
+    pub(super) fn room(&self) -> usize {
+        match &self.mapped {
+            Some(_) => self.seen.len(),
+            None => self.combinations as usize * self.lanes,
+        }
+    }
+
+    /// The places of the rows that were located last.
+    pub(super) fn places(&self) -> Places<'_> {
+        if self.keys.is_empty() {
+            Places::One
+        } else {
+            Places::Each(&self.places)
+        }
+    }
+
+    /// Finds the places of rows.
+    pub(super) fn locate(&mut self, docs: &Docs<'_>) {
+        let Some((first, others)) = self.keys.split_first() else {
+            return;
+        };
+        first.column.ids(docs.clone(), &mut self.places);
+        let largest = first.cardinality - 1;
+        self.places.iter_mut().for_each(|p| *p = (*p).min(largest));
+        for key in others {
+            key.column.ids(docs.clone(), &mut self.ids);
+            let largest = key.cardinality - 1;
+            for (place, id) in self.places.iter_mut().zip(&self.ids) {
+                *place += (*id).min(largest) * key.stride;
+            }
+        }
+        if let Some(mapped) = &mut self.mapped {
+            for place in &mut self.places {
+                let slot = &mut mapped[*place as usize];
+                if *slot == 0 {
+                    self.seen.push(*place);
+                    *slot = self.seen.len() as u32;
+                }
+                *place = *slot - 1;
+            }
+        } else if self.lanes > 1 {
+            let stride = self.combinations as u32;
+            for four in self.places.chunks_mut(LANES) {
+                for (lane, place) in (0..).zip(four) {
+                    *place += lane * stride;
+                }
+            }
+        }
+    }
+
+    /// Brings the lanes of an accumulator together.
+    pub(super) fn fold_lanes(&self, values: &mut Vec<i64>, fold: impl Fn(i64, i64) -> i64) {
+        let places = self.combinations as usize;
+        if self.lanes == 1 || values.len() <= places {
+            return;
+        }
+        let (first, others) = values.split_at_mut(places);
+        for lane in others.chunks(places) {
+            for (total, more) in first.iter_mut().zip(lane) {
+                *total = fold(*total, *more);
+            }
+        }
+        values.truncate(places);
+    }
+
+    /// The key columns of places.
+    pub(super) fn decode(&self, places: &[u32]) -> Vec<Block> {
+        let combination = |place: u32| match &self.mapped {
+            Some(_) => self.seen.get(place as usize).copied().unwrap_or(0),
+            None => place,
+        };
+        let of_key = |key: &Key<'_>| {
+            let ids: Vec<u32> = places
+                .iter()
+                .map(|place| combination(*place) / key.stride % key.cardinality)
+                .collect();
+            let column_type = ColumnType::sv(key.column.column_type().data_type);
+            let values = match key.column.dictionary() {
+                Some(dictionary) if !dictionary.is_empty() => dictionary.decode(&ids),
+                _ => common::Values::empty(column_type.data_type),
+            };
+            Block::new(column_type, values)
+        };
+        self.keys.iter().map(of_key).collect()
+    }
+}

@@ -1,0 +1,247 @@
+//! COUNT, SUM, AVG, MIN and MAX of whole numbers in one pass: without keys, or by keys with dictionaries.
+//!
+//! Keys are combined to one number a row, which is the place of the row's group in plain arrays; what leaves is the same
+//! groups and states as of the general way. Must not know: how rows were found.
+//! Invariant: it answers bit by bit as the general way does, or is not made.
+
+mod group;
+mod number;
+
+use common::{Block, BytesVec, DataType, Values};
+use functions::{Grouped, Groups};
+use segment::Docs;
+
+use crate::QueryError;
+use crate::execute::Scan;
+use crate::expr::BoundExpr;
+use crate::group_by::GroupTable;
+use crate::merge::Partial;
+use crate::plan::PlanAggregation;
+use crate::project::SegmentColumns;
+use group::{GroupKeys, Places};
+use number::{EXACT, Number, Slots, Span};
+
+/// What is computed of a group.
+enum Measure {
+    Count,
+    Sum(Number),
+    Average(Number),
+    Least(Number),
+    Greatest(Number),
+}
+
+/// One pass over the rows of a task.
+pub(crate) struct Kernel<'a> {
+    keys: GroupKeys<'a>,
+    slots: Slots<'a>,
+    measures: Vec<Measure>,
+    /// One accumulator a place for each measure; none for COUNT.
+    totals: Vec<Vec<i64>>,
+    /// Rows of each place.
+    counts: Vec<i64>,
+}
+
+impl<'a> Kernel<'a> {
+    /// Prepares the pass over at most `rows` rows; `None` where the general way has to go.
+    pub(crate) fn new(
+        keys: &[BoundExpr],
+        aggregations: &[PlanAggregation],
+        columns: &'a SegmentColumns<'a>,
+        rows: usize,
+        group_limit: usize,
+    ) -> Option<Self> {
+        if columns.null_handling() || aggregations.iter().any(|a| a.filter.is_some()) {
+            return None;
+        }
+        let keys = GroupKeys::new(keys, columns, rows, group_limit)?;
+        let mut slots = Slots::default();
+        let measures: Vec<Measure> = aggregations
+            .iter()
+            .map(|aggregation| measure(aggregation, &mut slots, columns, rows))
+            .collect::<Option<_>>()?;
+        let totals = measures.iter().map(|_| Vec::new()).collect();
+        Some(Self {
+            keys,
+            slots,
+            measures,
+            totals,
+            counts: Vec::new(),
+        })
+    }
+
+    /// Runs over the rows that pass the filter.
+    pub(crate) fn run(
+        mut self,
+        scan: &mut Scan<'_>,
+        aggregations: &[PlanAggregation],
+    ) -> Result<Partial, QueryError> {
+        scan.for_each_block(|_, docs| {
+            if self.slots.load(&docs) {
+                self.add(&docs);
+                Ok(true)
+            } else {
+                Err(QueryError::execution(
+                    "a column of whole numbers cannot be read",
+                ))
+            }
+        })?;
+        let bytes = (self.totals.len() + 1) * self.counts.len() * 8;
+        scan.account("groups", bytes)?;
+        self.finish(aggregations)
+    }
+
+    fn add(&mut self, docs: &Docs<'_>) {
+        let rows = docs.len();
+        self.keys.locate(docs);
+        let places = self.keys.places();
+        let room = self.keys.room();
+        grow(&mut self.counts, room, 0);
+        match places {
+            Places::One => self.counts[0] += rows as i64,
+            Places::Each(places) => places.iter().for_each(|p| self.counts[*p as usize] += 1),
+        }
+        for (measure, totals) in self.measures.iter().zip(&mut self.totals) {
+            match measure {
+                Measure::Count => {}
+                Measure::Sum(number) | Measure::Average(number) => {
+                    grow(totals, room, 0);
+                    self.slots.with(number, rows, |values| match places {
+                        Places::One => totals[0] += values.iter().sum::<i64>(),
+                        Places::Each(places) => {
+                            for (place, value) in places.iter().zip(values) {
+                                totals[*place as usize] += value;
+                            }
+                        }
+                    });
+                }
+                Measure::Least(number) => {
+                    grow(totals, room, i64::MAX);
+                    self.slots.with(number, rows, |values| {
+                        pick(totals, places, values, i64::min)
+                    });
+                }
+                Measure::Greatest(number) => {
+                    grow(totals, room, i64::MIN);
+                    self.slots.with(number, rows, |values| {
+                        pick(totals, places, values, i64::max)
+                    });
+                }
+            }
+        }
+    }
+
+    fn finish(mut self, aggregations: &[PlanAggregation]) -> Result<Partial, QueryError> {
+        self.keys.fold_lanes(&mut self.counts, |a, b| a + b);
+        for (measure, totals) in self.measures.iter().zip(&mut self.totals) {
+            if !totals.is_empty() {
+                let fold: fn(i64, i64) -> i64 = match measure {
+                    Measure::Least(_) => i64::min,
+                    Measure::Greatest(_) => i64::max,
+                    _ => |a, b| a + b,
+                };
+                self.keys.fold_lanes(totals, fold);
+            }
+        }
+        let without_keys = self.keys.is_empty();
+        let present: Vec<u32> = (0..self.counts.len() as u32)
+            .filter(|place| self.counts[*place as usize] > 0)
+            .collect();
+        let groups = if without_keys { 1 } else { present.len() };
+        let mut states: Vec<Box<dyn Grouped>> =
+            aggregations.iter().map(|a| a.function.grouped()).collect();
+        let numbers: Vec<u32> = (0..present.len() as u32).collect();
+        for ((state, measure), totals) in states.iter_mut().zip(&self.measures).zip(&self.totals) {
+            state.grow(groups);
+            if present.is_empty() {
+                continue;
+            }
+            let of = |place: &u32| (totals[*place as usize], self.counts[*place as usize]);
+            match measure {
+                Measure::Count => {
+                    for (group, place) in present.iter().enumerate() {
+                        state.count_rows(group, self.counts[*place as usize]);
+                    }
+                }
+                Measure::Average(_) => {
+                    let pairs = average_pairs(present.iter().map(of));
+                    state.update(Groups::Each(&numbers), &[pairs])?;
+                }
+                _ => {
+                    let values = present.iter().map(|p| of(p).0 as f64).collect();
+                    let block = Block::new(DataType::Double, Values::Double(values));
+                    state.update(Groups::Each(&numbers), &[block])?;
+                }
+            }
+        }
+        let blocks = self.keys.decode(&present);
+        Ok(Partial::Groups(GroupTable::from_distinct(
+            blocks, groups, states,
+        )))
+    }
+}
+
+/// Sums and counts in the form in which AVG takes whole parts.
+fn average_pairs(parts: impl Iterator<Item = (i64, i64)>) -> Block {
+    let mut pairs = BytesVec::default();
+    for (sum, count) in parts {
+        pairs.buffer().extend((sum as f64).to_be_bytes());
+        pairs.buffer().extend(count.to_be_bytes());
+        pairs.end_value();
+    }
+    Block::new(DataType::Bytes, Values::Bytes(pairs))
+}
+
+fn grow(values: &mut Vec<i64>, room: usize, empty: i64) {
+    if values.len() < room {
+        if values.is_empty() && empty == 0 {
+            // Zeroed memory comes page by page as it is touched.
+            *values = vec![0; room];
+        } else {
+            values.resize(room, empty);
+        }
+    }
+}
+
+fn pick(totals: &mut [i64], places: Places<'_>, values: &[i64], better: fn(i64, i64) -> i64) {
+    match places {
+        Places::One => {
+            let best = values.iter().copied().reduce(better);
+            totals[0] = best.map_or(totals[0], |best| better(totals[0], best));
+        }
+        Places::Each(places) => {
+            for (place, value) in places.iter().zip(values) {
+                let total = &mut totals[*place as usize];
+                *total = better(*total, *value);
+            }
+        }
+    }
+}
+
+fn measure<'a>(
+    aggregation: &PlanAggregation,
+    slots: &mut Slots<'a>,
+    columns: &'a SegmentColumns<'a>,
+    rows: usize,
+) -> Option<Measure> {
+    let sql::Expr::Call(call) = &aggregation.expr else {
+        return None;
+    };
+    match (call.name.as_str(), aggregation.inputs.as_slice()) {
+        ("count", []) => Some(Measure::Count),
+        (name, [input]) => {
+            let (number, span) = slots.number(input, columns)?;
+            match name {
+                "sum" => Some(Measure::Sum(summable(number, span, rows)?)),
+                "avg" => Some(Measure::Average(summable(number, span, rows)?)),
+                "min" => Some(Measure::Least(number)),
+                "max" => Some(Measure::Greatest(number)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn summable(number: Number, span: Span, rows: usize) -> Option<Number> {
+    (span.magnitude() * rows.max(1) as i128 <= EXACT).then_some(number)
+}
