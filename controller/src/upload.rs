@@ -10,7 +10,8 @@ use common::clock::Clock;
 use common::table_config::StreamConfig;
 use common::time_format::TimeUnit;
 use common::{Schema, TableConfig, Value};
-use ingest::batch;
+use ingest::batch::pinot::PinotSegment;
+use ingest::batch::{self, Records};
 use proto::controller_service::{SegmentRecord, SegmentStatus};
 use segment::build::{BuildSettings, seal};
 use segment::{MutableSegment, SealedSegment, Segment};
@@ -52,6 +53,49 @@ pub(crate) async fn ingest_file(
     content: Bytes,
     config: BatchConfig,
 ) -> Result<String, ControllerError> {
+    build(core, table, config, move |format, properties| {
+        let format = format
+            .ok_or_else(|| ill("`inputFormat` is missing, expected json, csv, avro or parquet"))?;
+        batch::open(format, content, properties).map_err(ill)
+    })
+    .await
+}
+
+/// Builds a segment of the rows of one that Pinot built and adds it under its name; table and name.
+pub(crate) async fn ingest_archive(
+    core: &Core,
+    table: impl FnOnce(&str) -> String,
+    content: Bytes,
+) -> Result<(String, String), ControllerError> {
+    let opened = tokio::task::spawn_blocking(move || PinotSegment::open(&content))
+        .await
+        .map_err(|error| ControllerError::internal("unpack a segment", error))?;
+    let segment = opened
+        .map_err(|error| ControllerError::Invalid(format!("Cannot read the segment: {error}")))?;
+    let table = table(&segment.table);
+    let fixed = [
+        ("segmentNameGenerator.type", "fixed".to_owned()),
+        (
+            "segmentNameGenerator.configs.segment.name",
+            segment.name.clone(),
+        ),
+    ];
+    let config = BatchConfig(fixed.map(|(k, v)| (k.to_owned(), v)).into());
+    let records = segment.into_records();
+    let name = build(core, &table, config, move |_, _| Ok(records)).await?;
+    Ok((table, name))
+}
+
+/// What opens the records of a file, of its format and the reader's properties.
+type Open = dyn FnOnce(Option<&str>, &StreamConfig) -> Result<Records, ControllerError> + Send;
+
+/// Builds a segment of records and adds it.
+async fn build(
+    core: &Core,
+    table: &str,
+    config: BatchConfig,
+    open: impl FnOnce(Option<&str>, &StreamConfig) -> Result<Records, ControllerError> + Send + 'static,
+) -> Result<String, ControllerError> {
     let (table_config, schema) = core
         .read(|state| {
             let entry = state.table(table)?;
@@ -70,7 +114,8 @@ pub(crate) async fn ingest_file(
         path: scratch(core)?,
     };
     let path = job.path.clone();
-    let built = tokio::task::spawn_blocking(move || job.run(content))
+    let open: Box<Open> = Box::new(open);
+    let built = tokio::task::spawn_blocking(move || job.run(open))
         .await
         .map_err(|error| ControllerError::internal("build a segment", error))?;
     let added = match built {
@@ -157,13 +202,9 @@ fn ill(error: impl std::fmt::Display) -> ControllerError {
 }
 
 impl Build {
-    fn run(self, content: Bytes) -> Result<(), ControllerError> {
-        let format = self
-            .config
-            .get("inputFormat")
-            .ok_or_else(|| ill("`inputFormat` is missing, expected json, csv, avro or parquet"))?;
-        let records =
-            batch::open(format, content, &self.config.reader_properties()).map_err(ill)?;
+    fn run(self, open: Box<Open>) -> Result<(), ControllerError> {
+        let properties = self.config.reader_properties();
+        let records = open(self.config.get("inputFormat"), &properties)?;
         let clock = Arc::clone(&self.clock);
         let rows = batch::FileRows::new(records, &self.schema, &self.table, clock, BATCH_ROWS)
             .map_err(ill)?;

@@ -56,8 +56,11 @@ async fn until_loaded(shared: &Arc<Shared>, table: &Arc<Table>, record: &Segment
             Ok(sealed) => {
                 let (of, at) = (Arc::clone(shared), Arc::clone(table));
                 // Its keys may have to be read.
-                let published =
-                    blocking(move || Ok(publish(&of, &at, &sealed, &Replaces::Other))).await;
+                let published = blocking(move || {
+                    publish(&of, &at, &sealed, &Replaces::Other);
+                    Ok(())
+                })
+                .await;
                 if let Err(error) = published {
                     tracing::error!(segment = record.name, %error, "segment cannot be published");
                 }

@@ -271,6 +271,27 @@ fn write_table(out: &mut String, shared: &Shared, table: &Table) {
         timer.write(out, &format!("pinot_server_{name}"), &labels);
     }
     write_partitions(out, shared, table, &base);
+    write_keys(out, table, &base);
+}
+
+/// Number and memory of the keys of tables with upsert or dedup.
+fn write_keys(out: &mut String, table: &Table, base: &str) {
+    let Some(keys) = &table.keys else {
+        return;
+    };
+    let kind = if keys.plan().is_dedup() {
+        "dedup"
+    } else {
+        "upsert"
+    };
+    for (partition, keys, bytes) in keys.sizes() {
+        let labels = format!("{{{base},partition=\"{partition}\"}}");
+        let _ = writeln!(
+            out,
+            "pinot_server_{kind}PrimaryKeysCount_Value{labels} {keys}"
+        );
+        let _ = writeln!(out, "touriga_server_key_index_bytes{labels} {bytes}");
+    }
 }
 
 fn write_partitions(out: &mut String, shared: &Shared, table: &Table, base: &str) {

@@ -8,12 +8,13 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use common::TableType;
 use common::ids::{split_type, with_type};
+use ingest::batch::pinot::is_archive;
 
 use super::answer::table_type;
 use super::ingest::first_file;
 use super::{Answer, Parameters, Refusal, Shared, status};
 use crate::core::Core;
-use crate::upload::{add_file, scratch};
+use crate::upload::{add_file, ingest_archive, scratch};
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()
@@ -39,16 +40,20 @@ async fn push(
     }
     let form = form.map_err(|e| Refusal::invalid(e.body_text()))?;
     let content = first_file(form).await?;
-    if content.starts_with(&[0x1F, 0x8B]) {
-        return Err(Refusal::new(
-            501,
-            "Segments in Pinot's tar.gz form are not supported yet, push rows with /ingestFromFile",
-        ));
-    }
-    let raw = parameters
-        .get("tableName")
-        .ok_or_else(|| Refusal::invalid("Table name must be provided in `tableName`"))?;
     let side = table_type(&parameters, "tableType")?.unwrap_or(TableType::Offline);
+    let named = parameters.get("tableName");
+    if is_archive(&content) {
+        let table = |of_segment: &str| {
+            let raw = named.map_or(of_segment, String::as_str);
+            with_type(split_type(raw).0, side)
+        };
+        let (table, name) = ingest_archive(&core, table, content).await?;
+        return Ok(status(format!(
+            "Successfully uploaded segment: {name} of table: {table}"
+        )));
+    }
+    let raw =
+        named.ok_or_else(|| Refusal::invalid("Table name must be provided in `tableName`"))?;
     let table = with_type(split_type(raw).0, side);
     if core.with_table(&table, |_| ()).is_none() {
         return Err(Refusal::not_found(format!("Failed to find table: {table}")));

@@ -5,11 +5,12 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use ingest::stream::publish::Outgoing;
 use serde_json::{Value as Json, json as object};
 
-use super::{Answer, Parameters, Refusal, Shared, json};
+use super::{Answer, Parameters, Refusal, Shared, access, json};
 use crate::core::Core;
 use crate::publish::{self, Seen, Wanted};
 
@@ -24,7 +25,8 @@ pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
         .route("/publish/{topic}", post(send))
 }
 
-async fn status(State(core): Shared) -> Answer {
+async fn status(State(core): Shared, headers: HeaderMap) -> Answer {
+    guard(&core, &headers).await?;
     let stream = publish::stream_of(&core, "");
     let brokers = stream
         .as_ref()
@@ -71,11 +73,25 @@ fn form(message: &Seen) -> Json {
     })
 }
 
+/// Topics are no table's: they are for those who are not limited to some tables.
+async fn guard(core: &Core, headers: &HeaderMap) -> Result<(), Refusal> {
+    if !core.access.is_closed() {
+        return Ok(());
+    }
+    let principal = core.access.who(access::shown(headers)).await;
+    if principal.is_some_and(|p| !p.is_limited_to_tables()) {
+        return Ok(());
+    }
+    Err(Refusal::new(403, "Permission is denied for topics"))
+}
+
 async fn messages(
     State(core): Shared,
     Path(topic): Path<String>,
     parameters: Parameters,
+    headers: HeaderMap,
 ) -> Answer {
+    guard(&core, &headers).await?;
     let limit: Option<usize> = number(&parameters, "limit")?.or(number(&parameters, "limite")?);
     let wanted = Wanted {
         limit: limit.unwrap_or(50).clamp(1, MOST),
@@ -113,8 +129,10 @@ async fn send(
     State(core): Shared,
     Path(topic): Path<String>,
     parameters: Parameters,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
+    guard(&core, &headers).await?;
     let stream = publish::stream_of(&core, &topic)?;
     let messages = outgoing(&body, &parameters)?;
     let published = publish::publish(&core, &stream, &topic, messages).await?;

@@ -11,12 +11,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cluster::Permission;
 use common::{ErrorCode, QueryException};
 use serde_json::{Map, Value as Json, json as object};
 use sql::Statement;
 use sql::statement::Options;
 
-use super::{Answer, Parameters, Shared, json, rows};
+use super::{Answer, Parameters, Shared, access, json, rows};
 use crate::core::Core;
 use crate::insert;
 
@@ -73,14 +74,23 @@ async fn sent(State(core): Shared, headers: HeaderMap, body: Bytes) -> Response 
             "JSON Payload is missing the query string field 'sql'",
         );
     }
-    if let Some(answer) = inserted(&core, &json).await {
+    if let Some(answer) = inserted(&core, &headers, &json).await {
         return answer;
     }
     forward(&core, &headers, body).await
 }
 
+/// Whether the sender of an INSERT may add to its table: the path itself is open to everybody who may look.
+async fn may_insert(core: &Core, headers: &HeaderMap, table: &str) -> bool {
+    if !core.access.is_closed() {
+        return true;
+    }
+    let principal = core.access.who(access::shown(headers)).await;
+    principal.is_some_and(|p| p.may(Permission::Create) && p.may_touch(table))
+}
+
 /// INSERT is done here; `None` for everything else.
-async fn inserted(core: &Core, request: &Json) -> Option<Response> {
+async fn inserted(core: &Core, headers: &HeaderMap, request: &Json) -> Option<Response> {
     let text = request.get("sql").and_then(Json::as_str)?;
     let mut options = Options::default();
     if let Some(more) = request.get("queryOptions").and_then(Json::as_str) {
@@ -90,6 +100,9 @@ async fn inserted(core: &Core, request: &Json) -> Option<Response> {
     let parsed = insert::parse(&statement.sql)?;
     Some(match parsed {
         Err(why) => failed(ErrorCode::SqlParsing, &why),
+        Ok(insert) if !may_insert(core, headers, &insert.table).await => {
+            failed(ErrorCode::AccessDenied, "Permission is denied")
+        }
         Ok(insert) => match rows::insert(core, insert, &statement.options).await {
             Ok(table) => octets(Json::Object(rows::answered(table)).to_string()),
             Err(refusal) => failed(ErrorCode::QueryExecution, refusal.text()),
@@ -108,9 +121,6 @@ async fn asked(State(core): Shared, parameters: Parameters, headers: HeaderMap) 
         return failed(ErrorCode::JsonParsing, "Query parameter 'sql' is missing");
     }
     let body = Json::Object(body);
-    if let Some(answer) = inserted(&core, &body).await {
-        return answer;
-    }
     forward(&core, &headers, Bytes::from(body.to_string())).await
 }
 

@@ -121,6 +121,12 @@ impl Consuming {
         self.end.load(Ordering::Acquire) != i64::MAX
     }
 
+    /// True once no row is to come: it is full, or has reached its end.
+    pub(crate) fn has_all_rows(&self) -> bool {
+        self.position() >= self.end.load(Ordering::Acquire)
+            || matches!(self.phase().0, Phase::Holding | Phase::Committing)
+    }
+
     /// True where rows were taken that belong to the next segment.
     fn is_beyond_end(&self) -> bool {
         self.position() > self.end.load(Ordering::Acquire)

@@ -60,7 +60,6 @@ fn add(
     let target = Target {
         plan: &plan,
         schema,
-        sequence: state.sequence,
         writer,
         now_ms,
     };
@@ -75,7 +74,7 @@ impl Worker {
         if let Some(reason) = self.end_reached() {
             return Ok(reason);
         }
-        self.wait_for_sealed()?;
+        self.wait_for_earlier_rows()?;
         self.wait_for_earlier()?;
         self.follow_stream()?;
         self.open_source()?;
@@ -230,27 +229,40 @@ impl Worker {
         Ok(())
     }
 
-    /// Keys of sealed segments decide about rows: those of this partition are loaded first.
-    fn wait_for_sealed(&self) -> Result<(), Halt> {
+    /// Rows of earlier segments decide about rows of one key: all of the partition are here first.
+    fn wait_for_earlier_rows(&self) -> Result<(), Halt> {
         let Some(keys) = &self.table.keys else {
             return Ok(());
         };
         let may_lack = keys.plan().mode == Mode::Full;
         loop {
             let view = self.table.view();
-            let missing = view.ideal.iter().find(|(name, replicas)| {
+            let missing = view.ideal.iter().any(|(name, replicas)| {
                 let (partition, sequence) = upsert::place_of(name);
+                let wanted = replicas.get(&self.shared.instance_id);
                 partition == self.state.partition
                     && sequence < self.state.sequence
-                    && replicas.get(&self.shared.instance_id) == Some(&ReplicaState::Online)
-                    && self.table.segments.get(name).is_none()
+                    && matches!(wanted, Some(ReplicaState::Online | ReplicaState::Consuming))
+                    && !self.is_whole(name)
                     && !(may_lack && self.failed(name))
             });
-            if missing.is_none() {
+            if !missing {
                 return Ok(());
             }
             self.pause(Duration::from_millis(20))?;
         }
+    }
+
+    /// True where every row of a segment is here.
+    fn is_whole(&self, segment: &str) -> bool {
+        let sealed = self.table.segments.get(segment);
+        sealed.is_some_and(|held| held.sealed().is_some())
+            || self
+                .table
+                .consumers
+                .lock()
+                .get(segment)
+                .is_some_and(|consumer| consumer.has_all_rows())
     }
 
     fn failed(&self, segment: &str) -> bool {

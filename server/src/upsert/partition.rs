@@ -119,6 +119,16 @@ impl State {
         self.slots.iter().position(found).map(|at| at as u32)
     }
 
+    /// The slot of a growing segment, where it is this very one that answers.
+    pub(super) fn slot_of_growing(&self, segment: &Arc<MutableSegment>) -> Option<u32> {
+        let slot = self.slot_of(segment.name())?;
+        let known = self.slots.get(slot as usize).and_then(Option::as_ref)?;
+        match &known.held {
+            Held::Growing(growing) if Arc::ptr_eq(growing, segment) => Some(slot),
+            _ => None,
+        }
+    }
+
     fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
         self.slots.get_mut(slot as usize)?.as_mut()
     }
@@ -220,9 +230,10 @@ impl State {
             true
         });
         if let Some(slot) = self.slot_mut(slot) {
-            let all = |rows: &RoaringBitmap| Arc::new(rows.iter().filter_map(moved).collect());
-            slot.valid = all(&slot.valid);
-            slot.shown = slot.shown.as_deref().map(all);
+            slot.valid = Arc::new(slot.valid.iter().filter_map(moved).collect());
+            if let Some(shown) = &mut slot.shown {
+                *shown = Arc::new(shown.iter().filter_map(moved).collect());
+            }
         }
     }
 

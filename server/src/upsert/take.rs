@@ -29,7 +29,6 @@ pub(crate) struct Taken {
 pub(crate) struct Target<'a> {
     pub(crate) plan: &'a KeyPlan,
     pub(crate) schema: &'a Schema,
-    pub(crate) sequence: u32,
     pub(crate) writer: &'a mut SegmentWriter,
     pub(crate) now_ms: i64,
 }
@@ -43,14 +42,10 @@ impl Partition {
     ) -> Result<Taken, SegmentError> {
         target.writer.check(batch)?;
         let mut state = self.lock();
-        let name = target.writer.segment().name().to_owned();
-        let slot = match state.slot_of(&name) {
-            Some(slot) => slot,
-            None => {
-                let growing = Arc::clone(target.writer.segment());
-                state.begin(target.plan, target.schema, target.sequence, &growing);
-                state.slot_of(&name).unwrap_or_default()
-            }
+        let Some(slot) = state.slot_of_growing(target.writer.segment()) else {
+            // The segment was taken away while its consumer ends: its rows must not outdo others any more.
+            batch.clear();
+            return Ok(Taken::default());
         };
         let mut decided = match &target.plan.mode {
             Mode::Partial(strategies, default) => {
@@ -153,6 +148,7 @@ fn merged(
     let mut before = Before {
         base: target.writer.rows(),
         slot,
+        done: 0,
         segments: HashMap::new(),
     };
     for row in 0..records.rows() {
@@ -173,11 +169,11 @@ fn merged(
             Outcome::Newer(place) if !deleted && !place.is_deleted() => Some(place),
             _ => None,
         };
-        let done = out.rows();
+        before.done = out.rows();
         for at in 0..out.columns().len() {
             let value = match (old, target.schema.fields.get(at)) {
                 (Some(old), Some(field)) if !plan.key.iter().any(|k| k.name == field.1.name) => {
-                    let old = before.value(state, &out, old, at, field, done);
+                    let old = before.value(state, &out, old, at, field);
                     let incoming = batch.columns().get(at);
                     incoming.map(|c| meet(plan, merge, field, c, row as u32, old))
                 }
@@ -227,6 +223,8 @@ fn meet(
 struct Before {
     base: u32,
     slot: u32,
+    /// Rows of the batch that are complete.
+    done: usize,
     segments: HashMap<u32, Arc<dyn Segment>>,
 }
 
@@ -238,14 +236,13 @@ impl Before {
         place: Place,
         at: usize,
         (_, field): &(FieldRole, FieldSpec),
-        done: usize,
     ) -> Value {
         let doc = place.doc();
         if place.slot == self.slot && doc >= self.base {
             // Among the rows that come in with this batch.
             let row = doc - self.base;
             return match out.columns().get(at) {
-                Some(column) if (row as usize) < done && !column.is_null(row) => {
+                Some(column) if (row as usize) < self.done && !column.is_null(row) => {
                     column.values.get(row as usize, field.data_type)
                 }
                 _ => Value::Null,
