@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use common::{Block, Values};
+use common::{Block, DataType, Values};
 use functions::{Grouped, Groups};
 use rayon::prelude::*;
 use segment::{Docs, Segment};
@@ -18,10 +18,11 @@ use crate::merge::Partial;
 use crate::plan::{Plan, PlanAggregation, Shape};
 use crate::project::{BLOCK_ROWS, Projection, SegmentColumns, Source};
 use crate::stats::QueryStats;
-use crate::{QueryError, prune, select};
+use crate::{QueryError, prune, reduce, select};
 
-/// Rows of one task: large segments are split so that all threads work on one query.
-const TASK_ROWS: u32 = 1 << 19;
+/// Fewest and most rows of one task: segments are split so that all threads work on one query, but groups of one segment are
+/// cheaper to find together.
+const TASK_ROWS: Range<u32> = 1 << 16..1 << 20;
 
 /// What a server answers with: the merged partial result and its counters.
 pub struct Executed {
@@ -49,9 +50,12 @@ pub fn execute(
 ) -> Result<Executed, QueryError> {
     let mut stats = QueryStats::default();
     let kept = prune::select(plan, segments, &mut stats);
+    let rows: u64 = kept.iter().map(|s| u64::from(s.doc_count())).sum();
+    let threads = rayon::current_num_threads().max(1) as u64;
+    let task_rows = (rows / (threads * 2)).clamp(u64::from(TASK_ROWS.start), TASK_ROWS.end.into());
     let tasks: Vec<Task<'_>> = kept
         .iter()
-        .flat_map(|segment| tasks_of(segment.as_ref()))
+        .flat_map(|segment| tasks_of(segment.as_ref(), task_rows as u32))
         .collect();
     let run = |task: &Task<'_>| run_task(plan, task, limits, host);
     let parts: Vec<(Partial, QueryStats)> = if tasks.len() < 2 {
@@ -59,18 +63,22 @@ pub fn execute(
     } else {
         tasks.par_iter().map(run).collect::<Result<_, _>>()?
     };
-    let mut partial = Partial::empty(plan);
+    let mut partials = Vec::with_capacity(parts.len());
     for (part, part_stats) in parts {
         stats.add(&part_stats);
-        partial.merge(part, plan)?;
-        limits.check()?;
+        partials.push(part);
+    }
+    limits.check()?;
+    let mut partial = Partial::merge_all(partials, plan)?;
+    if let Partial::Groups(table) = &mut partial {
+        stats.groups_trimmed |= reduce::trim(plan, table)?;
     }
     Ok(Executed { partial, stats })
 }
 
-fn tasks_of(segment: &dyn Segment) -> Vec<Task<'_>> {
+fn tasks_of(segment: &dyn Segment, task_rows: u32) -> Vec<Task<'_>> {
     let docs = segment.doc_count();
-    let pieces = docs.div_ceil(TASK_ROWS).max(1);
+    let pieces = docs.div_ceil(task_rows.max(1)).max(1);
     let size = docs.div_ceil(pieces).next_multiple_of(BLOCK_ROWS as u32);
     (0..pieces)
         .map(|piece| Task {
@@ -271,7 +279,11 @@ impl Scan<'_> {
         for aggregation in aggregations {
             if aggregation.inputs.is_empty() {
                 plans.push(None);
-            } else if everything && let Some(values) = self.distinct_values(aggregation) {
+            } else if everything
+                && let Some(values) = self
+                    .by_statistics(aggregation)
+                    .or_else(|| self.distinct_values(aggregation))
+            {
                 plans.push(Some(values));
             } else {
                 return Ok(false);
@@ -285,6 +297,31 @@ impl Scan<'_> {
         }
         self.stats.num_docs_scanned = count;
         Ok(true)
+    }
+
+    /// MIN, MAX or SUM of a whole segment from the statistics of a column of whole numbers.
+    fn by_statistics(&self, aggregation: &PlanAggregation) -> Option<Block> {
+        let (sql::Expr::Call(call), [input]) = (&aggregation.expr, aggregation.inputs.as_slice())
+        else {
+            return None;
+        };
+        let index = input.as_column()?;
+        let Source::Stored { column, .. } = &self.columns.sources[index] else {
+            return None;
+        };
+        let column_type = column.column_type();
+        let whole = matches!(column_type.data_type, DataType::Int | DataType::Long);
+        if column_type.multi || !whole || self.columns.handled_nulls(index).is_some() {
+            return None;
+        }
+        let stats = column.stats();
+        let value = match call.name.as_str() {
+            "min" => stats.min?.as_i64()? as f64,
+            "max" => stats.max?.as_i64()? as f64,
+            "sum" => stats.sum? as f64,
+            _ => return None,
+        };
+        Some(Block::new(DataType::Double, Values::Double(vec![value])))
     }
 
     /// The dictionary of an aggregation's column, where the answer depends on the distinct values only.

@@ -12,6 +12,7 @@ mod kernel;
 pub mod limits;
 pub mod literals;
 pub mod merge;
+mod order;
 pub mod plan;
 pub mod project;
 pub mod prune;
