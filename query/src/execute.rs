@@ -17,8 +17,9 @@ use crate::limits::Limits;
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanAggregation, Shape};
 use crate::project::{BLOCK_ROWS, Projection, SegmentColumns, Source};
+use crate::star_tree::Search;
 use crate::stats::QueryStats;
-use crate::{QueryError, prune, reduce, select};
+use crate::{QueryError, prune, reduce, select, star_tree};
 
 /// Fewest and most rows of one task: segments are split so that all threads work on one query, but groups of one segment are
 /// cheaper to find together.
@@ -36,6 +37,8 @@ pub struct Executed {
 pub(crate) struct Task<'a> {
     pub(crate) segment: &'a dyn Segment,
     pub(crate) rows: Range<u32>,
+    /// Records of a star-tree that answer for all rows.
+    pub(crate) search: Option<Search<'a>>,
 }
 
 /// Executes on the current rayon pool. `host` is what `$hostName` shows.
@@ -55,13 +58,14 @@ pub fn execute(
     let task_rows = (rows / (threads * 2)).clamp(u64::from(TASK_ROWS.start), TASK_ROWS.end.into());
     let tasks: Vec<Task<'_>> = kept
         .iter()
-        .flat_map(|segment| tasks_of(segment.as_ref(), task_rows as u32))
+        .flat_map(|segment| tasks_of(plan, segment.as_ref(), task_rows as u32))
         .collect();
-    let run = |task: &Task<'_>| run_task(plan, task, limits, host);
-    let parts: Vec<(Partial, QueryStats)> = if tasks.len() < 2 {
-        tasks.iter().map(run).collect::<Result<_, _>>()?
+    let run = |task: Task<'_>| run_task(plan, task, limits, host);
+    let short = tasks.iter().all(|task| task.search.is_some());
+    let parts: Vec<(Partial, QueryStats)> = if tasks.len() < 2 || short {
+        tasks.into_iter().map(run).collect::<Result<_, _>>()?
     } else {
-        tasks.par_iter().map(run).collect::<Result<_, _>>()?
+        tasks.into_par_iter().map(run).collect::<Result<_, _>>()?
     };
     let mut partials = Vec::with_capacity(parts.len());
     for (part, part_stats) in parts {
@@ -76,14 +80,22 @@ pub fn execute(
     Ok(Executed { partial, stats })
 }
 
-fn tasks_of(segment: &dyn Segment, task_rows: u32) -> Vec<Task<'_>> {
+fn tasks_of<'a>(plan: &Plan, segment: &'a dyn Segment, task_rows: u32) -> Vec<Task<'a>> {
     let docs = segment.doc_count();
+    if let Some(search) = star_tree::search(plan, segment) {
+        return vec![Task {
+            segment,
+            rows: 0..docs,
+            search: Some(search),
+        }];
+    }
     let pieces = docs.div_ceil(task_rows.max(1)).max(1);
     let size = docs.div_ceil(pieces).next_multiple_of(BLOCK_ROWS as u32);
     (0..pieces)
         .map(|piece| Task {
             segment,
             rows: (piece * size).min(docs)..((piece + 1) * size).min(docs),
+            search: None,
         })
         .filter(|task| !task.rows.is_empty() || task.rows.start == 0)
         .collect()
@@ -91,11 +103,15 @@ fn tasks_of(segment: &dyn Segment, task_rows: u32) -> Vec<Task<'_>> {
 
 fn run_task(
     plan: &Plan,
-    task: &Task<'_>,
+    mut task: Task<'_>,
     limits: &Limits,
     host: &str,
 ) -> Result<(Partial, QueryStats), QueryError> {
     limits.check()?;
+    if let Some(search) = task.search.take() {
+        return run_search(plan, search);
+    }
+    let task = &task;
     let columns = SegmentColumns::open(task.segment, &plan.columns, plan.null_handling, host);
     let valid = task.segment.valid_docs();
     let docs = task.segment.doc_count();
@@ -132,6 +148,29 @@ fn run_task(
         stats.num_consuming_segments_processed = first;
         stats.num_consuming_segments_matched = stats.num_segments_matched;
     }
+    Ok((partial, stats))
+}
+
+/// Aggregates records of a star-tree.
+fn run_search(plan: &Plan, search: Search<'_>) -> Result<(Partial, QueryStats), QueryError> {
+    let Shape::Aggregation {
+        keys, aggregations, ..
+    } = &plan.shape
+    else {
+        return Err(QueryError::execution(
+            "a star-tree answers aggregations only",
+        ));
+    };
+    let records = search.tree.search(&search.asked);
+    let found = records.len() as u64;
+    let partial = search.kernel.run_list(&records, aggregations)?;
+    let stats = QueryStats {
+        num_docs_scanned: found,
+        num_entries_scanned_post_filter: found * (keys.len() + aggregations.len()) as u64,
+        num_segments_processed: 1,
+        num_segments_matched: u64::from(found > 0),
+        ..QueryStats::default()
+    };
     Ok((partial, stats))
 }
 

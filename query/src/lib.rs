@@ -18,6 +18,7 @@ pub mod project;
 pub mod prune;
 pub mod reduce;
 pub mod select;
+mod star_tree;
 pub mod stats;
 pub mod wire;
 

@@ -297,7 +297,7 @@ fn constant_matches(test: &BoundTest, value: &common::Value) -> bool {
 }
 
 /// The ids of a dictionary that a matcher accepts; `None` for a raw column.
-fn dictionary_ids(column: &dyn Column, matcher: &Matcher) -> Option<IdSet> {
+pub(crate) fn dictionary_ids(column: &dyn Column, matcher: &Matcher) -> Option<IdSet> {
     let dictionary = column.dictionary()?;
     if let Some(test) = matcher.text_test() {
         return Some(dictionary.matching_text(&mut |text| test(text)));

@@ -63,12 +63,25 @@ impl<'a> GroupKeys<'a> {
         rows: usize,
         group_limit: usize,
     ) -> Option<Self> {
-        let mut keys = Vec::with_capacity(exprs.len());
-        let mut combinations = 1_u64;
+        let mut stored: Vec<&'a dyn Column> = Vec::with_capacity(exprs.len());
         for expr in exprs {
             let Source::Stored { column, .. } = &columns.sources[expr.as_column()?] else {
                 return None;
             };
+            stored.push(*column);
+        }
+        Self::of_columns(&stored, rows, group_limit)
+    }
+
+    /// The same for columns.
+    pub(super) fn of_columns(
+        columns: &[&'a dyn Column],
+        rows: usize,
+        group_limit: usize,
+    ) -> Option<Self> {
+        let mut keys = Vec::with_capacity(columns.len());
+        let mut combinations = 1_u64;
+        for column in columns {
             if column.column_type().multi {
                 return None;
             }

@@ -6,6 +6,7 @@
 
 mod group;
 mod number;
+mod tree;
 
 use common::{Block, BytesVec, DataType, Values};
 use functions::{Grouped, Groups};
@@ -17,9 +18,10 @@ use crate::expr::BoundExpr;
 use crate::group_by::GroupTable;
 use crate::merge::Partial;
 use crate::plan::PlanAggregation;
-use crate::project::SegmentColumns;
+use crate::project::{BLOCK_ROWS, SegmentColumns};
 use group::{GroupKeys, Places};
 use number::{EXACT, Number, Slots, Span};
+pub(crate) use tree::Source;
 
 /// What is computed of a group.
 enum Measure {
@@ -35,6 +37,8 @@ pub(crate) struct Kernel<'a> {
     keys: GroupKeys<'a>,
     slots: Slots<'a>,
     measures: Vec<Measure>,
+    /// How many rows each record stands for, where records are no rows.
+    weights: Option<Number>,
     /// One accumulator a place for each measure; none for COUNT.
     totals: Vec<Vec<i64>>,
     /// Rows of each place.
@@ -59,14 +63,39 @@ impl<'a> Kernel<'a> {
             .iter()
             .map(|aggregation| measure(aggregation, &mut slots, columns, rows))
             .collect::<Option<_>>()?;
+        Some(Self::with(keys, slots, measures, None))
+    }
+
+    fn with(
+        keys: GroupKeys<'a>,
+        slots: Slots<'a>,
+        measures: Vec<Measure>,
+        weights: Option<Number>,
+    ) -> Self {
         let totals = measures.iter().map(|_| Vec::new()).collect();
-        Some(Self {
+        Self {
             keys,
             slots,
             measures,
+            weights,
             totals,
             counts: Vec::new(),
-        })
+        }
+    }
+
+    /// Runs over listed records.
+    pub(crate) fn run_list(
+        mut self,
+        records: &[u32],
+        aggregations: &[PlanAggregation],
+    ) -> Result<Partial, QueryError> {
+        for piece in records.chunks(BLOCK_ROWS) {
+            let docs = Docs::List(piece);
+            if self.slots.load(&docs) {
+                self.add(&docs);
+            }
+        }
+        self.finish(aggregations)
     }
 
     /// Runs over the rows that pass the filter.
@@ -96,23 +125,22 @@ impl<'a> Kernel<'a> {
         let places = self.keys.places();
         let room = self.keys.room();
         grow(&mut self.counts, room, 0);
-        match places {
-            Places::One => self.counts[0] += rows as i64,
-            Places::Each(places) => places.iter().for_each(|p| self.counts[*p as usize] += 1),
+        match (places, &self.weights) {
+            (places, Some(weights)) => self.slots.with(weights, rows, |weights| {
+                add_up(&mut self.counts, places, weights);
+            }),
+            (Places::One, None) => self.counts[0] += rows as i64,
+            (Places::Each(places), None) => {
+                places.iter().for_each(|p| self.counts[*p as usize] += 1);
+            }
         }
         for (measure, totals) in self.measures.iter().zip(&mut self.totals) {
             match measure {
                 Measure::Count => {}
                 Measure::Sum(number) | Measure::Average(number) => {
                     grow(totals, room, 0);
-                    self.slots.with(number, rows, |values| match places {
-                        Places::One => totals[0] += values.iter().sum::<i64>(),
-                        Places::Each(places) => {
-                            for (place, value) in places.iter().zip(values) {
-                                totals[*place as usize] += value;
-                            }
-                        }
-                    });
+                    self.slots
+                        .with(number, rows, |values| add_up(totals, places, values));
                 }
                 Measure::Least(number) => {
                     grow(totals, room, i64::MAX);
@@ -198,6 +226,17 @@ fn grow(values: &mut Vec<i64>, room: usize, empty: i64) {
             *values = vec![0; room];
         } else {
             values.resize(room, empty);
+        }
+    }
+}
+
+fn add_up(totals: &mut [i64], places: Places<'_>, values: &[i64]) {
+    match places {
+        Places::One => totals[0] += values.iter().sum::<i64>(),
+        Places::Each(places) => {
+            for (place, value) in places.iter().zip(values) {
+                totals[*place as usize] += value;
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod filter;
 mod matcher;
+mod over;
 
 use common::schema::default_null_value;
 use common::{ColumnType, DataType, ErrorCode, FieldRole, QueryException, Schema, Value};
@@ -18,6 +19,7 @@ use crate::expr::{BoundExpr, literal_type};
 
 pub use filter::{BoundFilter, BoundTest};
 pub use matcher::Matcher;
+use over::Over;
 
 /// A column that a plan reads.
 #[derive(Debug, Clone)]
@@ -103,6 +105,8 @@ pub struct Plan {
     pub group_limit: usize,
     /// The query's time.
     pub context: EvalContext,
+    /// False with the option `useStarTree=false`.
+    pub use_star_tree: bool,
     /// EXPLAIN.
     pub explain: bool,
 }
@@ -324,6 +328,10 @@ impl Plan {
             null_handling,
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
+            use_star_tree: query
+                .options
+                .get("usestartree")
+                .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
             explain: query.explain,
         };
         if query.distinct {
@@ -493,10 +501,6 @@ fn spliced(args: &[Expr]) -> Vec<Expr> {
     out
 }
 
-fn is_steps(expr: &Expr) -> bool {
-    matches!(expr, Expr::Call(call) if call.name == "steps")
-}
-
 fn name_of(item: &sql::SelectItem) -> String {
     item.alias
         .clone()
@@ -555,96 +559,4 @@ fn aggregations_of(query: &Query) -> Vec<Expr> {
         .iter()
         .for_each(|order| collect(&order.expr, &mut out));
     out
-}
-
-/// Binds expressions over keys and aggregations, which are columns there.
-struct Over<'a> {
-    query: &'a Query,
-    keys: &'a [BoundExpr],
-    aggregations: &'a [PlanAggregation],
-}
-
-impl Over<'_> {
-    fn bind(&self, expr: &Expr) -> Result<BoundExpr, QueryError> {
-        let slots = expr.clone().rewrite(&mut |e| e);
-        let replaced = self.replace(slots);
-        BoundExpr::bind(&replaced, Role::Scalar, &mut |name| self.slot(name))
-    }
-
-    /// Puts `#3` in the place of the third key or aggregation, outermost first.
-    fn replace(&self, expr: Expr) -> Expr {
-        if let Some(index) = self.position(&expr) {
-            return Expr::Column(format!("#{index}"));
-        }
-        match expr {
-            Expr::Call(call) => Expr::call(
-                call.name,
-                call.args.into_iter().map(|arg| self.replace(arg)).collect(),
-            ),
-            other => other,
-        }
-    }
-
-    fn position(&self, expr: &Expr) -> Option<usize> {
-        self.query
-            .group_by
-            .iter()
-            .position(|key| key == expr)
-            .or_else(|| {
-                self.aggregations
-                    .iter()
-                    .position(|a| a.expr == *expr)
-                    .map(|i| i + self.keys.len())
-            })
-    }
-
-    fn slot(&self, name: &str) -> Result<(usize, ColumnType), QueryError> {
-        let index: Option<usize> = name.strip_prefix('#').and_then(|n| n.parse().ok());
-        let Some(index) = index else {
-            return Err(QueryError::Exception(QueryException::new(
-                ErrorCode::MergeResponse,
-                format!("Failed to find SELECT expression: {name} in the GROUP-BY clause"),
-            )));
-        };
-        let column_type = match self.keys.get(index) {
-            // Multi-value keys are taken apart into their elements.
-            Some(key) => ColumnType::sv(key.column_type().data_type),
-            None => self.aggregations[index - self.keys.len()]
-                .function
-                .returns(),
-        };
-        Ok((index, column_type))
-    }
-
-    /// A result column's name: an aggregation names itself, `COUNT(x)` is `count(*)` where nulls do not count.
-    fn name(&self, expr: &Expr, null_handling: bool) -> String {
-        let Some(aggregation) = self.aggregations.iter().find(|a| a.expr == *expr) else {
-            return text::expression(expr);
-        };
-        let Expr::Call(call) = expr else {
-            return text::expression(expr);
-        };
-        if call.name == FILTERED {
-            return format!(
-                "{}{}",
-                label(aggregation, &call.args[0], null_handling),
-                text::filter_suffix(&call.args[1])
-            );
-        }
-        label(aggregation, expr, null_handling)
-    }
-}
-
-fn label(aggregation: &PlanAggregation, expr: &Expr, null_handling: bool) -> String {
-    let Expr::Call(call) = expr else {
-        return text::expression(expr);
-    };
-    if call.name == "count" && !null_handling {
-        return "count(*)".to_owned();
-    }
-    if call.args.iter().any(is_steps) {
-        return text::expression(expr);
-    }
-    let args: Vec<String> = call.args.iter().map(text::expression).collect();
-    aggregation.function.label(&call.name, &args)
 }

@@ -6,6 +6,7 @@ pub(crate) mod bloom;
 pub(crate) mod collect;
 pub(crate) mod inverted;
 pub(crate) mod range;
+pub mod star_tree;
 
 use std::sync::Arc;
 

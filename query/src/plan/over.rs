@@ -1,0 +1,108 @@
+//! Expressions over the result of an aggregation: keys and aggregations are their columns; how those name themselves.
+//!
+//! Must not know: rows. Invariant: the outermost expression that is a key or an aggregation is taken.
+
+use common::{ColumnType, ErrorCode, QueryException};
+use functions::scalar::Role;
+use sql::expr::FILTERED;
+use sql::{Expr, Query, text};
+
+use super::PlanAggregation;
+use crate::QueryError;
+use crate::expr::BoundExpr;
+
+/// Binds expressions over keys and aggregations, which are columns there.
+pub(super) struct Over<'a> {
+    pub(super) query: &'a Query,
+    pub(super) keys: &'a [BoundExpr],
+    pub(super) aggregations: &'a [PlanAggregation],
+}
+
+impl Over<'_> {
+    pub(super) fn bind(&self, expr: &Expr) -> Result<BoundExpr, QueryError> {
+        let slots = expr.clone().rewrite(&mut |e| e);
+        let replaced = self.replace(slots);
+        BoundExpr::bind(&replaced, Role::Scalar, &mut |name| self.slot(name))
+    }
+
+    /// Puts `#3` in the place of the third key or aggregation, outermost first.
+    fn replace(&self, expr: Expr) -> Expr {
+        if let Some(index) = self.position(&expr) {
+            return Expr::Column(format!("#{index}"));
+        }
+        match expr {
+            Expr::Call(call) => Expr::call(
+                call.name,
+                call.args.into_iter().map(|arg| self.replace(arg)).collect(),
+            ),
+            other => other,
+        }
+    }
+
+    fn position(&self, expr: &Expr) -> Option<usize> {
+        self.query
+            .group_by
+            .iter()
+            .position(|key| key == expr)
+            .or_else(|| {
+                self.aggregations
+                    .iter()
+                    .position(|a| a.expr == *expr)
+                    .map(|i| i + self.keys.len())
+            })
+    }
+
+    fn slot(&self, name: &str) -> Result<(usize, ColumnType), QueryError> {
+        let index: Option<usize> = name.strip_prefix('#').and_then(|n| n.parse().ok());
+        let Some(index) = index else {
+            return Err(QueryError::Exception(QueryException::new(
+                ErrorCode::MergeResponse,
+                format!("Failed to find SELECT expression: {name} in the GROUP-BY clause"),
+            )));
+        };
+        let column_type = match self.keys.get(index) {
+            // Multi-value keys are taken apart into their elements.
+            Some(key) => ColumnType::sv(key.column_type().data_type),
+            None => self.aggregations[index - self.keys.len()]
+                .function
+                .returns(),
+        };
+        Ok((index, column_type))
+    }
+
+    /// A result column's name: an aggregation names itself, `COUNT(x)` is `count(*)` where nulls do not count.
+    pub(super) fn name(&self, expr: &Expr, null_handling: bool) -> String {
+        let Some(aggregation) = self.aggregations.iter().find(|a| a.expr == *expr) else {
+            return text::expression(expr);
+        };
+        let Expr::Call(call) = expr else {
+            return text::expression(expr);
+        };
+        if call.name == FILTERED {
+            return format!(
+                "{}{}",
+                label(aggregation, &call.args[0], null_handling),
+                text::filter_suffix(&call.args[1])
+            );
+        }
+        label(aggregation, expr, null_handling)
+    }
+}
+
+fn label(aggregation: &PlanAggregation, expr: &Expr, null_handling: bool) -> String {
+    let Expr::Call(call) = expr else {
+        return text::expression(expr);
+    };
+    if call.name == "count" && !null_handling {
+        return "count(*)".to_owned();
+    }
+    if call.args.iter().any(is_steps) {
+        return text::expression(expr);
+    }
+    let args: Vec<String> = call.args.iter().map(text::expression).collect();
+    aggregation.function.label(&call.name, &args)
+}
+
+fn is_steps(expr: &Expr) -> bool {
+    matches!(expr, Expr::Call(call) if call.name == "steps")
+}
