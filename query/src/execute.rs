@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::{Block, DataType, Values};
 use functions::{Grouped, Groups};
+use parking_lot::Mutex;
 use rayon::prelude::*;
 use segment::{Docs, Segment};
 
@@ -17,6 +18,7 @@ use crate::limits::Limits;
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanAggregation, Shape};
 use crate::project::{BLOCK_ROWS, Projection, SegmentColumns, Source};
+use crate::select::Cut;
 use crate::star_tree::Search;
 use crate::stats::QueryStats;
 use crate::{QueryError, prune, reduce, select, star_tree};
@@ -60,13 +62,7 @@ pub fn execute(
         .iter()
         .flat_map(|segment| tasks_of(plan, segment.as_ref(), task_rows as u32))
         .collect();
-    let run = |task: Task<'_>| run_task(plan, task, limits, host);
-    let short = tasks.iter().all(|task| task.search.is_some());
-    let parts: Vec<(Partial, QueryStats)> = if tasks.len() < 2 || short {
-        tasks.into_iter().map(run).collect::<Result<_, _>>()?
-    } else {
-        tasks.into_par_iter().map(run).collect::<Result<_, _>>()?
-    };
+    let parts = run_all(plan, tasks, limits, host)?;
     let mut partials = Vec::with_capacity(parts.len());
     for (part, part_stats) in parts {
         stats.add(&part_stats);
@@ -78,6 +74,38 @@ pub fn execute(
         stats.groups_trimmed |= reduce::trim(plan, table)?;
     }
     Ok(Executed { partial, stats })
+}
+
+type Part = (Partial, QueryStats);
+
+/// Runs tasks on all threads, those first that ORDER BY puts first; answers in the order of the tasks.
+fn run_all(
+    plan: &Plan,
+    tasks: Vec<Task<'_>>,
+    limits: &Limits,
+    host: &str,
+) -> Result<Vec<Part>, QueryError> {
+    let short = tasks.iter().all(|task| task.search.is_some());
+    let cut = Cut::new(plan);
+    if tasks.len() < 2 || short {
+        let run = |task| run_task(plan, task, &cut, limits, host);
+        return tasks.into_iter().map(run).collect();
+    }
+    let mut queue: Vec<(usize, Task<'_>)> = tasks.into_iter().enumerate().collect();
+    // Taken from the end.
+    queue.sort_by_key(|(at, task)| std::cmp::Reverse((cut.best(task.segment), *at)));
+    let count = queue.len();
+    let queue = Mutex::new(queue);
+    let mut parts: Vec<(usize, Part)> = (0..count)
+        .into_par_iter()
+        .with_max_len(1)
+        .filter_map(|_| {
+            let (at, task) = queue.lock().pop()?;
+            Some(run_task(plan, task, &cut, limits, host).map(|part| (at, part)))
+        })
+        .collect::<Result<_, _>>()?;
+    parts.sort_by_key(|(at, _)| *at);
+    Ok(parts.into_iter().map(|(_, part)| part).collect())
 }
 
 fn tasks_of<'a>(plan: &Plan, segment: &'a dyn Segment, task_rows: u32) -> Vec<Task<'a>> {
@@ -104,6 +132,7 @@ fn tasks_of<'a>(plan: &Plan, segment: &'a dyn Segment, task_rows: u32) -> Vec<Ta
 fn run_task(
     plan: &Plan,
     mut task: Task<'_>,
+    cut: &Cut,
     limits: &Limits,
     host: &str,
 ) -> Result<(Partial, QueryStats), QueryError> {
@@ -131,7 +160,10 @@ fn run_task(
         stats: QueryStats::default(),
     };
     let partial = match &plan.shape {
-        Shape::Selection { outputs } => select::rows(&mut scan, outputs)?,
+        Shape::Selection { outputs } if cut.excludes(task.segment) => {
+            select::no_rows(plan, outputs)
+        }
+        Shape::Selection { outputs } => select::rows(&mut scan, outputs, cut)?,
         Shape::Distinct { keys } => scan.groups(keys, &[], distinct_limit(plan))?,
         Shape::Aggregation {
             keys, aggregations, ..

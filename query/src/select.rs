@@ -2,20 +2,80 @@
 //!
 //! Must not know: aggregation. Invariant: at most LIMIT + OFFSET rows leave a task.
 
-use std::cmp::Ordering;
+use std::cmp::Ordering as Order;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::{Block, DataType, Value};
-use segment::Docs;
+use segment::{Docs, Segment};
 
 use crate::QueryError;
 use crate::execute::Scan;
 use crate::expr::{BoundExpr, without_nulls};
 use crate::merge::Partial;
-use crate::plan::{Plan, PlanOrder};
+use crate::plan::{Plan, PlanOrder, Shape};
 use crate::project::{Projection, Source};
 
+/// How far the first ORDER BY key may reach into the segments, as tasks find better rows: whole numbers of a column only.
+pub(crate) struct Cut {
+    /// Column of the first key, and whether small values come first.
+    key: Option<(String, bool)>,
+    /// The largest rank that is still of interest.
+    worst: AtomicI64,
+}
+
+impl Cut {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let first = match &plan.shape {
+            Shape::Selection { .. } if !plan.null_handling => plan.order_by.first(),
+            _ => None,
+        };
+        let key = first.and_then(|order| {
+            let index = order.expr.as_column()?;
+            let column = &plan.columns[index];
+            let data_type = column.column_type.data_type;
+            let whole = matches!(data_type, DataType::Int | DataType::Long);
+            whole.then(|| (column.name.clone(), order.ascending))
+        });
+        Self {
+            key,
+            worst: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    /// The best rank that a segment's rows can have.
+    pub(crate) fn best(&self, segment: &dyn Segment) -> i64 {
+        let best = || -> Option<i64> {
+            let (name, ascending) = self.key.as_ref()?;
+            let stats = segment.column(name)?.stats();
+            if *ascending {
+                stats.min?.as_i64()
+            } else {
+                stats.max?.as_i64().map(|max| !max)
+            }
+        };
+        best().unwrap_or(i64::MIN)
+    }
+
+    /// True where no row of a segment can be among the first any more.
+    pub(crate) fn excludes(&self, segment: &dyn Segment) -> bool {
+        self.key.is_some() && self.best(segment) > self.worst.load(Ordering::Relaxed)
+    }
+
+    /// The last of enough rows has this value.
+    fn lower(&self, last: &Value) {
+        if let (Some((_, ascending)), Some(value)) = (&self.key, last.as_i64()) {
+            let rank = if *ascending { value } else { !value };
+            self.worst.fetch_min(rank, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Selects rows of a task.
-pub(crate) fn rows(scan: &mut Scan<'_>, outputs: &[BoundExpr]) -> Result<Partial, QueryError> {
+pub(crate) fn rows(
+    scan: &mut Scan<'_>,
+    outputs: &[BoundExpr],
+    cut: &Cut,
+) -> Result<Partial, QueryError> {
     let plan = scan.plan;
     let wanted = plan.limit.saturating_add(plan.offset);
     let docs = if wanted == 0 {
@@ -23,7 +83,7 @@ pub(crate) fn rows(scan: &mut Scan<'_>, outputs: &[BoundExpr]) -> Result<Partial
     } else if plan.order_by.is_empty() {
         first(scan, wanted)?
     } else {
-        best(scan, wanted)?
+        best(scan, wanted, cut)?
     };
     let mut read = std::collections::HashSet::new();
     for expr in outputs.iter().chain(plan.order_by.iter().map(|o| &o.expr)) {
@@ -64,7 +124,7 @@ fn first(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
 type Kept = (i64, Vec<Value>, u32);
 
 /// The best rows by ORDER BY, in that order.
-fn best(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
+fn best(scan: &mut Scan<'_>, wanted: usize, cut: &Cut) -> Result<Vec<u32>, QueryError> {
     let plan = scan.plan;
     let mut kept: Vec<Kept> = Vec::new();
     let mut worst: Option<Kept> = None;
@@ -100,7 +160,7 @@ fn best(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
             let first = keys[0].value(row);
             let hopeless = worst.as_ref().is_some_and(|(_, worst, _)| {
                 let (mine, theirs) = (std::slice::from_ref(&first), &worst[..1]);
-                compare(mine, theirs, &plan.order_by[..1]) == Ordering::Greater
+                compare(mine, theirs, &plan.order_by[..1]) == Order::Greater
             });
             if !hopeless {
                 let mut values = Vec::with_capacity(keys.len());
@@ -118,6 +178,9 @@ fn best(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
     })?;
     kept.sort_unstable_by(order);
     kept.truncate(wanted);
+    if let (true, Some((_, values, _))) = (kept.len() == wanted, kept.last()) {
+        cut.lower(&values[0]);
+    }
     Ok(kept.into_iter().map(|(_, _, doc)| doc).collect())
 }
 
@@ -158,22 +221,22 @@ fn first_key_ranks(scan: &Scan<'_>, docs: &Docs<'_>, ranks: &mut Vec<i64>) -> bo
 }
 
 /// Compares two rows of keys.
-pub(crate) fn compare(a: &[Value], b: &[Value], order: &[PlanOrder]) -> Ordering {
+pub(crate) fn compare(a: &[Value], b: &[Value], order: &[PlanOrder]) -> Order {
     for ((x, y), key) in a.iter().zip(b).zip(order) {
         let ordering = match (x.is_null(), y.is_null()) {
-            (true, true) => Ordering::Equal,
-            (true, false) if key.nulls_first => Ordering::Less,
-            (true, false) => Ordering::Greater,
-            (false, true) if key.nulls_first => Ordering::Greater,
-            (false, true) => Ordering::Less,
+            (true, true) => Order::Equal,
+            (true, false) if key.nulls_first => Order::Less,
+            (true, false) => Order::Greater,
+            (false, true) if key.nulls_first => Order::Greater,
+            (false, true) => Order::Less,
             _ if key.ascending => x.total_cmp(y),
             _ => y.total_cmp(x),
         };
-        if ordering != Ordering::Equal {
+        if ordering != Order::Equal {
             return ordering;
         }
     }
-    Ordering::Equal
+    Order::Equal
 }
 
 /// Reads outputs and keys of rows given in any order.

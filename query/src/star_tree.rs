@@ -29,7 +29,9 @@ pub(crate) fn search<'a>(plan: &Plan, segment: &'a dyn Segment) -> Option<Search
     else {
         return None;
     };
-    if !usable || aggregations.iter().any(|a| a.filter.is_some()) {
+    let counts_only = keys.is_empty() && aggregations.iter().all(|a| a.inputs.is_empty());
+    let known = counts_only && matches!(plan.filter, BoundFilter::Constant(_));
+    if !usable || known || aggregations.iter().any(|a| a.filter.is_some()) {
         return None;
     }
     let columns: Vec<usize> = keys

@@ -5,6 +5,7 @@
 //! Must not know: what is done with the rows. Invariant: the answer equals testing every row; with null handling a row is
 //! in exactly one of true, false and unknown.
 
+mod index;
 pub mod mask;
 mod scan;
 
@@ -77,7 +78,7 @@ impl<'a> SegmentFilter<'a> {
         context: &'a EvalContext,
     ) -> Result<Self, QueryError> {
         let compiler = Compiler { columns, docs };
-        let mut root = compiler.node(filter)?;
+        let mut root = index::choose(compiler.node(filter)?, docs);
         if let Some(valid) = valid {
             root = Node::And(vec![Node::Bitmap(valid.clone()), root]);
         }
@@ -240,13 +241,6 @@ impl<'a> Compiler<'a> {
         {
             return self.maybe_negated(Node::Docs(docs), negated);
         }
-        let predicate = Predicate::Ids(ids);
-        if let Some(Answer::Exact(bitmap)) = ask(column, &predicate) {
-            return self.maybe_negated(Node::Bitmap(bitmap), negated);
-        }
-        let Predicate::Ids(ids) = predicate else {
-            return Node::Constant(false);
-        };
         if negated && !column.column_type().multi {
             return Node::Ids {
                 index,
