@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use segment::build::{self, BuildSettings};
-use segment::plan::SegmentPlan;
 use segment::{SealedSegment, Segment};
 
 use crate::error::ServerError;
@@ -74,13 +73,8 @@ fn rebuild(
     Ok(SealedSegment::open(&path)?)
 }
 
-/// True where a rebuild would change a segment: a column is new.
+/// True where a rebuild would change a segment: a column is new, or its indexes are others.
 pub(crate) fn is_needed(table: &Table, segment: &SealedSegment) -> bool {
     let view = table.view();
-    let Ok(plan) = SegmentPlan::new(&view.schema, &view.config) else {
-        return false;
-    };
-    plan.columns
-        .iter()
-        .any(|column| segment.column(&column.name).is_none())
+    !build::is_current(segment, &view.schema, &view.config)
 }

@@ -197,7 +197,10 @@ impl<'a> Compiler<'a> {
         let node = match &self.columns.sources[index] {
             Source::DocId => Node::Values(test),
             Source::Constant(value, _) => Node::Constant(constant_matches(test, value)),
-            Source::Stored { column, .. } => self.stored(index, *column, test),
+            Source::Stored { column, .. } => {
+                self.refuse_without_index(index, *column, &test.matcher)?;
+                self.stored(index, *column, test)
+            }
         };
         Ok(match self.columns.handled_nulls(index) {
             // What no value of the segment passes is false for nulls too, as Pinot has it: NOT of it is true for them.
@@ -210,7 +213,47 @@ impl<'a> Compiler<'a> {
         })
     }
 
+    fn refuse_without_index(
+        &self,
+        index: usize,
+        column: &dyn Column,
+        matcher: &Matcher,
+    ) -> Result<(), QueryError> {
+        let Some((kind, function)) = matcher.needed_index() else {
+            return Ok(());
+        };
+        let mut ids = column.indexes().iter().map(|index| index.id());
+        if ids.any(|id| id.strip_suffix("_index") == Some(kind)) {
+            return Ok(());
+        }
+        let name = self.columns.name(index);
+        Err(QueryError::execution(format!(
+            "Cannot apply {function} on column: {name} without {kind} index"
+        )))
+    }
+
+    /// Rows that an index names, each to be checked, where they are fewer than the values to check otherwise.
+    fn candidates(&self, column: &dyn Column, test: &'a BoundTest) -> Option<Node<'a>> {
+        test.matcher.needed_index()?;
+        let predicate = test.matcher.predicate(column.column_type().data_type)?;
+        let mut indexes = column.indexes().iter();
+        let Answer::AtMost(found) = indexes.find_map(|index| index.matching(&predicate))? else {
+            return None;
+        };
+        let values = column
+            .dictionary()
+            .map_or(self.docs, segment::Dictionary::len);
+        if found.is_empty() {
+            return Some(Node::Constant(test.negated));
+        }
+        let fewer = found.len() < u64::from(values) && !test.negated;
+        fewer.then(|| Node::And(vec![Node::Bitmap(found), Node::Values(test)]))
+    }
+
     fn stored(&self, index: usize, column: &'a dyn Column, test: &'a BoundTest) -> Node<'a> {
+        if let Some(node) = self.candidates(column, test) {
+            return node;
+        }
         if let Some(ids) = dictionary_ids(column, &test.matcher) {
             return self.by_ids(index, column, ids, test.negated);
         }

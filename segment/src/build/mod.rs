@@ -3,6 +3,7 @@
 //! Must not know: the time of day (settings bring the creation time), where files go. Invariant: equal input gives equal bytes.
 
 mod column;
+mod current;
 mod encode;
 mod star_trees;
 
@@ -20,6 +21,7 @@ use crate::plan::SegmentPlan;
 use crate::rows::RowBatch;
 use crate::{Docs, Segment, time};
 use column::ColumnData;
+pub use current::is_current;
 
 /// What a build needs beyond rows and configs.
 #[derive(Debug, Clone, Default)]
