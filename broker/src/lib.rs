@@ -14,7 +14,6 @@ mod servers;
 mod start;
 mod watch;
 
-pub use multistage::{MultiStage, MultiStageQuery};
 pub use request::QueryInput;
 pub use response::{BrokerResponse, Failure};
 pub use servers::{GrpcServers, LocalServers, ServerConnector};

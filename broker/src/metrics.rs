@@ -104,7 +104,12 @@ pub(crate) struct Metrics {
     parse_errors: Counter,
     timeouts: Counter,
     rejected: Counter,
+    pub(crate) quota_exceeded: Counter,
     execution: Timer,
+    pub(crate) compilation: Timer,
+    pub(crate) routing: Timer,
+    pub(crate) gathering: Timer,
+    pub(crate) authorization: Timer,
     reduce: Timer,
 }
 
@@ -169,12 +174,18 @@ impl Metrics {
             ("exceptions_requestCompilation", &self.parse_errors),
             ("brokerResponsesWithTimeouts", &self.timeouts),
             ("exceptions_queryRejected", &self.rejected),
+            ("queryQuotaExceeded", &self.quota_exceeded),
         ] {
             let _ = writeln!(out, "pinot_broker_{name}_Count {}", counter.get());
         }
         self.execution.write(&mut out, "queryExecution");
         self.execution.write(&mut out, "queryTotalTimeMs");
+        self.compilation.write(&mut out, "requestCompilation");
+        self.routing.write(&mut out, "queryRouting");
+        self.gathering.write(&mut out, "scatterGather");
+        self.authorization.write(&mut out, "authorization");
         self.reduce.write(&mut out, "reduce");
+        out.push_str(&cluster::process::metrics());
         out
     }
 }

@@ -1,41 +1,129 @@
-//! The seam to the multi-stage engine.
+//! The bridge to the multi-stage engine: its leaf queries are single-stage queries of this broker.
 //!
-//! Must not know: how that engine plans. Invariant: without one, a query that asks for it is refused by name.
+//! Must not know: how that engine plans. Invariant: a leaf has the options, the database and the deadline of its query, and
+//! its counters are in the query's response.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{ErrorCode, QueryException};
+use common::{ErrorCode, QueryException, Schema};
+use multistage::{Leaves, Request};
+use parking_lot::Mutex;
+use query::ResultTable;
 use sql::Statement;
+use sql::statement::Options;
 
-use crate::BrokerResponse;
+use crate::execution::{Core, Job, Stop};
+use crate::response::{BrokerResponse, Failure, MultiStageParts};
+use crate::routing::Routing;
 
-/// A query for the multi-stage engine.
-#[derive(Debug, Clone)]
-pub struct MultiStageQuery {
-    /// The text as it came.
-    pub sql: String,
-    /// The statement with its options.
-    pub statement: Statement,
-    /// Database of names without one.
-    pub database: Option<String>,
-    /// Id for cancelling.
-    pub request_id: u64,
-    /// Milliseconds it may take.
-    pub timeout_ms: u64,
-    /// The query's time.
-    pub now_ms: i64,
+/// Groups that a leaf keeps: exact, and bounded by memory alone.
+const LEAF_GROUPS: &str = "100000000";
+
+/// One query's leaves.
+struct LeafQueries {
+    core: Arc<Core>,
+    routing: Arc<Routing>,
+    job: Job,
+    options: Options,
+    database: Option<String>,
+    counted: Mutex<BrokerResponse>,
 }
 
-/// Answers what one scan cannot: joins, windows, set operations, nested queries.
 #[async_trait]
-pub trait MultiStage: Send + Sync {
-    /// Executes. Ids, time used and broker are filled in by the caller.
-    async fn execute(&self, query: MultiStageQuery) -> Result<BrokerResponse, QueryException>;
+impl Leaves for LeafQueries {
+    fn table(&self, name: &str) -> Option<(String, Arc<Schema>)> {
+        let resolved = self.routing.resolve(name, self.database.as_deref());
+        let table = resolved.offline.or(resolved.realtime)?;
+        Some((name.to_owned(), Arc::clone(&table.schema)))
+    }
+
+    async fn answer(&self, sql: &str) -> Result<ResultTable, QueryException> {
+        let statement = Statement {
+            sql: sql.to_owned(),
+            options: self.options.clone(),
+            explain: false,
+        };
+        let mut job = self.job.clone();
+        sql.clone_into(&mut job.input.sql);
+        let answered = self.core.single_stage(job, statement).await;
+        let mut response = answered.map_err(|stop| match stop {
+            Stop::Unread(failure) | Stop::Failed(failure) => exception(failure),
+        })?;
+        if let Some(failure) = response.failures.drain(..).next() {
+            return Err(exception(failure));
+        }
+        let table = response.table.take();
+        self.count(response);
+        table.ok_or_else(|| {
+            QueryException::new(ErrorCode::Internal, format!("`{sql}` answered no table"))
+        })
+    }
 }
 
-/// What is answered without an engine.
-pub(crate) fn unavailable() -> QueryException {
-    QueryException::new(
-        ErrorCode::QueryPlanning,
-        "the multi-stage engine is not available in this build",
-    )
+/// The failure's own text, without the code's name in front.
+fn exception(failure: Failure) -> QueryException {
+    let named = format!("{}: ", failure.code.name());
+    let message = failure.message.strip_prefix(&named);
+    QueryException::new(failure.code, message.unwrap_or(&failure.message))
+}
+
+impl LeafQueries {
+    fn count(&self, leaf: BrokerResponse) {
+        let mut all = self.counted.lock();
+        all.stats.add(&leaf.stats);
+        all.num_segments_pruned_by_broker += leaf.num_segments_pruned_by_broker;
+        all.num_servers_queried = all.num_servers_queried.max(leaf.num_servers_queried);
+        all.num_servers_responded = all.num_servers_responded.max(leaf.num_servers_responded);
+        for table in leaf.tables_queried {
+            if !all.tables_queried.contains(&table) {
+                all.tables_queried.push(table);
+            }
+        }
+    }
+}
+
+/// Answers a query of the multi-stage engine.
+pub(crate) async fn answer(
+    core: Arc<Core>,
+    job: Job,
+    statement: Statement,
+    database: Option<String>,
+) -> Result<BrokerResponse, Stop> {
+    let mut options = statement.options.clone();
+    options.set("multistageleaf", "true");
+    options.set("usemultistageengine", "false");
+    options.set("numgroupslimit", LEAF_GROUPS);
+    let request = Request {
+        statement,
+        now_ms: job.now_ms,
+    };
+    let left = Duration::from_millis(job.left_ms());
+    let leaves = Arc::new(LeafQueries {
+        routing: core.routing.load_full(),
+        core,
+        job,
+        options,
+        database,
+        counted: Mutex::new(BrokerResponse::default()),
+    });
+    let running = multistage::answer(&request, Arc::clone(&leaves) as Arc<dyn Leaves>);
+    let table = match tokio::time::timeout(left, running).await {
+        Ok(answered) => answered.map_err(QueryException::from)?,
+        Err(_) => {
+            return Err(QueryException::new(
+                ErrorCode::ExecutionTimeout,
+                format!("the query took longer than {} ms", left.as_millis()),
+            )
+            .into());
+        }
+    };
+    let mut response = std::mem::take(&mut *leaves.counted.lock());
+    response.table = Some(table);
+    response.multi_stage = Some(MultiStageParts {
+        num_groups: 0,
+        stage_stats: "{}".to_owned(),
+    });
+    Ok(response)
 }

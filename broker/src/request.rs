@@ -2,6 +2,9 @@
 //!
 //! Must not know: SQL. Invariant: keys that are not known are ignored, as older clients send many.
 
+use std::sync::Arc;
+
+use cluster::Principal;
 use serde_json::Value as Json;
 use sql::Options;
 
@@ -18,6 +21,8 @@ pub struct QueryInput {
     pub trace: bool,
     /// Asked for the multi-stage engine by path.
     pub multi_stage: bool,
+    /// Who asks; `None` where nobody is asked who they are.
+    pub principal: Option<Arc<Principal>>,
 }
 
 impl QueryInput {

@@ -20,32 +20,50 @@ pub trait ServerConnector: Send + Sync {
 }
 
 /// Servers in other processes, at `host:port` of their instance.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct GrpcServers;
+#[derive(Clone, Default)]
+pub struct GrpcServers {
+    /// The `Authorization` header of this process.
+    pub token: Option<String>,
+}
 
 impl ServerConnector for GrpcServers {
     fn connect(&self, instance: &Instance) -> Result<Arc<dyn QueryService>, ServiceError> {
         let url = format!("http://{}:{}", instance.host, instance.port);
-        Ok(Arc::new(GrpcQuery::connect(&url)?))
+        Ok(Arc::new(GrpcQuery::connect(&url, self.token.as_deref())?))
     }
 }
 
 /// Servers of this process by their instance id; every other one by gRPC.
 #[derive(Clone, Default)]
-pub struct LocalServers(Arc<RwLock<HashMap<String, Arc<dyn QueryService>>>>);
+pub struct LocalServers {
+    here: Arc<RwLock<HashMap<String, Arc<dyn QueryService>>>>,
+    elsewhere: GrpcServers,
+}
 
 impl LocalServers {
+    /// None yet; `token` is the `Authorization` header of this process.
+    #[must_use]
+    pub fn new(token: Option<&str>) -> Self {
+        let elsewhere = GrpcServers {
+            token: token.map(str::to_owned),
+        };
+        Self {
+            here: Arc::default(),
+            elsewhere,
+        }
+    }
+
     /// Makes a server of this process known. To be called before the server registers at the controller.
     pub fn add(&self, instance_id: &str, service: Arc<dyn QueryService>) {
-        self.0.write().insert(instance_id.to_owned(), service);
+        self.here.write().insert(instance_id.to_owned(), service);
     }
 }
 
 impl ServerConnector for LocalServers {
     fn connect(&self, instance: &Instance) -> Result<Arc<dyn QueryService>, ServiceError> {
-        if let Some(service) = self.0.read().get(&instance.id) {
+        if let Some(service) = self.here.read().get(&instance.id) {
             return Ok(Arc::clone(service));
         }
-        GrpcServers.connect(instance)
+        self.elsewhere.connect(instance)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
-use cluster::TaskGroup;
+use cluster::{Access, Settings, SettingsError, TaskGroup};
 use common::clock::Clock;
 use common::ids;
 use proto::ControllerService;
@@ -17,7 +17,6 @@ use tokio::sync::oneshot;
 
 use crate::execution::{Core, Running};
 use crate::metrics::Metrics;
-use crate::multistage::MultiStage;
 use crate::request::QueryInput;
 use crate::response::BrokerResponse;
 use crate::rest;
@@ -50,8 +49,10 @@ pub struct BrokerSettings {
     pub in_flight_limit: usize,
     /// Bytes of a request's body.
     pub request_bytes_limit: usize,
-    /// The multi-stage engine.
-    pub multi_stage: Option<Arc<dyn MultiStage>>,
+    /// Who may do what.
+    pub access: Arc<Access>,
+    /// Milliseconds from which on a query is logged as slow.
+    pub slow_query_ms: u64,
 }
 
 impl BrokerSettings {
@@ -63,15 +64,47 @@ impl BrokerSettings {
             bind: "0.0.0.0".to_owned(),
             port: 8099,
             controller,
-            servers: Arc::new(GrpcServers),
+            servers: Arc::new(GrpcServers::default()),
             clock: common::clock::system(),
             tags: vec!["DefaultTenant_BROKER".to_owned()],
             default_timeout_ms: 10_000,
             max_limit: None,
             in_flight_limit: 4096,
             request_bytes_limit: 16 << 20,
-            multi_stage: None,
+            access: Arc::new(Access::open()),
+            slow_query_ms: 2_000,
         }
+    }
+
+    /// Takes over what settings say under Pinot's names.
+    ///
+    /// # Errors
+    /// Where a value is no number.
+    pub fn apply(&mut self, settings: &Settings) -> Result<(), SettingsError> {
+        if let Some(ms) = settings.number(&["pinot.broker.timeoutMs"])? {
+            self.default_timeout_ms = ms;
+        }
+        if let Some(most) = settings.number::<i64>(&["pinot.broker.query.response.limit"])? {
+            self.max_limit = usize::try_from(most).ok();
+        }
+        if let Some(most) =
+            settings.number(&["pinot.broker.max.query.in.flight", "query.in.flight.limit"])?
+        {
+            self.in_flight_limit = most;
+        }
+        if let Some(bytes) = settings.number(&[
+            "pinot.broker.request.body.max.bytes",
+            "query.request.max.bytes",
+        ])? {
+            self.request_bytes_limit = bytes;
+        }
+        if let Some(ms) = settings.number(&["pinot.broker.slow.query.ms", "query.slow.ms"])? {
+            self.slow_query_ms = ms;
+        }
+        if let Some(tenant) = settings.get("pinot.broker.tenant") {
+            self.tags = vec![format!("{}_BROKER", tenant.trim_end_matches("_BROKER"))];
+        }
+        Ok(())
     }
 }
 
@@ -117,7 +150,7 @@ impl Broker {
         };
         let listener = TcpListener::bind(&at).await.map_err(listen)?;
         let port = listener.local_addr().map_err(listen)?.port();
-        let core = Arc::new(core_of(&settings, port));
+        let core = Arc::new_cyclic(|me| core_of(&settings, port, me));
         let instance = Instance {
             id: core.id.clone(),
             role: "broker".to_owned(),
@@ -159,7 +192,7 @@ impl Broker {
     }
 }
 
-fn core_of(settings: &BrokerSettings, port: u16) -> Core {
+fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> Core {
     let id = ids::instance_id("Broker", &settings.host, port);
     // Ids of different brokers and of different lives of one must not meet on a server.
     let seed = id
@@ -178,9 +211,12 @@ fn core_of(settings: &BrokerSettings, port: u16) -> Core {
         running: Running::default(),
         in_flight_limit: settings.in_flight_limit,
         metrics: Metrics::default(),
-        multi_stage: settings.multi_stage.clone(),
+        me: std::sync::Weak::clone(me),
         plans: Default::default(),
         cursors: Default::default(),
+        access: Arc::clone(&settings.access),
+        quotas: Default::default(),
+        slow_query: std::time::Duration::from_millis(settings.slow_query_ms),
         next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),
     }
 }

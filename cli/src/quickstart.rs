@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value as Json, json};
-use touriga::{Cluster, Role};
+use touriga::{Cluster, Role, Settings};
 
 use crate::arguments::QuickstartOptions;
 use crate::{client, roles};
@@ -19,7 +19,7 @@ mod tables;
 const KEPT_BYTES: u64 = 64 << 20;
 
 /// Runs it until a signal, or for the seconds asked for.
-pub(crate) async fn run(options: &QuickstartOptions) -> Result<()> {
+pub(crate) async fn run(options: &QuickstartOptions, settings: Settings) -> Result<()> {
     let mut role_options = options.roles.clone();
     if role_options.data_dir.as_os_str() == "data" {
         role_options.data_dir = "data/quickstart".into();
@@ -34,6 +34,7 @@ pub(crate) async fn run(options: &QuickstartOptions) -> Result<()> {
     let cluster = roles::builder(
         &role_options,
         &[Role::Controller, Role::Server, Role::Broker],
+        settings,
     )
     .build()
     .await

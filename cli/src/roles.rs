@@ -3,12 +3,22 @@
 //! Must not know: what a role does. Invariant: SIGINT and SIGTERM stop everything cleanly.
 
 use anyhow::{Context, Result};
-use touriga::{Cluster, ClusterBuilder, Role};
+use touriga::{Cluster, ClusterBuilder, Role, Settings};
 
 use crate::arguments::RoleOptions;
 
 /// The builder for options.
-pub(crate) fn builder(options: &RoleOptions, roles: &[Role]) -> ClusterBuilder {
+pub(crate) fn builder(
+    options: &RoleOptions,
+    roles: &[Role],
+    mut settings: Settings,
+) -> ClusterBuilder {
+    if let Some(token) = &options.auth_token {
+        settings.set("auth.token", token.as_str());
+    }
+    if let Some(name) = &options.cluster_name {
+        settings.set("cluster.name", name.as_str());
+    }
     let admin = options
         .server_admin_port
         .unwrap_or_else(|| options.server_port.saturating_sub(1));
@@ -19,21 +29,25 @@ pub(crate) fn builder(options: &RoleOptions, roles: &[Role]) -> ClusterBuilder {
         .controller_port(options.controller_port)
         .broker_port(options.broker_port)
         .server_port(options.server_port)
-        .server_admin_port(admin);
+        .server_admin_port(admin)
+        .settings(settings);
     if let Some(url) = &options.controller {
         builder = builder.controller_url(url);
     }
     if let Some(uri) = &options.deep_store {
         builder = builder.deep_store(uri);
     }
+    if let Some(brokers) = &options.kafka {
+        builder = builder.kafka(brokers);
+    }
     builder
 }
 
 /// Runs roles until a signal.
-pub(crate) async fn run(options: &RoleOptions, roles: &[Role]) -> Result<()> {
+pub(crate) async fn run(options: &RoleOptions, roles: &[Role], settings: Settings) -> Result<()> {
     let start = std::time::Instant::now();
     let cluster = tokio::select! {
-        started = builder(options, roles).build() => started.context("cannot start")?,
+        started = builder(options, roles, settings).build() => started.context("cannot start")?,
         () = signal() => return Ok(()),
     };
     tracing::info!(?roles, host = options.host, controller_port = cluster.controller_port(), broker_port = cluster.broker_port(),

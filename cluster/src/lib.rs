@@ -1,16 +1,21 @@
-//! What the roles share to be a cluster: metadata store, deep store, task group, health, instance identity.
+//! What the roles share to be a cluster: metadata store, deep store, settings, access, task group, health, identity.
 //!
 //! Must not know: tables and queries. Invariant: everything that outlives a process goes through a store here.
 
+pub mod access;
 pub mod deep_store;
 pub mod health;
 pub mod identity;
 pub mod metadata_store;
+pub mod process;
+pub mod settings;
 pub mod task_group;
 
+pub use access::{Access, Permission, Principal};
 pub use deep_store::{DeepStore, DeepStoreError};
 pub use health::Health;
 pub use metadata_store::{
     EmbeddedStore, Expect, MemoryStore, MetadataStore, StoreError, Versioned, Write,
 };
+pub use settings::{Settings, SettingsError};
 pub use task_group::TaskGroup;

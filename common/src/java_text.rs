@@ -5,15 +5,33 @@
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
+use crate::{java_calendar, java_digits};
+
 /// `Double.toString`: `1.0`, `1.0E10`, `NaN`, `Infinity`.
 #[must_use]
 pub fn double_text(value: f64) -> String {
     let mut out = String::with_capacity(24);
-    write_double(&mut out, value);
+    if !value.is_finite() {
+        return non_finite(value.is_nan(), value > 0.0).to_owned();
+    }
+    let mut buffer = ryu::Buffer::new();
+    let shortest = buffer.format_finite(value);
+    let plain = (1e-3..1e7).contains(&value.abs());
+    let exact = value == 0.0 || value.abs() >= f64::MIN_POSITIVE && digits_of(shortest) <= 15;
+    if exact {
+        write_digits(&mut out, shortest, value == 0.0, plain);
+    } else {
+        write_places(
+            &mut out,
+            java_digits::of_double(value.abs()),
+            value < 0.0,
+            plain,
+        );
+    }
     out
 }
 
-/// Appends `Double.toString`.
+/// Appends the shortest text in Java's form that reads back as the number. `Double.toString` sometimes has digits more.
 pub fn write_double(out: &mut String, value: f64) {
     if !value.is_finite() {
         return out.push_str(non_finite(value.is_nan(), value > 0.0));
@@ -41,12 +59,22 @@ pub fn write_float(out: &mut String, value: f32) {
         return out.push_str(non_finite(value.is_nan(), value > 0.0));
     }
     let mut buffer = ryu::Buffer::new();
-    write_digits(
-        out,
-        buffer.format_finite(value),
-        value == 0.0,
-        (1e-3..1e7).contains(&value.abs()),
-    );
+    let shortest = buffer.format_finite(value);
+    let plain = (1e-3..1e7).contains(&value.abs());
+    let exact = value == 0.0 || value.abs() >= f32::MIN_POSITIVE && digits_of(shortest) <= 6;
+    if exact {
+        write_digits(out, shortest, value == 0.0, plain);
+    } else {
+        write_places(out, java_digits::of_float(value.abs()), value < 0.0, plain);
+    }
+}
+
+/// The number of digits between the first and the last that is not zero. So few that they are exact for sure are what
+/// Java prints, too.
+fn digits_of(shortest: &str) -> usize {
+    let mantissa = shortest.split_once('e').map_or(shortest, |(m, _)| m);
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').len()
 }
 
 fn non_finite(nan: bool, positive: bool) -> &'static str {
@@ -80,15 +108,26 @@ fn write_digits(out: &mut String, shortest: &str, zero: bool, plain: bool) {
     digits.drain(..leading);
     point -= leading as i32;
     digits.truncate(digits.trim_end_matches('0').len().max(1));
-    if plain {
-        write_plain(out, &digits, point);
-    } else {
-        out.push_str(&digits[..1]);
-        out.push('.');
-        out.push_str(if digits.len() > 1 { &digits[1..] } else { "0" });
-        out.push('E');
-        out.push_str(&(point - 1).to_string());
+    write_form(out, &digits, point, plain);
+}
+
+/// Digits and the place of the point among them, as Java's own algorithm answers them.
+fn write_places(out: &mut String, (digits, point): (String, i32), negative: bool, plain: bool) {
+    if negative {
+        out.push('-');
     }
+    write_form(out, &digits, point, plain);
+}
+
+fn write_form(out: &mut String, digits: &str, point: i32, plain: bool) {
+    if plain {
+        return write_plain(out, digits, point);
+    }
+    out.push_str(&digits[..1]);
+    out.push('.');
+    out.push_str(if digits.len() > 1 { &digits[1..] } else { "0" });
+    out.push('E');
+    out.push_str(&(point - 1).to_string());
 }
 
 fn write_plain(out: &mut String, digits: &str, point: i32) {
@@ -114,16 +153,24 @@ pub fn decimal_text(value: &BigDecimal) -> String {
     value.to_plain_string()
 }
 
-/// `Timestamp.toString` in UTC: `yyyy-MM-dd HH:mm:ss.S`, one to nine fraction digits.
+/// `Timestamp.toString` in UTC: `yyyy-MM-dd HH:mm:ss.S`, one to nine fraction digits. Before 1582-10-15 dates are Julian,
+/// years before the first count upwards again, and the earliest moments wrap around, all as in Java.
 #[must_use]
 pub fn timestamp_text(millis: i64) -> String {
-    let Some(time) = DateTime::from_timestamp_millis(millis) else {
-        return millis.to_string();
-    };
-    let fraction = format!("{:03}", time.timestamp_subsec_millis());
+    let (mut seconds, mut fraction) = (millis / 1000, millis % 1000);
+    if fraction < 0 {
+        fraction += 1000;
+        // Java multiplies by 1000 here, which overflows for the earliest moments.
+        seconds = (seconds - 1).wrapping_mul(1000) / 1000;
+    }
+    let (year, month, day) = java_calendar::date(seconds.div_euclid(86_400));
+    let year = if year < 1 { 1 - year } else { year };
+    let of_day = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let fraction = format!("{fraction:03}");
     let fraction = fraction.trim_end_matches('0');
     let fraction = if fraction.is_empty() { "0" } else { fraction };
-    format!("{}.{fraction}", time.format("%Y-%m-%d %H:%M:%S"))
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction}")
 }
 
 /// Reads a timestamp: milliseconds as digits, `yyyy-MM-dd[ HH:mm:ss[.fraction]]`, or ISO-8601 with `T` and optional zone.
@@ -182,9 +229,8 @@ fn parse_sql_timestamp(text: &str) -> Option<i64> {
         return None;
     }
     let millis: i64 = format!("{fraction:0<3}")[..3].parse().ok()?;
-    let first = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, 1)?;
-    let midnight = first.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
-    Some(midnight + (day - 1) * 86_400_000 + (hour * 3600 + minute * 60 + second) * 1000 + millis)
+    let midnight = java_calendar::days(year, month, day) * 86_400_000;
+    Some(midnight + (hour * 3600 + minute * 60 + second) * 1000 + millis)
 }
 
 fn number(text: &str, most_digits: usize) -> Option<i64> {
@@ -233,6 +279,34 @@ mod tests {
             assert_eq!(double_text(value), text);
         }
         assert_eq!(float_text(0.1), "0.1");
+        assert_eq!(float_text(-2_147_483_648.0), "-2.14748365E9");
+        assert_eq!(float_text(1_786_676_600_000.0), "1.78667664E12");
+        assert_eq!(float_text(0.3), "0.3");
+        assert_eq!(float_text(33_554_432.0), "3.3554432E7");
+        assert_eq!(double_text(0.1 + 0.2), "0.30000000000000004");
+        assert_eq!(double_text(1.0 / 3.0), "0.3333333333333333");
+        assert_eq!(double_text(2_f64.powi(60)), "1.15292150460684698E18");
+        assert_eq!(double_text(1.0e23), "1.0E23");
+        assert_eq!(double_text(2.0e-3), "0.002");
+        assert_eq!(double_text(5e-324), "4.9E-324");
+    }
+
+    #[test]
+    fn far_timestamps_print_as_java_does() {
+        for (millis, text) in [
+            (i64::MIN, "292278994-08-17 07:12:55.192"),
+            (i64::MAX, "292278994-08-17 07:12:55.807"),
+            (-5_683_614_640_732_608_531, "180100911-02-16 16:03:11.469"),
+            (-12_219_292_800_000, "1582-10-15 00:00:00.0"),
+            (-12_219_292_800_001, "1582-10-04 23:59:59.999"),
+            (-1, "1969-12-31 23:59:59.999"),
+        ] {
+            assert_eq!(timestamp_text(millis), text);
+        }
+        assert_eq!(
+            parse_timestamp("1582-10-04 00:00:00"),
+            Some(-12_219_379_200_000)
+        );
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub mod clock;
 pub mod data_type;
 pub mod error_code;
 pub mod ids;
+mod java_calendar;
+mod java_digits;
 pub mod java_text;
 pub mod partition;
 pub mod schema;

@@ -3,12 +3,12 @@
 //! Must not know: HTTP. Invariants: one change at a time; a change is durable before it is seen or answered; the network is
 //! never awaited while a change is decided.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{DeepStore, MetadataStore, TaskGroup};
+use cluster::{Access, DeepStore, MetadataStore, TaskGroup};
 use common::clock::Clock;
 use parking_lot::{Mutex, RwLock};
 use proto::controller_service::{ClusterView, DEEP_STORE_URI};
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::completion::Completions;
 use crate::error::ControllerError;
+use crate::publish::Publishers;
 use crate::records::keys;
 use crate::state::{Change, State, TableEntry};
 use crate::streams::StreamMetadata;
@@ -34,8 +35,17 @@ pub(crate) struct Core {
     pub(crate) started_ms: i64,
     pub(crate) deep_store: DeepStore,
     pub(crate) streams: Arc<dyn StreamMetadata>,
+    /// For addresses that a client names: it carries nothing of this cluster.
     pub(crate) http: reqwest::Client,
+    /// For brokers and servers: it carries who this process is.
+    pub(crate) peers: reqwest::Client,
+    pub(crate) access: Arc<Access>,
     pub(crate) tasks: TaskGroup,
+    /// Brokers of the Kafka that the cluster was started with.
+    pub(crate) kafka: Option<String>,
+    pub(crate) publishers: Publishers,
+    /// Rows with an idempotency key that are being taken.
+    pub(crate) rows_under_way: Mutex<HashSet<String>>,
     pub(crate) completions: Mutex<Completions>,
     /// When each instance was last heard of, milliseconds.
     pub(crate) heard_ms: Mutex<HashMap<String, i64>>,
@@ -55,6 +65,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deep_store: DeepStore,
     pub(crate) streams: Arc<dyn StreamMetadata>,
+    pub(crate) kafka: Option<String>,
+    pub(crate) access: Arc<Access>,
     pub(crate) store: Arc<dyn MetadataStore>,
 }
 
@@ -64,10 +76,8 @@ impl Core {
         let now = parts.clock.now_ms();
         let state = load(parts.store.as_ref(), now).await?;
         let heard = state.instances.keys().map(|id| (id.clone(), now)).collect();
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .build()
-            .map_err(|error| ControllerError::internal("make an HTTP client", error))?;
+        let http = client(None)?;
+        let peers = client(parts.access.own_header())?;
         Ok(Self {
             cluster_name: parts.cluster_name,
             instance_id: parts.instance_id,
@@ -79,7 +89,12 @@ impl Core {
             deep_store: parts.deep_store,
             streams: parts.streams,
             http,
+            peers,
+            access: parts.access,
             tasks: TaskGroup::new(),
+            kafka: parts.kafka,
+            publishers: Publishers::default(),
+            rows_under_way: Mutex::default(),
             completions: Mutex::default(),
             heard_ms: Mutex::new(heard),
             store: parts.store,
@@ -172,6 +187,21 @@ impl Core {
             configs: state.configs.clone(),
         })
     }
+}
+
+/// An HTTP client that shows a header to everyone it asks.
+fn client(header: Option<&str>) -> Result<reqwest::Client, ControllerError> {
+    let mut builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(3));
+    if let Some(header) = header {
+        let mut value = reqwest::header::HeaderValue::from_str(header)
+            .map_err(|error| ControllerError::internal("use the token of this process", error))?;
+        value.set_sensitive(true);
+        let shown = std::iter::once((reqwest::header::AUTHORIZATION, value));
+        builder = builder.default_headers(shown.collect());
+    }
+    builder
+        .build()
+        .map_err(|error| ControllerError::internal("make an HTTP client", error))
 }
 
 async fn load(store: &dyn MetadataStore, now_ms: i64) -> Result<State, ControllerError> {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cluster::{DeepStore, EmbeddedStore, MetadataStore, TaskGroup};
+use cluster::{Access, DeepStore, EmbeddedStore, MetadataStore, TaskGroup};
 use common::clock::Clock;
 use proto::ControllerService;
 use proto::controller_service::Instance;
@@ -39,8 +39,12 @@ pub struct ControllerSettings {
     pub store: Option<Arc<dyn MetadataStore>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Brokers of a Kafka that clients may reach through the controller.
+    pub kafka: Option<String>,
     /// What streams say of their partitions.
     pub streams: Arc<dyn StreamMetadata>,
+    /// Who may do what.
+    pub access: Arc<Access>,
 }
 
 impl ControllerSettings {
@@ -55,8 +59,10 @@ impl ControllerSettings {
             cluster_name: "touriga".to_owned(),
             deep_store_uri: None,
             store: None,
+            kafka: None,
             streams: Arc::new(Connectors::new(common::clock::system())),
             clock: common::clock::system(),
+            access: Arc::new(Access::open()),
         }
     }
 }
@@ -110,8 +116,7 @@ impl Controller {
         periodic::start(&core);
         let service: Arc<dyn ControllerService> = Arc::new(service);
         let grpc = proto::grpc::controller_server(Arc::clone(&service));
-        let router =
-            rest::router(Arc::clone(&core)).route_service(proto::grpc::CONTROLLER_PATH, grpc);
+        let router = rest::router(Arc::clone(&core)).merge(rest::of_peers(&core, grpc));
         let listeners = TaskGroup::new();
         let (stop, stopped) = oneshot::channel::<()>();
         listeners.spawn(async move {
@@ -159,6 +164,8 @@ async fn open(settings: ControllerSettings, port: u16) -> Result<Arc<Core>, Cont
         clock: settings.clock,
         deep_store: DeepStore::open(&uri)?,
         streams: settings.streams,
+        kafka: settings.kafka,
+        access: settings.access,
         store,
     })
     .await?;
@@ -212,7 +219,7 @@ mod tests {
         settings.bind = "127.0.0.1".to_owned();
         let first = Controller::start(settings.clone()).await?;
         let url = format!("http://127.0.0.1:{}", first.port);
-        let client = GrpcController::connect(&url)?;
+        let client = GrpcController::connect(&url, None)?;
         assert!(client.heartbeat("Server_h_1").await.is_err());
         client.register(server()).await?;
         client.heartbeat("Server_h_1").await?;

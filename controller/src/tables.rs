@@ -99,17 +99,6 @@ pub(crate) fn schema_for<'a>(state: &'a State, config: &TableConfig) -> Result<&
     })
 }
 
-/// Refuses what would be accepted by its form, but not done.
-fn supported(config: &TableConfig) -> Result<()> {
-    match validation::unsupported::feature(config) {
-        Some(feature) => Err(ControllerError::Unsupported(format!(
-            "table `{}` asks for {feature}, which this version does not do yet",
-            config.table_name
-        ))),
-        None => Ok(()),
-    }
-}
-
 /// Makes a table; `schema` is written with it where given.
 pub(crate) async fn create(core: &Core, sent: Sent, schema: Option<Schema>) -> Result<()> {
     let sent = with_tenants(sent);
@@ -127,7 +116,6 @@ pub(crate) async fn create(core: &Core, sent: Sent, schema: Option<Schema>) -> R
             .as_ref()
             .map_or_else(|| schema_for(state, &sent.config), Ok)?;
         check(state, &sent.config, schema)?;
-        supported(&sent.config)?;
         tenancy::servers(state, &sent.config, tenancy::Use::Consuming)
             .map_err(ControllerError::Invalid)
     })?;
@@ -193,7 +181,6 @@ pub(crate) async fn update(core: &Core, sent: Sent, force: bool) -> Result<()> {
         };
         let schema = schema_for(state, &sent.config).map_err(invalid)?;
         check(state, &sent.config, schema).map_err(invalid)?;
-        supported(&sent.config)?;
         let Some(entry) = state.table(&name) else {
             return Err(ControllerError::NotFound(format!("Table {name} does not exist")));
         };

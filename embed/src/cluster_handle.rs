@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use broker::{Broker, BrokerHandle, BrokerResponse, BrokerSettings, LocalServers};
-use cluster::DeepStore;
+use cluster::access::{self, Access};
+use cluster::{DeepStore, Settings};
 use controller::{Controller, ControllerHandle, ControllerSettings};
 use proto::ControllerService;
 use proto::controller_service::DEEP_STORE_URI;
@@ -38,6 +39,8 @@ pub struct ClusterBuilder {
     server_port: u16,
     server_admin_port: u16,
     deep_store: Option<String>,
+    kafka: Option<String>,
+    settings: Settings,
 }
 
 impl ClusterBuilder {
@@ -104,11 +107,26 @@ impl ClusterBuilder {
         self
     }
 
+    /// Brokers of a Kafka that clients may reach through the controller.
+    #[must_use]
+    pub fn kafka(mut self, brokers: impl Into<String>) -> Self {
+        self.kafka = Some(brokers.into());
+        self
+    }
+
+    /// Settings by Pinot's names that have no method here: access control, limits, timeouts.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// Starts the roles. Call it within a tokio runtime.
     ///
     /// # Errors
     /// Where a port is taken, a folder cannot be made, or the controller elsewhere has no usable address.
-    pub async fn build(self) -> Result<Cluster, TourigaError> {
+    pub async fn build(mut self) -> Result<Cluster, TourigaError> {
+        self.let_in_own_roles()?;
         let mut cluster = Cluster {
             controller: None,
             server: None,
@@ -118,7 +136,7 @@ impl ClusterBuilder {
             cluster.controller = Some(self.start_controller().await?);
         }
         let service = self.controller_service(&cluster)?;
-        let local = LocalServers::default();
+        let local = LocalServers::new(self.settings.get("auth.token"));
         if self.roles.contains(&Role::Server) {
             let server = self.start_server(&cluster, Arc::clone(&service)).await?;
             local.add(&server.instance_id, Arc::clone(&server.query));
@@ -128,6 +146,8 @@ impl ClusterBuilder {
             let mut settings = BrokerSettings::new(service);
             settings.port = self.broker_port;
             settings.servers = Arc::new(local);
+            settings.access = self.access(access::BROKER)?;
+            settings.apply(&self.settings).map_err(refused)?;
             if let Some(host) = &self.host {
                 settings.host.clone_from(host);
             }
@@ -139,10 +159,51 @@ impl ClusterBuilder {
         Ok(cluster)
     }
 
+    fn access(&self, names: &[&str]) -> Result<Arc<Access>, TourigaError> {
+        Access::from_settings(&self.settings, names)
+            .map(Arc::new)
+            .map_err(refused)
+    }
+
+    /// Roles of one process reach each other over HTTP too: where one of them asks for proof, they share a token that nobody else knows.
+    fn let_in_own_roles(&mut self) -> Result<(), TourigaError> {
+        let mut closed = Vec::new();
+        for (role, names) in [
+            (Role::Controller, access::CONTROLLER),
+            (Role::Broker, access::BROKER),
+            (Role::Server, access::SERVER),
+        ] {
+            if self.roles.contains(&role) {
+                let access = self.access(names)?;
+                closed.push((role, access.is_closed()));
+                if let Some(header) = access.own_header().map(str::to_owned) {
+                    self.settings.set("auth.token", header);
+                }
+            }
+        }
+        let some = closed.iter().any(|(_, closed)| *closed);
+        for (role, _) in closed.iter().filter(|(_, closed)| some && !closed) {
+            tracing::warn!(
+                ?role,
+                "this role asks nobody for credentials, another one of this process does"
+            );
+        }
+        if some && self.settings.get("auth.token").is_none() && self.roles.len() > 1 {
+            let secret = format!("Bearer {}{}", uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+            self.settings.set("auth.token", secret);
+        }
+        Ok(())
+    }
+
     async fn start_controller(&self) -> Result<ControllerHandle, TourigaError> {
         let mut settings = ControllerSettings::new(self.data_dir.join("controller"));
         settings.port = self.controller_port;
         settings.deep_store_uri.clone_from(&self.deep_store);
+        settings.kafka.clone_from(&self.kafka);
+        settings.access = self.access(access::CONTROLLER)?;
+        if let Some(name) = self.settings.get("cluster.name") {
+            settings.cluster_name = name.to_owned();
+        }
         if let Some(host) = &self.host {
             settings.host.clone_from(host);
         }
@@ -162,7 +223,8 @@ impl ClusterBuilder {
             .controller_url
             .clone()
             .unwrap_or_else(|| format!("http://127.0.0.1:{}", self.controller_port));
-        let connected = GrpcController::connect(&url).map_err(|e| {
+        let token = self.settings.get("auth.token");
+        let connected = GrpcController::connect(&url, token).map_err(|e| {
             TourigaError::new(
                 ErrorKind::Settings,
                 format!("cannot use the controller `{url}`"),
@@ -187,6 +249,8 @@ impl ClusterBuilder {
         settings.host = self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
         settings.port = self.server_port;
         settings.admin_port = self.server_admin_port;
+        settings.access = self.access(access::SERVER)?;
+        settings.apply(&self.settings).map_err(refused)?;
         Server::start(settings)
             .await
             .map_err(|e| TourigaError::new(ErrorKind::Settings, "cannot start the server", e))
@@ -226,6 +290,10 @@ impl ClusterBuilder {
     }
 }
 
+fn refused(error: cluster::SettingsError) -> TourigaError {
+    TourigaError::new(ErrorKind::Settings, "cannot use the settings", error)
+}
+
 /// The running roles of this process.
 pub struct Cluster {
     controller: Option<ControllerHandle>,
@@ -247,6 +315,8 @@ impl Cluster {
             server_port: 8098,
             server_admin_port: 8097,
             deep_store: None,
+            kafka: None,
+            settings: Settings::default(),
         }
     }
 
@@ -266,6 +336,12 @@ impl Cluster {
     #[must_use]
     pub fn server_port(&self) -> Option<u16> {
         self.server.as_ref().map(|s| s.port)
+    }
+
+    /// Port of the server's HTTP endpoints, where it runs here.
+    #[must_use]
+    pub fn server_admin_port(&self) -> Option<u16> {
+        self.server.as_ref().map(|s| s.admin_port)
     }
 
     /// Waits until the broker of this process can answer.

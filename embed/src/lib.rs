@@ -7,5 +7,6 @@ mod cluster_handle;
 mod error;
 
 pub use broker::BrokerResponse;
+pub use cluster::{Settings, SettingsError};
 pub use cluster_handle::{Cluster, ClusterBuilder, Role};
 pub use error::{ErrorKind, TourigaError};

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use common::{Block, DataType, Values};
+use common::Values;
 use functions::{Grouped, Groups};
 use parking_lot::Mutex;
 use rayon::prelude::*;
@@ -17,11 +17,12 @@ use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanAggregation, Shape};
-use crate::project::{BLOCK_ROWS, Projection, SegmentColumns, Source};
+use crate::project::{BLOCK_ROWS, Projection, SegmentColumns};
 use crate::select::Cut;
 use crate::star_tree::Search;
+use crate::statistics::SeenIds;
 use crate::stats::QueryStats;
-use crate::{QueryError, prune, reduce, select, star_tree};
+use crate::{QueryError, prune, reduce, select, star_tree, statistics};
 
 /// Fewest and most rows of one task: segments are split so that all threads work on one query, but groups of one segment are
 /// cheaper to find together.
@@ -138,11 +139,15 @@ fn run_task(
 ) -> Result<(Partial, QueryStats), QueryError> {
     limits.check()?;
     if let Some(search) = task.search.take() {
-        return run_search(plan, search);
+        return star_tree::run(plan, search);
     }
     let task = &task;
     let columns = SegmentColumns::open(task.segment, &plan.columns, plan.null_handling, host);
-    let valid = task.segment.valid_docs();
+    let valid = if is_distinct_of_dictionary(plan, task.segment) {
+        None
+    } else {
+        task.segment.valid_docs()
+    };
     let docs = task.segment.doc_count();
     let filter = SegmentFilter::compile(
         &plan.filter,
@@ -183,27 +188,21 @@ fn run_task(
     Ok((partial, stats))
 }
 
-/// Aggregates records of a star-tree.
-fn run_search(plan: &Plan, search: Search<'_>) -> Result<(Partial, QueryStats), QueryError> {
-    let Shape::Aggregation {
-        keys, aggregations, ..
-    } = &plan.shape
-    else {
-        return Err(QueryError::execution(
-            "a star-tree answers aggregations only",
-        ));
+/// DISTINCT of one dictionary column without a filter: Pinot answers it from the dictionary, which also has the values of rows that an upsert
+/// replaced.
+fn is_distinct_of_dictionary(plan: &Plan, segment: &dyn Segment) -> bool {
+    let Shape::Distinct { keys } = &plan.shape else {
+        return false;
     };
-    let records = search.tree.search(&search.asked);
-    let found = records.len() as u64;
-    let partial = search.kernel.run_list(&records, aggregations)?;
-    let stats = QueryStats {
-        num_docs_scanned: found,
-        num_entries_scanned_post_filter: found * (keys.len() + aggregations.len()) as u64,
-        num_segments_processed: 1,
-        num_segments_matched: u64::from(found > 0),
-        ..QueryStats::default()
+    let [key] = keys.as_slice() else {
+        return false;
     };
-    Ok((partial, stats))
+    let column = key.as_column().and_then(|index| plan.columns.get(index));
+    let stored = column.and_then(|column| segment.column(&column.name));
+    matches!(plan.filter, crate::plan::BoundFilter::Constant(true))
+        && stored.is_some_and(|column| {
+            column.dictionary().is_some() && !(plan.null_handling && column.nulls().is_some())
+        })
 }
 
 /// DISTINCT without ORDER BY may stop at LIMIT keys; with it all are needed.
@@ -293,12 +292,23 @@ impl Scan<'_> {
                 self.count_entries(aggregations, &[]);
                 return Ok(partial);
             }
-            let filters = own_filters(aggregations, self.columns, self.rows.end, self.plan)?;
+            let filters = own_filters(aggregations, columns, self.rows.end, self.plan)?;
+            let mut by_ids: Vec<Option<SeenIds<'_>>> = aggregations
+                .iter()
+                .map(|aggregation| SeenIds::of(aggregation, columns))
+                .collect();
             self.for_each_block(|scan, docs| {
                 let mut projection = Projection::new(scan.columns, docs.clone());
-                for ((aggregation, state), filter) in
-                    aggregations.iter().zip(&mut states).zip(&filters)
+                for (((aggregation, state), filter), seen) in aggregations
+                    .iter()
+                    .zip(&mut states)
+                    .zip(&filters)
+                    .zip(&mut by_ids)
                 {
+                    if let Some(seen) = seen {
+                        seen.add(&docs);
+                        continue;
+                    }
                     match filter {
                         None => update(
                             aggregation,
@@ -322,6 +332,11 @@ impl Scan<'_> {
                 }
                 Ok(true)
             })?;
+            for (state, seen) in states.iter_mut().zip(&by_ids) {
+                if let Some(values) = seen.as_ref().and_then(SeenIds::values) {
+                    state.update(Groups::One(values.rows()), &[values])?;
+                }
+            }
             self.count_entries(aggregations, &[]);
         }
         Ok(Partial::Groups(GroupTable::from_distinct(
@@ -351,9 +366,8 @@ impl Scan<'_> {
             if aggregation.inputs.is_empty() {
                 plans.push(None);
             } else if everything
-                && let Some(values) = self
-                    .by_statistics(aggregation)
-                    .or_else(|| self.distinct_values(aggregation))
+                && let Some(values) = statistics::by_statistics(aggregation, self.columns)
+                    .or_else(|| statistics::distinct_values(aggregation, self.columns))
             {
                 plans.push(Some(values));
             } else {
@@ -368,54 +382,6 @@ impl Scan<'_> {
         }
         self.stats.num_docs_scanned = count;
         Ok(true)
-    }
-
-    /// MIN, MAX or SUM of a whole segment from the statistics of a column of whole numbers.
-    fn by_statistics(&self, aggregation: &PlanAggregation) -> Option<Block> {
-        let (sql::Expr::Call(call), [input]) = (&aggregation.expr, aggregation.inputs.as_slice())
-        else {
-            return None;
-        };
-        let index = input.as_column()?;
-        let Source::Stored { column, .. } = &self.columns.sources[index] else {
-            return None;
-        };
-        let column_type = column.column_type();
-        let whole = matches!(column_type.data_type, DataType::Int | DataType::Long);
-        if column_type.multi || !whole || self.columns.handled_nulls(index).is_some() {
-            return None;
-        }
-        let stats = column.stats();
-        let value = match call.name.as_str() {
-            "min" => stats.min?.as_i64()? as f64,
-            "max" => stats.max?.as_i64()? as f64,
-            "sum" => stats.sum? as f64,
-            _ => return None,
-        };
-        Some(Block::new(DataType::Double, Values::Double(vec![value])))
-    }
-
-    /// The dictionary of an aggregation's column, where the answer depends on the distinct values only.
-    fn distinct_values(&self, aggregation: &PlanAggregation) -> Option<Block> {
-        let sql::Expr::Call(call) = &aggregation.expr else {
-            return None;
-        };
-        if !SET_LIKE.contains(&call.name.as_str()) {
-            return None;
-        }
-        let [input] = aggregation.inputs.as_slice() else {
-            return None;
-        };
-        let index = input.as_column()?;
-        let Source::Stored { column, .. } = &self.columns.sources[index] else {
-            return None;
-        };
-        if column.column_type().multi || self.columns.handled_nulls(index).is_some() {
-            return None;
-        }
-        let dictionary = column.dictionary()?;
-        let ids: Vec<u32> = (0..dictionary.len()).collect();
-        Some(Block::new(column.column_type(), dictionary.decode(&ids)))
     }
 
     /// The rows among `docs` that pass an aggregation's own filter, and their positions.
@@ -563,28 +529,6 @@ fn own_filters<'b>(
         })
         .collect()
 }
-
-/// Aggregations whose answer is the same over distinct values as over all values.
-const SET_LIKE: &[&str] = &[
-    "min",
-    "max",
-    "minmaxrange",
-    "distinctcount",
-    "distinctcounthll",
-    "distinctcountrawhll",
-    "distinctcounthllplus",
-    "distinctcountbitmap",
-    "distinctcountull",
-    "distinctcountsmarthll",
-    "distinctsum",
-    "distinctavg",
-    "distinctcountthetasketch",
-    "distinctcountcpcsketch",
-    "minlong",
-    "maxlong",
-    "minstring",
-    "maxstring",
-];
 
 fn update(
     aggregation: &PlanAggregation,

@@ -7,6 +7,7 @@ pub mod error;
 pub mod execute;
 pub mod expr;
 pub mod filter;
+pub mod gapfill;
 pub mod group_by;
 mod kernel;
 pub mod limits;
@@ -19,6 +20,7 @@ pub mod prune;
 pub mod reduce;
 pub mod select;
 mod star_tree;
+mod statistics;
 pub mod stats;
 pub mod wire;
 

@@ -3,6 +3,7 @@
 //! Must not know: servers. Invariant: the result has the names and types of the plan.
 
 use common::{Block, ColumnType, Value, Values};
+use functions::scalar::EvalContext;
 
 use crate::QueryError;
 use crate::expr::{BoundExpr, Rows};
@@ -23,9 +24,11 @@ pub struct ResultTable {
 }
 
 /// Columns that are already there.
-struct Columns {
-    blocks: Vec<Block>,
-    rows: usize,
+pub(crate) struct Columns {
+    /// One a column.
+    pub(crate) blocks: Vec<Block>,
+    /// Number of rows.
+    pub(crate) rows: usize,
 }
 
 impl Rows for Columns {
@@ -128,9 +131,9 @@ fn aggregated(
         // An aggregation over nothing still has its one row.
         table.add(&[], 0);
     }
-    let mut columns = finished(plan, &table);
+    let mut columns = finished(plan, &table, no_keys);
     if let Some(having) = having {
-        let kept: Vec<u32> = passing(having, &mut columns, plan)?;
+        let kept: Vec<u32> = passing(having, &mut columns, &plan.context)?;
         columns.blocks = columns.blocks.iter().map(|b| b.take(&kept)).collect();
         columns.rows = kept.len();
     }
@@ -151,12 +154,18 @@ fn aggregated(
 }
 
 /// Keys and answers of all groups.
-fn finished(plan: &Plan, table: &GroupTable) -> Columns {
+fn finished(plan: &Plan, table: &GroupTable, no_keys: bool) -> Columns {
     let rows = table.len();
     let mut blocks = table.key_blocks();
     if let Shape::Aggregation { aggregations, .. } = &plan.shape {
         for (state, aggregation) in table.states.iter().zip(aggregations) {
-            let values = (0..rows).map(|group| state.finish(group));
+            let values = (0..rows).map(|group| {
+                if no_keys {
+                    state.finish(group)
+                } else {
+                    state.finish_group(group)
+                }
+            });
             blocks.push(typed(aggregation.function.returns(), rows, values));
         }
     }
@@ -184,7 +193,7 @@ pub(crate) fn trim(plan: &Plan, table: &mut GroupTable) -> Result<bool, QueryErr
     if wanted >= table.len() {
         return Ok(false);
     }
-    let mut columns = finished(plan, table);
+    let mut columns = finished(plan, table, false);
     let keys = order_keys(plan, &mut columns)?;
     let first = RowOrder::new(&keys, &plan.order_by).first(columns.rows, wanted);
     table.sent = Some(first);
@@ -212,12 +221,13 @@ fn typed(column_type: ColumnType, rows: usize, values: impl Iterator<Item = Valu
     Block::new(column_type, out).with_nulls(Some(nulls))
 }
 
-fn passing(
+/// The rows that pass a filter.
+pub(crate) fn passing(
     filter: &BoundFilter,
     columns: &mut Columns,
-    plan: &Plan,
+    context: &EvalContext,
 ) -> Result<Vec<u32>, QueryError> {
-    let truth = truth(filter, columns, plan)?;
+    let truth = truth(filter, columns, context)?;
     Ok((0..columns.rows as u32)
         .filter(|row| truth[*row as usize] == Some(true))
         .collect())
@@ -227,12 +237,12 @@ fn passing(
 fn truth(
     filter: &BoundFilter,
     columns: &mut Columns,
-    plan: &Plan,
+    context: &EvalContext,
 ) -> Result<Vec<Option<bool>>, QueryError> {
     let rows = columns.rows;
     Ok(match filter {
         BoundFilter::Constant(value) => vec![Some(*value); rows],
-        BoundFilter::Not(child) => truth(child, columns, plan)?
+        BoundFilter::Not(child) => truth(child, columns, context)?
             .into_iter()
             .map(|t| t.map(|v| !v))
             .collect(),
@@ -240,7 +250,7 @@ fn truth(
             let absorbing = matches!(filter, BoundFilter::Or(_));
             let mut out = vec![Some(!absorbing); rows];
             for child in children {
-                for (mine, theirs) in out.iter_mut().zip(truth(child, columns, plan)?) {
+                for (mine, theirs) in out.iter_mut().zip(truth(child, columns, context)?) {
                     *mine = match (*mine, theirs) {
                         (Some(a), _) if a == absorbing => Some(absorbing),
                         (_, Some(b)) if b == absorbing => Some(absorbing),
@@ -252,13 +262,13 @@ fn truth(
             out
         }
         BoundFilter::IsNull(expr, wanted) => {
-            let block = expr.evaluate(columns, &plan.context)?;
+            let block = expr.evaluate(columns, context)?;
             (0..rows)
                 .map(|row| Some(block.is_null(row) == *wanted))
                 .collect()
         }
         BoundFilter::Test(test) => {
-            let block = test.expr.evaluate(columns, &plan.context)?;
+            let block = test.expr.evaluate(columns, context)?;
             (0..rows)
                 .map(|row| match block.value(row) {
                     Value::Null => None,

@@ -4,15 +4,41 @@
 
 use segment::{Asked, IdSet, Segment, StarTree};
 
+use crate::QueryError;
 use crate::filter::dictionary_ids;
 use crate::kernel::{Kernel, Source};
+use crate::merge::Partial;
 use crate::plan::{BoundFilter, Plan, PlanAggregation, Shape};
+use crate::stats::QueryStats;
 
 /// Aggregated records in place of rows.
 pub(crate) struct Search<'a> {
     pub(crate) kernel: Kernel<'a>,
     pub(crate) tree: &'a StarTree,
     pub(crate) asked: Vec<Asked>,
+}
+
+/// Aggregates records of a star-tree.
+pub(crate) fn run(plan: &Plan, search: Search<'_>) -> Result<(Partial, QueryStats), QueryError> {
+    let Shape::Aggregation {
+        keys, aggregations, ..
+    } = &plan.shape
+    else {
+        return Err(QueryError::execution(
+            "a star-tree answers aggregations only",
+        ));
+    };
+    let records = search.tree.search(&search.asked);
+    let found = records.len() as u64;
+    let partial = search.kernel.run_list(&records, aggregations)?;
+    let stats = QueryStats {
+        num_docs_scanned: found,
+        num_entries_scanned_post_filter: found * (keys.len() + aggregations.len()) as u64,
+        num_segments_processed: 1,
+        num_segments_matched: u64::from(found > 0),
+        ..QueryStats::default()
+    };
+    Ok((partial, stats))
 }
 
 /// The first tree of a segment that answers the query.

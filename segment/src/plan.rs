@@ -127,6 +127,25 @@ fn column_plan(
     })
 }
 
+/// Under this key a segment keeps what its indexes were made for.
+pub const INDEX_MARK: &str = "index.mark";
+
+/// A mark of everything that a table config says of indexes and encodings: another mark, other indexes.
+#[must_use]
+pub fn index_mark(table: &TableConfig) -> String {
+    let mut indexing = table.table_index_config.clone();
+    indexing.stream_configs = None;
+    indexing.sorted_column.clear();
+    indexing.segment_partition_config = None;
+    indexing.aggregate_metrics = false;
+    indexing.extra.remove("loadMode");
+    let text = serde_json::to_string(&(&indexing, &table.field_config_list)).unwrap_or_default();
+    let mark = text.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |mark, byte| {
+        (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    format!("{mark:016x}")
+}
+
 /// Metrics are raw unless the config wants a dictionary for them; everything else has one unless the config does not.
 fn is_raw(table: &TableConfig, role: FieldRole, field: &FieldSpec, inverted: bool) -> bool {
     if table.is_raw(&field.name) || field.data_type == DataType::Map {

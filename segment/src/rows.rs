@@ -40,6 +40,20 @@ impl BatchColumn {
         }
     }
 
+    /// True where the row is null.
+    #[must_use]
+    pub fn is_null(&self, row: u32) -> bool {
+        self.nulls.binary_search(&row).is_ok()
+    }
+
+    /// Appends a row of a column of the same type.
+    pub fn push_from(&mut self, other: &Self, row: u32) {
+        if other.is_null(row) {
+            self.nulls.push(self.values.len() as u32);
+        }
+        self.values.push_from(&other.values, row as usize);
+    }
+
     /// What a null row holds.
     #[must_use]
     pub fn default_value(&self) -> &Value {
@@ -121,6 +135,21 @@ impl RowBatch {
             while column.nulls.last().is_some_and(|row| *row as usize >= rows) {
                 column.nulls.pop();
             }
+        }
+    }
+
+    /// Keeps these rows, which ascend.
+    pub fn keep(&mut self, rows: &[u32]) {
+        for column in &mut self.columns {
+            let mut kept = BatchColumn {
+                values: column.values.empty_like(),
+                nulls: Vec::new(),
+                default: column.default.clone(),
+            };
+            for row in rows {
+                kept.push_from(column, *row);
+            }
+            *column = kept;
         }
     }
 

@@ -4,6 +4,7 @@
 //! and whatever happens to its segment meanwhile.
 
 mod admin;
+mod complete;
 mod consume;
 pub mod error;
 mod load;
@@ -14,12 +15,14 @@ mod query_service;
 mod reconcile;
 mod reload;
 mod reports;
+mod rollup;
 mod row_errors;
 mod segments;
 mod server;
 pub mod settings;
 mod shared;
 mod tables;
+mod upsert;
 
 pub use error::ServerError;
 pub use server::{Server, ServerHandle};

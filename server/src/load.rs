@@ -11,9 +11,9 @@ use proto::controller_service::{ReplicaState, SegmentRecord};
 use segment::SealedSegment;
 
 use crate::error::ServerError;
-use crate::segments::Held;
 use crate::shared::Shared;
 use crate::tables::Table;
+use crate::upsert::{Replaces, snapshot};
 
 /// Under this key a rebuilt segment keeps the checksum of the segment that the cluster knows.
 pub(crate) const ORIGIN_CRC: &str = "origin.crc";
@@ -46,7 +46,7 @@ pub(crate) fn start(shared: &Arc<Shared>, table: &Arc<Table>, record: SegmentRec
     });
 }
 
-async fn until_loaded(shared: &Shared, table: &Table, record: &SegmentRecord) {
+async fn until_loaded(shared: &Arc<Shared>, table: &Arc<Table>, record: &SegmentRecord) {
     let mut wait = Duration::from_millis(200);
     loop {
         let Ok(_permit) = shared.loads.acquire().await else {
@@ -54,7 +54,13 @@ async fn until_loaded(shared: &Shared, table: &Table, record: &SegmentRecord) {
         };
         match load(shared, table, record).await {
             Ok(sealed) => {
-                publish(shared, table, &record.name, sealed);
+                let (of, at) = (Arc::clone(shared), Arc::clone(table));
+                // Its keys may have to be read.
+                let published =
+                    blocking(move || Ok(publish(&of, &at, &sealed, &Replaces::Other))).await;
+                if let Err(error) = published {
+                    tracing::error!(segment = record.name, %error, "segment cannot be published");
+                }
                 return;
             }
             Err(error) => {
@@ -86,11 +92,17 @@ fn still_wanted(shared: &Shared, table: &Table, record: &SegmentRecord) -> bool 
 }
 
 /// Puts a sealed segment in the place of whatever answers under its name.
-pub(crate) fn publish(shared: &Shared, table: &Table, name: &str, sealed: Arc<SealedSegment>) {
+pub(crate) fn publish(
+    shared: &Shared,
+    table: &Table,
+    sealed: &Arc<SealedSegment>,
+    replaces: &Replaces<'_>,
+) {
     if table.is_gone() {
         return;
     }
-    table.segments.put(name, &Held::Sealed(sealed));
+    table.put(sealed, replaces);
+    let name = segment::Segment::name(sealed.as_ref());
     shared
         .reports
         .set(&table.name, name, ReplicaState::Online, None);
@@ -203,7 +215,9 @@ pub(crate) fn settle_file(partial: &Path, path: &Path) -> Result<(), ServerError
 
 /// Deletes the file of a segment that is not wanted here any more.
 pub(crate) fn delete_file(table: &Table, segment: &str) {
-    for path in [table.path(segment), partial_of(&table.path(segment))] {
+    let path = table.path(segment);
+    let valid = snapshot::path_of(&table.folder, segment);
+    for path in [partial_of(&path), path, valid] {
         delete(std::fs::remove_file(&path), &path);
     }
 }
@@ -239,7 +253,8 @@ pub(crate) fn sweep(shared: &Shared) {
         let view = table.view();
         for file in std::fs::read_dir(&path).into_iter().flatten().flatten() {
             let segment = file.file_name().to_string_lossy().into_owned();
-            let known = segment.ends_with(DAMAGED) || view.segments.contains_key(&segment);
+            let of = segment.strip_suffix(snapshot::END).unwrap_or(&segment);
+            let known = segment.ends_with(DAMAGED) || view.segments.contains_key(of);
             let busy = segment
                 .strip_suffix(PARTIAL)
                 .is_some_and(|name| table.loading.lock().contains(name));

@@ -106,6 +106,8 @@ pub(crate) struct PartitionMetrics {
     pub(crate) failures: AtomicU64,
     pub(crate) lost: AtomicU64,
     pub(crate) position: AtomicI64,
+    /// The end of the stream when it was last asked for; 0 while it was not.
+    pub(crate) high: AtomicI64,
 }
 
 impl PartitionMetrics {
@@ -126,6 +128,10 @@ pub(crate) struct TableMetrics {
     pub(crate) freshness: Timer,
     pub(crate) sealing: Gauge,
     pub(crate) query_time: Timer,
+    /// Of queries: making the plan, executing it, writing the answer.
+    pub(crate) planning: Timer,
+    pub(crate) executing: Timer,
+    pub(crate) writing: Timer,
     pub(crate) queries: AtomicU64,
     pub(crate) docs_scanned: AtomicU64,
     pub(crate) segments_processed: AtomicU64,
@@ -151,6 +157,36 @@ pub(crate) struct Metrics {
     pub(crate) query_time: Timer,
     pub(crate) scheduler_wait: Timer,
     pub(crate) rejected: AtomicU64,
+    /// When the ends of the streams were last asked for, milliseconds.
+    asked_ms: AtomicI64,
+}
+
+/// How long the ends of the streams are good for.
+const ASK_EVERY_MS: i64 = 5_000;
+
+/// Asks the streams for their ends, unless they were asked a moment ago. The answers come with a later look at the metrics:
+/// a stream that does not answer must not hold up whoever looks.
+pub(crate) fn ask_streams(shared: &Arc<Shared>) {
+    let now = shared.now_ms();
+    let last = shared.metrics.asked_ms.load(Ordering::Relaxed);
+    if now.saturating_sub(last) < ASK_EVERY_MS {
+        return;
+    }
+    shared.metrics.asked_ms.store(now, Ordering::Relaxed);
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || {
+        for table in shared.tables.all() {
+            let consumers: Vec<_> = table.consumers.lock().values().cloned().collect();
+            for consumer in consumers {
+                let Ok((_, high)) = consumer.connector().range(consumer.stream_partition()) else {
+                    continue;
+                };
+                if let Some(metrics) = table.metrics.partitions.lock().get(&consumer.partition) {
+                    metrics.high.store(high.0, Ordering::Relaxed);
+                }
+            }
+        }
+    });
 }
 
 /// Everything as Prometheus text.
@@ -166,6 +202,14 @@ pub(crate) fn render(shared: &Shared) -> String {
         .write(&mut out, "pinot_server_schedulerWait", "");
     let rejected = shared.metrics.rejected.load(Ordering::Relaxed);
     let _ = writeln!(out, "pinot_server_queriesRejected_Count {rejected}");
+    if let Some((_, allocated, mapped)) = cluster::process::memory_bytes() {
+        let _ = writeln!(
+            out,
+            "pinot_server_memory_directBufferUsage_Value {allocated}"
+        );
+        let _ = writeln!(out, "pinot_server_memory_mmapBufferUsage_Value {mapped}");
+    }
+    out.push_str(&cluster::process::metrics());
     for table in shared.tables.all() {
         write_table(&mut out, shared, &table);
     }
@@ -183,11 +227,13 @@ fn write_table(out: &mut String, shared: &Shared, table: &Table) {
     let labels = format!("{{{base}}}");
     let held = table.segments.all();
     let docs: u64 = held.values().map(|h| h.doc_count()).sum();
+    let growing: u64 = held.values().map(|h| h.memory_bytes()).sum();
     let metrics = &table.metrics;
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     for (name, value) in [
         ("documentCount_Value", docs),
         ("segmentCount_Value", held.len() as u64),
+        ("realtime_offheapMemoryUsed_Value", growing),
         (
             "llcSimultaneousSegmentBuilds_Value",
             metrics.sealing.value() as u64,
@@ -214,12 +260,16 @@ fn write_table(out: &mut String, shared: &Shared, table: &Table) {
     ] {
         let _ = writeln!(out, "pinot_server_{name}{labels} {value}");
     }
-    metrics
-        .query_time
-        .write(out, "pinot_server_queryProcessing", &labels);
-    metrics
-        .freshness
-        .write(out, "pinot_server_freshnessLagMs", &labels);
+    for (name, timer) in [
+        ("queryProcessing", &metrics.query_time),
+        ("totalQueryTime", &metrics.query_time),
+        ("buildQueryPlan", &metrics.planning),
+        ("queryPlanExecution", &metrics.executing),
+        ("responseSerialization", &metrics.writing),
+        ("freshnessLagMs", &metrics.freshness),
+    ] {
+        timer.write(out, &format!("pinot_server_{name}"), &labels);
+    }
     write_partitions(out, shared, table, &base);
 }
 
@@ -233,12 +283,19 @@ fn write_partitions(out: &mut String, shared: &Shared, table: &Table, base: &str
             .values()
             .filter(|c| c.partition == *partition)
             .max_by_key(|c| c.sequence);
+        let position = metrics.position.load(Ordering::Relaxed);
+        let high = metrics.high.load(Ordering::Relaxed);
+        let lag = if high == 0 {
+            0
+        } else {
+            high.saturating_sub(position).max(0)
+        };
         let delay = consumer.map_or(0, |c| {
             let newest = c.last_message_ms.load(Ordering::Relaxed);
-            if newest == 0 || c.is_caught_up() {
+            if newest == 0 || (lag == 0 && c.is_caught_up()) {
                 0
             } else {
-                shared.now_ms().saturating_sub(newest)
+                shared.now_ms().saturating_sub(newest).max(0)
             }
         });
         for (name, value) in [
@@ -258,10 +315,15 @@ fn write_partitions(out: &mut String, shared: &Shared, table: &Table, base: &str
             ("streamDataLoss_Count", count(&metrics.lost)),
             ("llcPartitionConsuming_Value", u64::from(consumer.is_some())),
             ("realtimeIngestionDelayMs_Value", delay.unsigned_abs()),
+            (
+                "endToEndRealtimeIngestionDelayMs_Value",
+                delay.unsigned_abs(),
+            ),
+            ("realtimeIngestionOffsetLag_Value", lag.unsigned_abs()),
+            ("realtimeIngestionUpstreamOffset_Value", high.unsigned_abs()),
         ] {
             let _ = writeln!(out, "pinot_server_{name}{labels} {value}");
         }
-        let position = metrics.position.load(Ordering::Relaxed);
         let _ = writeln!(
             out,
             "pinot_server_realtimeIngestionConsumingOffset_Value{labels} {position}"

@@ -71,16 +71,20 @@ fn answer(
     request: &QueryRequest,
     limits: &Limits,
 ) -> Result<Vec<u8>, QueryException> {
+    let metrics = &table.metrics;
+    let began = Instant::now();
     let plan = match &request.plan {
         Some(plan) => Arc::clone(plan).downcast::<Plan>().map_err(|_| {
             QueryException::new(ErrorCode::QueryPlanning, "the plan is of another kind")
         })?,
         None => Arc::new(plan_of(request, &table.view().schema)?),
     };
-    let pinned = table.segments.pin(&request.segments);
+    metrics.planning.record(began.elapsed());
+    let began = Instant::now();
+    let pinned = table.pin(&request.segments, plan.skip_upsert);
     let mut executed = query::execute(&plan, &pinned.segments, limits, &shared.host)?;
     note_missing(&mut executed, pinned, table, &shared.instance_id);
-    let metrics = &table.metrics;
+    metrics.executing.record(began.elapsed());
     let stats = &executed.stats;
     metrics
         .docs_scanned
@@ -89,7 +93,10 @@ fn answer(
         .segments_processed
         .fetch_add(stats.num_segments_processed, Ordering::Relaxed);
     limits.check()?;
-    Ok(query::wire::encode(&executed))
+    let began = Instant::now();
+    let encoded = query::wire::encode(&executed);
+    metrics.writing.record(began.elapsed());
+    Ok(encoded)
 }
 
 /// What is missing is said beside the answer over what is there. A segment that the cluster deleted meanwhile is not missed.
@@ -118,6 +125,13 @@ fn plan_of(request: &QueryRequest, schema: &Schema) -> Result<Plan, QueryExcepti
     }
     let statement = Statement::split(&request.sql, &options)?;
     let mut query = parse::query(&statement, request.now_ms)?;
+    if let Some(text) = statement.options.get("rlsfilters") {
+        let added = Filter::from_expr(&parse::condition(text)?)?;
+        query.filter = Some(match query.filter.take() {
+            Some(filter) => Filter::and(vec![filter, added]),
+            None => added,
+        });
+    }
     if let Some((column, value, is_offline)) = &request.time_boundary {
         let bound = (Value::String(value.clone()), *is_offline);
         let (lower, upper) = if *is_offline {

@@ -161,14 +161,14 @@ fn settle_segment(shared: &Arc<Shared>, table: &Arc<Table>, view: &TableView, na
         (Action::Load, Some(record)) => load::start(shared, table, record.clone()),
         (Action::Unload, _) => {
             stop_consumer(table, name);
-            table.segments.remove(name);
+            table.take_away(name);
             shared
                 .reports
                 .set(&table.name, name, ReplicaState::Offline, None);
         }
         (Action::Drop, _) => {
             stop_consumer(table, name);
-            table.segments.remove(name);
+            table.take_away(name);
             load::delete_file(table, name);
             if here.sealed.is_some() || here.growing || here.consumed {
                 shared

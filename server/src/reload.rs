@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use segment::build::{self, BuildSettings};
+use segment::plan::{INDEX_MARK, SegmentPlan, index_mark};
 use segment::{SealedSegment, Segment};
 
+use crate::complete;
 use crate::error::ServerError;
 use crate::load::{self, ORIGIN_CRC};
 use crate::shared::Shared;
 use crate::tables::Table;
+use crate::upsert::Replaces;
 
 /// Starts to rebuild where the cluster asks for it.
 pub(crate) fn follow(shared: &Arc<Shared>, table: &Arc<Table>) {
@@ -36,9 +39,10 @@ pub(crate) fn follow(shared: &Arc<Shared>, table: &Arc<Table>) {
                 tokio::task::spawn_blocking(move || rebuild(&of, &from, &name, now)).await;
             match rebuilt {
                 Ok(Ok(rebuilt)) => {
-                    let name = rebuilt.name().to_owned();
-                    if table.segments.get(&name).is_some() {
-                        load::publish(&shared, &table, &name, Arc::new(rebuilt));
+                    let (rebuilt, order) = rebuilt;
+                    if table.segments.get(rebuilt.name()).is_some() {
+                        let replaces = Replaces::Same(order.as_deref());
+                        load::publish(&shared, &table, &Arc::new(rebuilt), &replaces);
                     }
                 }
                 Ok(Err(error)) => {
@@ -47,6 +51,7 @@ pub(crate) fn follow(shared: &Arc<Shared>, table: &Arc<Table>) {
                 Err(error) => tracing::error!(%error, "a reload was interrupted"),
             }
         }
+        table.reload_done.fetch_max(wanted, Ordering::SeqCst);
         tracing::info!(table = table.name, "segments reloaded");
     });
 }
@@ -56,7 +61,7 @@ fn rebuild(
     from: &SealedSegment,
     name: &str,
     _now_ms: i64,
-) -> Result<SealedSegment, ServerError> {
+) -> Result<(SealedSegment, Option<Vec<u32>>), ServerError> {
     let view = table.view();
     let path = table.path(name);
     let partial = load::partial_of(&path);
@@ -68,13 +73,23 @@ fn rebuild(
         custom,
         ..BuildSettings::default()
     };
-    build::seal(from, &view.schema, &view.config, &settings, &partial)?;
+    let built = complete::with_columns(from, &view.schema, &view.config, |whole| {
+        build::seal(whole, &view.schema, &view.config, &settings, &partial)
+    })??;
     load::settle_file(&partial, &path)?;
-    Ok(SealedSegment::open(&path)?)
+    Ok((SealedSegment::open(&path)?, built.order))
 }
 
-/// True where a rebuild would change a segment: a column is new, or its indexes are others.
+/// True where a rebuild would change a segment: a column is new, or other indexes are wanted.
 pub(crate) fn is_needed(table: &Table, segment: &SealedSegment) -> bool {
     let view = table.view();
-    !build::is_current(segment, &view.schema, &view.config)
+    let Ok(plan) = SegmentPlan::new(&view.schema, &view.config) else {
+        return false;
+    };
+    let mark = segment.metadata().custom.get(INDEX_MARK);
+    mark.is_some_and(|mark| *mark != index_mark(&view.config))
+        || plan
+            .columns
+            .iter()
+            .any(|column| segment.column(&column.name).is_none())
 }

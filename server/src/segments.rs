@@ -39,6 +39,14 @@ impl Held {
 
     /// The sealed segment, if it is one.
     #[must_use]
+    /// Bytes of memory where it grows; what is sealed is mapped.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        match self {
+            Self::Growing(segment) => segment.memory_bytes() as u64,
+            Self::Sealed(_) => 0,
+        }
+    }
+
     pub(crate) fn sealed(&self) -> Option<&Arc<SealedSegment>> {
         match self {
             Self::Sealed(sealed) => Some(sealed),

@@ -65,6 +65,7 @@ impl Server {
             clock: settings.clock,
             controller: settings.controller,
             deep_store: settings.deep_store,
+            access: settings.access,
         };
         let shared = Arc::new(Shared::new(parts, tokio::runtime::Handle::current()));
         let queries = Arc::new(Queries {
@@ -78,7 +79,10 @@ impl Server {
         let query: Arc<dyn QueryService> = Arc::clone(&queries) as Arc<dyn QueryService>;
         let listeners = TaskGroup::new();
         let grpc = proto::grpc::query_server(Arc::clone(&query));
-        let grpc = axum::Router::new().route_service(proto::grpc::QUERY_PATH, grpc);
+        let guard = axum::middleware::from_fn_with_state(Arc::clone(&queries), admin::guard_peers);
+        let grpc = axum::Router::new()
+            .route_service(proto::grpc::QUERY_PATH, grpc)
+            .layer(guard);
         let stops = vec![
             serve(&listeners, query_listener, grpc),
             serve(&listeners, admin_listener, admin::router(queries)),

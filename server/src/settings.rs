@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::DeepStore;
+use cluster::{Access, DeepStore, Settings, SettingsError};
 use common::clock::Clock;
 use proto::ControllerService;
 
@@ -39,6 +39,8 @@ pub struct ServerSettings {
     pub query_memory_bytes: usize,
     /// How often the controller hears from this server.
     pub heartbeat: Duration,
+    /// Who may do what.
+    pub access: Arc<Access>,
 }
 
 impl ServerSettings {
@@ -64,6 +66,33 @@ impl ServerSettings {
             queued_queries: 1024,
             query_memory_bytes: 1 << 30,
             heartbeat: Duration::from_secs(2),
+            access: Arc::new(Access::open()),
         }
+    }
+
+    /// Takes over what settings say under Pinot's names.
+    ///
+    /// # Errors
+    /// Where a value is no number.
+    pub fn apply(&mut self, settings: &Settings) -> Result<(), SettingsError> {
+        let threads = [
+            "pinot.query.scheduler.query_worker_threads",
+            "query.threads",
+        ];
+        if let Some(threads) = settings.number::<usize>(&threads)? {
+            self.query_threads = threads.max(1);
+        }
+        let queued = ["pinot.query.scheduler.queue.max.size", "query.queued.limit"];
+        if let Some(queued) = settings.number(&queued)? {
+            self.queued_queries = queued;
+        }
+        let memory = ["query.memory.max.bytes"];
+        if let Some(bytes) = settings.number(&memory)? {
+            self.query_memory_bytes = bytes;
+        }
+        if let Some(id) = settings.get("pinot.server.instance.id") {
+            self.instance_id = Some(id.to_owned());
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cluster::{DeepStore, TaskGroup};
+use cluster::{Access, DeepStore, TaskGroup};
 use common::clock::Clock;
 use parking_lot::Mutex;
 use proto::ControllerService;
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) controller: Arc<dyn ControllerService>,
     pub(crate) deep_store: DeepStore,
+    pub(crate) access: Arc<Access>,
     pub(crate) tables: Tables,
     pub(crate) reports: Reports,
     pub(crate) metrics: Metrics,
@@ -57,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) controller: Arc<dyn ControllerService>,
     pub(crate) deep_store: DeepStore,
+    pub(crate) access: Arc<Access>,
 }
 
 impl Shared {
@@ -71,6 +73,7 @@ impl Shared {
             clock: parts.clock,
             controller: parts.controller,
             deep_store: parts.deep_store,
+            access: parts.access,
             tables: Tables::default(),
             reports: Reports::default(),
             metrics: Metrics::default(),

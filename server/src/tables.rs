@@ -8,14 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use common::table_config::StreamConfig;
 use ingest::stream::StreamConnector;
 use parking_lot::{Mutex, RwLock};
 use proto::controller_service::{ReplicaState, TableView};
+use segment::{MutableSegment, SealedSegment};
 
 use crate::consume::{Consuming, Parked};
 use crate::metrics::TableMetrics;
 use crate::row_errors::RowErrors;
-use crate::segments::SegmentSet;
+use crate::segments::{Held, Pinned, SegmentSet};
+use crate::upsert::{Keys, Replaces};
+
+/// What reaches a stream, with the map that it was made of.
+pub(crate) type Connector = (StreamConfig, Arc<dyn StreamConnector>);
 
 /// A table.
 pub(crate) struct Table {
@@ -23,6 +29,8 @@ pub(crate) struct Table {
     pub(crate) folder: PathBuf,
     view: ArcSwap<TableView>,
     pub(crate) segments: SegmentSet,
+    /// Where rows of one key are, for tables with upsert or dedup.
+    pub(crate) keys: Option<Keys>,
     pub(crate) errors: RowErrors,
     pub(crate) metrics: TableMetrics,
     /// Consumers by segment.
@@ -30,22 +38,29 @@ pub(crate) struct Table {
     /// Stream readers between two segments, by partition.
     pub(crate) parked: Mutex<HashMap<u32, Parked>>,
     /// Connectors by topic number.
-    pub(crate) connectors: Mutex<HashMap<usize, Arc<dyn StreamConnector>>>,
+    pub(crate) connectors: Mutex<HashMap<usize, Connector>>,
+    /// Growing segments that hold rows beyond their agreed end, until they were read again.
+    pub(crate) overshot: Mutex<HashSet<String>>,
     /// Segments that are being loaded.
     pub(crate) loading: Mutex<HashSet<String>>,
     /// Segments that were consumed to their end and are not to be consumed again, whatever an older view says.
     pub(crate) finished: Mutex<HashSet<String>>,
     /// The last reload request that was followed.
     pub(crate) reloaded: AtomicU64,
+    /// The last reload request after which everything was rebuilt.
+    pub(crate) reload_done: AtomicU64,
     gone: AtomicBool,
 }
 
 impl Table {
     pub(crate) fn new(view: TableView, data_dir: &Path) -> Self {
+        let folder = data_dir.join(&view.name);
         Self {
-            folder: data_dir.join(&view.name),
+            keys: Keys::new(&view.schema, &view.config, &folder),
+            folder,
             name: view.name.clone(),
             reloaded: AtomicU64::new(view.reload_generation),
+            reload_done: AtomicU64::new(view.reload_generation),
             view: ArcSwap::from_pointee(view),
             segments: SegmentSet::default(),
             errors: RowErrors::default(),
@@ -53,6 +68,7 @@ impl Table {
             consumers: Mutex::default(),
             parked: Mutex::default(),
             connectors: Mutex::default(),
+            overshot: Mutex::default(),
             loading: Mutex::default(),
             finished: Mutex::default(),
             gone: AtomicBool::new(false),
@@ -65,6 +81,9 @@ impl Table {
     }
 
     pub(crate) fn set_view(&self, view: TableView) {
+        if let Some(keys) = &self.keys {
+            keys.follow(&view.schema, &view.config);
+        }
         self.view.store(Arc::new(view));
     }
 
@@ -85,6 +104,45 @@ impl Table {
     pub(crate) fn wanted(&self, instance_id: &str, segment: &str) -> Option<ReplicaState> {
         let view = self.view.load();
         view.ideal.get(segment)?.get(instance_id).copied()
+    }
+
+    /// Lets a growing segment answer.
+    pub(crate) fn begin(&self, growing: &Arc<MutableSegment>) {
+        match &self.keys {
+            Some(keys) => keys.begin(&self.view.load().schema, &self.segments, growing),
+            None => {
+                let held = Held::Growing(Arc::clone(growing));
+                self.segments.put(growing.name(), &held);
+            }
+        }
+    }
+
+    /// Lets a sealed segment answer, in the place of whatever answers under its name.
+    pub(crate) fn put(&self, sealed: &Arc<SealedSegment>, replaces: &Replaces<'_>) {
+        match &self.keys {
+            Some(keys) => keys.put(&self.view.load().schema, &self.segments, sealed, replaces),
+            None => {
+                let held = Held::Sealed(Arc::clone(sealed));
+                self.segments
+                    .put(segment::Segment::name(sealed.as_ref()), &held);
+            }
+        }
+    }
+
+    /// Takes a segment away; queries that pinned it go on.
+    pub(crate) fn take_away(&self, name: &str) {
+        match &self.keys {
+            Some(keys) => keys.remove(&self.view.load().schema, &self.segments, name),
+            None => self.segments.remove(name),
+        }
+    }
+
+    /// Pins segments for a query, each with the rows that count; all rows count where `every_row`.
+    pub(crate) fn pin(&self, names: &[String], every_row: bool) -> Pinned {
+        match &self.keys {
+            Some(keys) if !every_row => keys.pin(&self.segments, names),
+            _ => self.segments.pin(names),
+        }
     }
 
     /// What stands between this table and readiness.

@@ -62,6 +62,8 @@ pub enum Test {
     JsonMatch(String),
     /// `TEXT_MATCH`.
     TextMatch(String),
+    /// `TEXT_CONTAINS`.
+    TextContains(String),
     /// `VECTOR_SIMILARITY`.
     VectorSimilarity {
         /// The vector that is searched for.
@@ -119,7 +121,7 @@ impl Filter {
             "is_not_null" if args.len() == 1 => {
                 Ok(Self::Predicate(args[0].clone(), Test::IsNotNull))
             }
-            "like" | "not_like" | "regexp_like" | "json_match" | "text_match"
+            "like" | "not_like" | "regexp_like" | "json_match" | "text_match" | "text_contains"
             | "vector_similarity" => text_test(name, args),
             _ => Ok(Self::Predicate(
                 whole.clone(),
@@ -152,6 +154,10 @@ impl Filter {
                 Self::Or(inner) => flat.extend(inner),
                 Self::Constant(false) => {}
                 Self::Constant(true) => return Self::Constant(true),
+                // One value alone is an equality there, whose literal is converted by value.
+                Self::Predicate(expr, Test::In(mut values)) if values.len() == 1 => {
+                    flat.extend(values.pop().map(|v| Self::Predicate(expr, Test::Eq(v))));
+                }
                 other => flat.push(other),
             }
         }
@@ -242,6 +248,9 @@ fn comparison(name: &str, left: &Expr, right: &Expr, whole: &Expr) -> Result<Fil
     let (lhs, value, name) = match (left.as_literal(), right.as_literal()) {
         (_, Some(value)) => (left, value, name),
         (Some(value), None) => (right, value, flipped(name)),
+        (None, None) if left == right && matches!(name, "equals" | "not_equals") => {
+            return Ok(Filter::Constant(name == "equals"));
+        }
         // Two expressions: the comparison itself is the expression that must be true.
         (None, None) => {
             return Ok(Filter::Predicate(
@@ -371,6 +380,7 @@ fn text_test(name: &str, args: &[Expr]) -> Result<Filter, SqlError> {
         }
         "json_match" => Filter::Predicate(lhs, Test::JsonMatch(second)),
         "text_match" => Filter::Predicate(lhs, Test::TextMatch(second)),
+        "text_contains" => Filter::Predicate(lhs, Test::TextContains(second)),
         _ => {
             let Some(Value::Array(_, items)) = literal(1) else {
                 return Err(SqlError::Validation(

@@ -6,6 +6,7 @@
 pub mod error;
 pub mod expr;
 pub mod filter;
+pub mod gapfill;
 pub mod parse;
 pub mod query;
 pub mod rewrite;

@@ -166,6 +166,9 @@ fn strip_option_suffix<'a>(part: &'a str, options: &mut Options) -> &'a str {
     {
         return part;
     }
+    if inner_end[open + 1..].is_empty() {
+        return part;
+    }
     options.read(&inner_end[open + 1..], &[',']);
     // Several suffixes may follow each other.
     strip_option_suffix(before, options)

@@ -112,6 +112,7 @@ fn predicate(lhs: &str, test: &Test) -> String {
         Test::IsNull => format!("{lhs} IS NULL"),
         Test::IsNotNull => format!("{lhs} IS NOT NULL"),
         Test::JsonMatch(condition) => format!("json_match({lhs},'{condition}')"),
+        Test::TextContains(query) => format!("text_contains({lhs},'{query}')"),
         Test::TextMatch(query) => format!("text_match({lhs},'{query}')"),
         Test::VectorSimilarity { top_k, .. } => format!("vector_similarity({lhs},{top_k})"),
     }

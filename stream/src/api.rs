@@ -1,5 +1,6 @@
 //! The requests this broker understands: one row each, with versions and layouts.
 //! A new request is one row here, one arm in `handlers`, and its function.
+//! Must not know: what a request means. Invariant: what is no row is refused by version, never guessed.
 
 use kafka_protocol::messages::ApiKey;
 

@@ -1,6 +1,7 @@
 //! The header of a record batch (magic 2) as bytes: read, check, move to another base offset.
 //! Records are never rewritten; compression passes through. Only a look-up by timestamp opens one.
 //! Invariant: a `BatchHeader` is only made from bytes that hold the whole batch.
+//! Must not know: topics, files.
 
 use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;

@@ -1,4 +1,5 @@
 //! What all connections share: topics, groups, the address that clients are told, producer ids.
+//! Must not know: the wire protocol. Invariant: locks are held for look-ups only, never over a wait.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

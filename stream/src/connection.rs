@@ -1,5 +1,6 @@
 //! One client's connection: frames in, answers out, one request at a time and in order.
 //! Invariant: whatever a peer sends, the worst that happens is that its connection is closed.
+//! Must not know: what a request means.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! What can go wrong in the broker itself. What a client asked wrongly is not an error here but an
 //! error code of the protocol (`ResponseError`), which travels back in the answer.
+//! Must not know: clients. Invariant: a message says what was being done and to which file or address.
 
 use std::io;
 use std::net::SocketAddr;

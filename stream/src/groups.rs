@@ -1,5 +1,5 @@
 //! Consumer groups: membership, generations, assignment by the leading member, committed offsets.
-//! Synchronous; whoever must wait gets a receiver. It knows no clock: the caller passes the instant.
+//! Synchronous; whoever must wait gets a receiver. Must not know: a clock; the caller passes the instant.
 //! Invariant: a waiting member is answered by `settle`, by expiry, or by its removal; never forgotten.
 
 use std::collections::{BTreeMap, HashMap};

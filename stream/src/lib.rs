@@ -1,6 +1,6 @@
 //! A small broker that real Kafka clients talk to, for one process: the quickstart and tests.
 //! One node, bounded logs, in memory or in a directory that a later run continues.
-//! It knows nothing of tables, segments or SQL. Invariant: no request can bring the process down.
+//! Must not know: tables, segments, SQL. Invariant: no request can bring the process down.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), stream::StreamError> {

@@ -1,5 +1,5 @@
 //! The log of one partition: segments in offset order, retention, and the memory of idempotent
-//! producers. Synchronous, and it knows no clock: the caller passes the time.
+//! producers. Must not know: a clock; the caller passes the time.
 //! Invariant: there is always an active segment, and offsets only grow, over restarts too when a
 //! directory is given.
 

@@ -1,5 +1,5 @@
 //! A piece of a partition's log: whole record batches one behind the other, in memory or in one
-//! append-only file named after its first offset. Knows nothing of topics or clients.
+//! append-only file named after its first offset. Must not know: topics, clients.
 //! Invariant: `entries` describes exactly the first `len` bytes, in offset order without gaps in them.
 
 use std::fs::{File, OpenOptions};

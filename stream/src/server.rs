@@ -1,4 +1,5 @@
 //! Starting and stopping the broker: the listener, the tasks, the clock that drives expiry.
+//! Must not know: the protocol. Invariant: a handle that is shut down has written everything and freed its port.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

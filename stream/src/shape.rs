@@ -1,6 +1,7 @@
 //! A walk over the bytes of a request before it is decoded. The decoder reserves memory for as many
 //! elements as an array claims to have; this walk makes sure that they are really there.
 //! Invariant: it allocates nothing and never reads beyond the request.
+//! Must not know: what a field means.
 
 /// How a request of one version range is laid out. One letter a field: `1 2 4 8` a number of that
 /// many bytes, `s` text, `b` bytes, `[...]` an array of structures, `(...)` an array of bare fields.

@@ -1,4 +1,4 @@
-//! Topics and their partitions, and where they live on disk. Knows nothing of the wire protocol
+//! Topics and their partitions, and where they live on disk. Must not know: the wire protocol
 //! beyond its error codes. Invariant: partitions of a topic only grow in number.
 
 use std::collections::BTreeMap;

@@ -16,6 +16,9 @@ use super::{Core, Stop, literal, planning};
 use crate::response::Failure;
 use crate::routing::{Resolved, RoutedTable, Routing, enabled};
 
+/// Option that holds what is added to every filter; a client that sets it sees fewer rows only.
+pub(crate) const ROW_FILTERS: &str = "rlsfilters";
+
 /// Plans that are kept.
 const CACHED_PLANS: usize = 2000;
 
@@ -141,6 +144,9 @@ impl Core {
             .filter_map(|q| q.timeout_ms.and_then(|ms| u64::try_from(ms).ok()))
             .min();
         query.options = statement.options.clone();
+        if let Some(text) = statement.options.get(ROW_FILTERS) {
+            restrict(&mut query, text).map_err(refused)?;
+        }
         let mut sides = Vec::with_capacity(found.len());
         for (table, boundary) in found {
             let mut of_side = query.clone();
@@ -165,6 +171,16 @@ impl Core {
         }
         Ok(Outcome::Planned(compiled))
     }
+}
+
+/// Adds a condition to the filter.
+fn restrict(query: &mut Query, condition: &str) -> Result<(), SqlError> {
+    let added = Filter::from_expr(&sql::parse::condition(condition)?)?;
+    query.filter = Some(match query.filter.take() {
+        Some(filter) => Filter::and(vec![filter, added]),
+        None => added,
+    });
+    Ok(())
 }
 
 /// Which of Pinot's two parsers refuses: the grammar, before the request has an id, or the compiler, after.

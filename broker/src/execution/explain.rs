@@ -235,6 +235,7 @@ fn operator(test: &Test) -> &'static str {
         Test::IsNotNull => "IS_NOT_NULL",
         Test::JsonMatch(_) => "JSON_MATCH",
         Test::TextMatch(_) => "TEXT_MATCH",
+        Test::TextContains(_) => "TEXT_CONTAINS",
         Test::VectorSimilarity { .. } => "VECTOR_SIMILARITY",
     }
 }

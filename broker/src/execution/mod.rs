@@ -7,14 +7,17 @@ mod cursor;
 mod explain;
 mod gather;
 mod literal;
+mod quota;
+mod rights;
 mod running;
 mod subquery;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use cluster::Access;
 use common::clock::Clock;
 use common::{ErrorCode, QueryException};
 use query::plan::BoundFilter;
@@ -22,7 +25,7 @@ use query::{Partial, Plan, QueryError};
 use sql::{Options, Statement};
 
 use crate::metrics::Metrics;
-use crate::multistage::{self, MultiStage, MultiStageQuery};
+use crate::multistage;
 use crate::request::QueryInput;
 use crate::response::{BrokerResponse, Failure};
 use crate::routing::{Choice, Chooser, Pruner, Routing};
@@ -30,6 +33,9 @@ use crate::routing::{Choice, Chooser, Pruner, Routing};
 use compile::{Compiled, PlanCache, Side};
 pub(crate) use compile::{Outcome, boundary_of};
 pub(crate) use running::Running;
+
+/// Characters of a slow query that are logged.
+const LOGGED_CHARACTERS: usize = 4096;
 
 /// What every query of a broker shares.
 pub(crate) struct Core {
@@ -53,17 +59,24 @@ pub(crate) struct Core {
     pub(crate) in_flight_limit: usize,
     /// Counters.
     pub(crate) metrics: Metrics,
-    /// The multi-stage engine.
-    pub(crate) multi_stage: Option<Arc<dyn MultiStage>>,
+    /// Itself, for what outlives a call.
+    pub(crate) me: Weak<Core>,
     /// Plans of repeated queries.
     pub(crate) plans: PlanCache,
     /// Kept results.
     pub(crate) cursors: cursor::Cursors,
+    /// Who may do what.
+    pub(crate) access: Arc<Access>,
+    /// Queries of the last second, by table.
+    pub(crate) quotas: quota::Quotas,
+    /// Time from which on a query is logged.
+    pub(crate) slow_query: std::time::Duration,
     /// Next request id.
     pub(crate) next_id: AtomicU64,
 }
 
 /// One query on its way.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) request_id: u64,
     pub(crate) started: Instant,
@@ -108,6 +121,7 @@ impl Core {
     /// Answers a query.
     pub(crate) async fn answer(&self, input: QueryInput) -> BrokerResponse {
         let started = Instant::now();
+        let sql = input.sql.clone();
         let request_id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.metrics.queries.add(1);
         let mut response = match self.run(input, request_id, started).await {
@@ -125,7 +139,24 @@ impl Core {
             response.time_used_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         }
         self.metrics.answered(&response, elapsed);
+        if elapsed >= self.slow_query {
+            self.log_slow(&sql, &response, elapsed);
+        }
         response
+    }
+
+    fn log_slow(&self, sql: &str, response: &BrokerResponse, elapsed: std::time::Duration) {
+        let shown: String = sql.chars().take(LOGGED_CHARACTERS).collect();
+        tracing::warn!(
+            request_id = response.request_id,
+            ms = elapsed.as_millis() as u64,
+            tables = ?response.tables_queried,
+            docs_scanned = response.stats.num_docs_scanned,
+            servers = response.num_servers_responded,
+            failed = !response.failures.is_empty(),
+            sql = shown,
+            "slow query"
+        );
     }
 
     async fn run(
@@ -169,23 +200,15 @@ impl Core {
     }
 
     async fn multi_stage(&self, job: Job, statement: Statement) -> Result<BrokerResponse, Stop> {
-        let engine = self
-            .multi_stage
-            .as_ref()
-            .ok_or_else(multistage::unavailable)?;
+        let core = self.me.upgrade().ok_or_else(|| {
+            QueryException::new(ErrorCode::ServerShuttingDown, "the broker is shutting down")
+        })?;
         let database = database(&job, &statement.options);
-        let query = MultiStageQuery {
-            sql: job.input.sql,
-            statement,
-            database,
-            request_id: job.request_id,
-            timeout_ms: job.timeout_ms,
-            now_ms: job.now_ms,
-        };
-        Ok(engine.execute(query).await?)
+        self.check_relations(&job, &statement, database.as_deref())?;
+        Box::pin(multistage::answer(core, job, statement, database)).await
     }
 
-    async fn single_stage(
+    pub(crate) async fn single_stage(
         &self,
         mut job: Job,
         statement: Statement,
@@ -197,7 +220,24 @@ impl Core {
             job.input.sql.clone_from(&rewritten.sql);
             statement = rewritten;
         }
+        if let Some(gapfill) =
+            sql::gapfill::split(&statement).map_err(|e| Stop::from(QueryException::from(e)))?
+        {
+            return self.gapfilled(&job, &statement, &gapfill).await;
+        }
         let compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+        let began = Instant::now();
+        let mut compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+        if let compile::Outcome::Planned(found) = &compiled {
+            self.metrics.compilation.record(began.elapsed());
+            let began = Instant::now();
+            self.check_table(&job, &found.table)?;
+            self.metrics.authorization.record(began.elapsed());
+            if let Some(filter) = rights::row_filter(&job, &found.table) {
+                statement.options.set(compile::ROW_FILTERS, &filter);
+                compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+            }
+        }
         let compiled = match compiled {
             compile::Outcome::Literals(table) => {
                 return Ok(BrokerResponse {
@@ -207,6 +247,7 @@ impl Core {
             }
             compile::Outcome::Planned(compiled) => compiled,
         };
+        self.check_quota(&job, &compiled)?;
         if timeout_of(&statement.options).is_none()
             && let Some(timeout_ms) = compiled.timeout_ms
         {
@@ -225,12 +266,35 @@ impl Core {
         Ok(response)
     }
 
+    /// Asks the inner query and completes its answer.
+    async fn gapfilled(
+        &self,
+        job: &Job,
+        statement: &Statement,
+        gapfill: &sql::gapfill::Gapfill,
+    ) -> Result<BrokerResponse, Stop> {
+        let input = QueryInput {
+            sql: gapfill.inner.clone(),
+            options: statement.options.clone(),
+            database: job.input.database.clone(),
+            ..QueryInput::default()
+        };
+        let mut response = Box::pin(self.answer(input)).await;
+        if let Some(table) = response.table.take() {
+            let context = functions::scalar::EvalContext { now_ms: job.now_ms };
+            let filled = query::gapfill::fill(gapfill, table, &context).map_err(planning)?;
+            response.table = Some(filled);
+        }
+        Ok(response)
+    }
+
     async fn execute(
         &self,
         job: &Job,
         statement: &Statement,
         compiled: &Compiled,
     ) -> Result<BrokerResponse, Stop> {
+        let began = Instant::now();
         let mut gather = gather::Gather::new(self, job, statement);
         for side in &compiled.sides {
             if matches!(side.plan.filter, BoundFilter::Constant(false)) {
@@ -238,7 +302,10 @@ impl Core {
             }
             gather.add(side, self.choose(job, statement, side, &[], |_| true));
         }
+        self.metrics.routing.record(began.elapsed());
+        let began = Instant::now();
         gather.run().await;
+        self.metrics.gathering.record(began.elapsed());
         gather.reduce(compiled).await
     }
 

@@ -55,6 +55,7 @@ impl Core {
             sql: sql.to_owned(),
             options: outer.options.clone(),
             database: job.input.database.clone(),
+            principal: job.input.principal.clone(),
             ..QueryInput::default()
         };
         let response = Box::pin(self.answer(input)).await;

@@ -2,6 +2,7 @@
 //!
 //! Must not know: how queries are answered. Invariant: what is not there is 404 as `{"code":404,"error":"HTTP 404 Not Found"}`.
 
+mod access;
 mod debug;
 mod query;
 
@@ -58,6 +59,10 @@ pub(crate) fn router(core: Arc<Core>, request_bytes_limit: usize) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(request_bytes_limit))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&core),
+            access::guard,
+        ))
         .layer(cors)
         .with_state(core)
 }

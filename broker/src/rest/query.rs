@@ -8,10 +8,11 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use common::ErrorCode;
 use serde_json::json;
 use sql::Statement;
 
-use super::{Shared, header_is_true, json_string, json_text, refusal, status_of};
+use super::{Shared, access, header_is_true, json_string, json_text, refusal, status_of};
 use crate::execution::refused_option;
 use crate::request::QueryInput;
 use crate::response::BrokerResponse;
@@ -100,6 +101,9 @@ async fn answer(
         .get(&DATABASE)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
+    if core.access.is_closed() {
+        input.principal = core.access.who(access::shown(headers)).await;
+    }
     let with_cursor = parameters.get("getCursor").is_some_and(|v| v == "true");
     let response = if with_cursor {
         let rows = parameters.get("numRows").and_then(|n| n.parse().ok());
@@ -116,7 +120,7 @@ const MANY_ROWS: usize = 20_000;
 async fn respond(response: &BrokerResponse, real_status: bool) -> Response {
     let first = response.failures.first().map(|failure| failure.code);
     let status = first
-        .filter(|_| real_status)
+        .filter(|code| real_status || *code == ErrorCode::AccessDenied)
         .map_or(StatusCode::OK, |code| status_of(code.http_status()));
     let rows = response.table.as_ref().map_or(0, |t| t.rows.len());
     if rows > MANY_ROWS {

@@ -40,6 +40,7 @@ pub(crate) struct Routing {
     /// True once a view came.
     pub(crate) loaded: bool,
     servers: HashMap<String, Arc<Server>>,
+    brokers: usize,
     /// By name with type, in lower case.
     tables: HashMap<String, Arc<RoutedTable>>,
 }
@@ -63,6 +64,11 @@ impl Resolved {
 impl Routing {
     /// The next snapshot after a view. What did not change is kept.
     pub(crate) fn next(&self, view: ClusterView, connector: &dyn ServerConnector) -> Self {
+        let brokers = view
+            .instances
+            .iter()
+            .filter(|i| i.role == "broker" && i.live)
+            .count();
         let (servers, moved) = self.servers_of(view.instances, connector);
         let mut tables = self.tables.clone();
         for name in &view.removed {
@@ -83,6 +89,7 @@ impl Routing {
             version: view.version,
             loaded: true,
             servers,
+            brokers,
             tables,
         }
     }
@@ -161,6 +168,11 @@ impl Routing {
     /// A table by its exact name with type.
     pub(crate) fn table(&self, name: &str) -> Option<Arc<RoutedTable>> {
         self.tables.get(&name.to_lowercase()).cloned()
+    }
+
+    /// Brokers that live.
+    pub(crate) fn live_brokers(&self) -> usize {
+        self.brokers
     }
 
     /// Every server.

@@ -171,4 +171,6 @@ pub(crate) fn after_commit(offset: &str, committed: &str, download_only: bool) -
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

@@ -33,6 +33,10 @@ impl Refusal {
         }
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.error
+    }
+
     pub(crate) fn invalid(error: impl Into<String>) -> Self {
         Self::new(400, error)
     }

@@ -1,6 +1,6 @@
 //! `/debug`: what is wrong with a table or a segment.
 //!
-//! Must not know: servers' internals. Invariant: a healthy table has empty lists.
+//! Must not know: servers' internals. Invariant: a healthy table has empty lists of segments, servers and brokers.
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json, json as object};
 
 use super::answer::table_type;
 use super::jobs::holder;
+use super::server_fan_out::{ask_servers, servers_with};
 use super::table_views::{ingestion_status, servers_of};
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json};
@@ -89,7 +90,39 @@ async fn table(State(core): Shared, Path(table): Path<String>, parameters: Param
             }));
         });
     }
+    for form in &mut out {
+        let counts = message_counts(&core, form["tableName"].as_str().unwrap_or_default()).await;
+        form["messageCounts"] = counts;
+    }
     Ok(json(&Json::Array(out)))
+}
+
+/// What became of messages and rows since each server began, summed, and what went wrong last.
+async fn message_counts(core: &Core, table: &str) -> Json {
+    const COUNTS: [&str; 5] = [
+        "rowsConsumed",
+        "rowsFiltered",
+        "rowsMalformed",
+        "rowsIncomplete",
+        "tombstones",
+    ];
+    let servers = servers_with(core, table);
+    let mut sums = [0_u64; COUNTS.len()];
+    let mut errors = Vec::new();
+    for (_, answer) in ask_servers(core, &servers, &format!("/debug/tables/{table}")).await {
+        let Ok(answer) = answer else { continue };
+        for (sum, name) in sums.iter_mut().zip(COUNTS) {
+            *sum += answer[name].as_u64().unwrap_or_default();
+        }
+        let recent = answer["recentErrors"].as_array();
+        errors.extend(recent.into_iter().flatten().cloned());
+    }
+    let mut out = Map::new();
+    for (sum, name) in sums.into_iter().zip(COUNTS) {
+        out.insert(name.to_owned(), Json::from(sum));
+    }
+    out.insert("recentErrors".to_owned(), Json::Array(errors));
+    Json::Object(out)
 }
 
 async fn segment(State(core): Shared, Path((table, segment)): Path<(String, String)>) -> Answer {

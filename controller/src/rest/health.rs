@@ -4,10 +4,13 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::routing::get;
 use serde_json::{Map, Value as Json, json as object};
 
-use super::{Answer, Shared, VERSION, json, text};
+use cluster::Permission;
+
+use super::{Answer, Parameters, Shared, VERSION, access, json, text};
 use crate::core::Core;
 
 /// Components that Pinot's answer names; clients look for one of them.
@@ -79,10 +82,23 @@ async fn start_time(State(core): Shared) -> Answer {
     Ok(text(started.to_rfc3339()))
 }
 
-async fn auth_info() -> Answer {
-    Ok(json(&object!({"workflow": "NONE"})))
+async fn auth_info(State(core): Shared) -> Answer {
+    let workflow = if core.access.is_closed() {
+        "BASIC"
+    } else {
+        "NONE"
+    };
+    Ok(json(&object!({ "workflow": workflow })))
 }
 
-async fn verified() -> Answer {
-    Ok(json(&Json::Bool(true)))
+async fn verified(State(core): Shared, parameters: Parameters, headers: HeaderMap) -> Answer {
+    let permission = match parameters.get("accessType").map(String::as_str) {
+        Some("CREATE") => Permission::Create,
+        Some("UPDATE") => Permission::Update,
+        Some("DELETE") => Permission::Delete,
+        _ => Permission::Read,
+    };
+    let table = parameters.get("tableName").map(String::as_str);
+    let verdict = access::verified(&core.access, &headers, table, permission).await;
+    Ok(json(&Json::Bool(verdict)))
 }

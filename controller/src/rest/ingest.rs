@@ -80,7 +80,8 @@ async fn from_uri(State(core): Shared, parameters: Parameters) -> Answer {
     done(&table, &segment)
 }
 
-async fn fetch(core: &Core, uri: &str) -> Result<Bytes, Refusal> {
+/// The content behind a URI.
+pub(crate) async fn fetch(core: &Core, uri: &str) -> Result<Bytes, Refusal> {
     let failed = |why: String| Refusal::invalid(format!("Cannot read `{uri}`: {why}"));
     match uri.split_once("://") {
         Some(("http" | "https", _)) => {

@@ -17,7 +17,7 @@ use super::{Answer, Parameters, Refusal, Shared, json, status};
 use crate::core::Core;
 use crate::records::JobRecord;
 use crate::state::Change;
-use crate::tables;
+use crate::{rows, tables};
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()
@@ -244,7 +244,10 @@ async fn reset_one(State(core): Shared, Path((table, segment)): Path<(String, St
 async fn jobs(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
     let found = named(&core, &table, table_type(&parameters, "type")?);
     let jobs: Map<String, Json> = core.read(|s| {
-        let of_table = s.jobs.values().filter(|j| found.contains(&j.table));
+        let of_table = s
+            .jobs
+            .values()
+            .filter(|j| j.kind != rows::KIND && found.contains(&j.table));
         of_table
             .map(|j| {
                 let form = object!({

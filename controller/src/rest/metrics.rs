@@ -119,5 +119,7 @@ fn written(state: &Cluster) -> String {
 
 async fn metrics(State(core): Shared) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (headers, core.read(written)).into_response()
+    let mut text = core.read(written);
+    text.push_str(&cluster::process::metrics());
+    (headers, text).into_response()
 }

@@ -3,12 +3,14 @@
 //! Must not know: how state is kept. Invariants: an error is `{"code", "error"}` with the HTTP status of its code; every answer carries
 //! the CORS header.
 
+mod access;
 mod answer;
 mod batch;
 mod brokers;
 mod cluster_info;
 mod console;
 mod debug;
+mod gateway;
 mod health;
 mod ingest;
 mod instances;
@@ -18,6 +20,7 @@ mod periodic_tasks;
 mod realtime;
 mod rebalance;
 mod replace;
+mod rows;
 mod schemas;
 mod segments;
 mod server_fan_out;
@@ -54,6 +57,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(cluster_info::routes())
         .merge(console::routes())
         .merge(debug::routes())
+        .merge(gateway::routes())
         .merge(health::routes())
         .merge(ingest::routes())
         .merge(instances::routes())
@@ -63,6 +67,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(realtime::routes())
         .merge(rebalance::routes())
         .merge(replace::routes())
+        .merge(rows::routes())
         .merge(schemas::routes())
         .merge(segments::routes())
         .merge(size::routes())
@@ -74,9 +79,28 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .merge(tenants::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&core),
+            access::guard,
+        ))
         .layer(middleware::from_fn_with_state(Arc::clone(&core), headers))
         .layer(DefaultBodyLimit::disable())
         .with_state(core)
+}
+
+/// The service of brokers and servers, for those who prove to be of the cluster.
+pub(crate) fn of_peers<S>(core: &Arc<Core>, service: S) -> Router
+where
+    S: tower::Service<Request, Error = std::convert::Infallible> + Clone + Send + Sync + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    Router::new()
+        .route_service(proto::grpc::CONTROLLER_PATH, service)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(core),
+            access::guard_peers,
+        ))
 }
 
 async fn unknown_path() -> Refusal {

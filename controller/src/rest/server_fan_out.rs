@@ -58,7 +58,7 @@ async fn ask(core: &Core, id: &str, path: &str) -> Result<Json, String> {
     let address = address.ok_or_else(|| format!("server `{id}` is not known"))?;
     let failed = |error: reqwest::Error| format!("{id}: {error}");
     let response = core
-        .http
+        .peers
         .get(format!("http://{address}{path}"))
         .timeout(PATIENCE)
         .send()

@@ -1,6 +1,6 @@
 //! `/sql`: queries that are sent to the controller go on to a broker.
 //!
-//! Must not know: SQL. Invariant: the broker's bytes come back unchanged, as `application/octet-stream`; a failure is a query error with
+//! Must not know: SQL, beyond telling INSERT from the rest. Invariant: the broker's bytes come back unchanged, as `application/octet-stream`; a failure is a query error with
 //! HTTP 200.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +13,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use common::{ErrorCode, QueryException};
 use serde_json::{Map, Value as Json, json as object};
+use sql::Statement;
+use sql::statement::Options;
 
-use super::{Answer, Parameters, Shared, json};
+use super::{Answer, Parameters, Shared, json, rows};
 use crate::core::Core;
+use crate::insert;
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()
@@ -70,7 +73,28 @@ async fn sent(State(core): Shared, headers: HeaderMap, body: Bytes) -> Response 
             "JSON Payload is missing the query string field 'sql'",
         );
     }
+    if let Some(answer) = inserted(&core, &json).await {
+        return answer;
+    }
     forward(&core, &headers, body).await
+}
+
+/// INSERT is done here; `None` for everything else.
+async fn inserted(core: &Core, request: &Json) -> Option<Response> {
+    let text = request.get("sql").and_then(Json::as_str)?;
+    let mut options = Options::default();
+    if let Some(more) = request.get("queryOptions").and_then(Json::as_str) {
+        options.read(more, &[';']);
+    }
+    let statement = Statement::split(text, &options).ok()?;
+    let parsed = insert::parse(&statement.sql)?;
+    Some(match parsed {
+        Err(why) => failed(ErrorCode::SqlParsing, &why),
+        Ok(insert) => match rows::insert(core, insert, &statement.options).await {
+            Ok(table) => octets(Json::Object(rows::answered(table)).to_string()),
+            Err(refusal) => failed(ErrorCode::QueryExecution, refusal.text()),
+        },
+    })
 }
 
 async fn asked(State(core): Shared, parameters: Parameters, headers: HeaderMap) -> Response {
@@ -83,7 +107,11 @@ async fn asked(State(core): Shared, parameters: Parameters, headers: HeaderMap) 
     if !body.contains_key("sql") {
         return failed(ErrorCode::JsonParsing, "Query parameter 'sql' is missing");
     }
-    forward(&core, &headers, Bytes::from(Json::Object(body).to_string())).await
+    let body = Json::Object(body);
+    if let Some(answer) = inserted(&core, &body).await {
+        return answer;
+    }
+    forward(&core, &headers, Bytes::from(body.to_string())).await
 }
 
 /// `host:port` of the live brokers.
@@ -106,7 +134,7 @@ async fn forward(core: &Core, headers: &HeaderMap, body: Bytes) -> Response {
         return failed(ErrorCode::BrokerInstanceMissing, "No online broker found");
     };
     let mut request = core
-        .http
+        .peers
         .post(format!("http://{address}/query/sql"))
         .header("content-type", "application/json")
         .body(body);
@@ -138,7 +166,7 @@ async fn running(State(core): Shared) -> Answer {
     let mut out = Map::new();
     for (id, address) in live_brokers(&core) {
         let asked = core
-            .http
+            .peers
             .get(format!("http://{address}/queries"))
             .send()
             .await;

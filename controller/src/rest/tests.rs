@@ -80,6 +80,8 @@ async fn cluster() -> Result<Cluster, Box<dyn std::error::Error>> {
         clock: Arc::new(ManualClock::at(1_795_222_906_545)),
         deep_store: DeepStore::open(&folder.path().join("deep").display().to_string())?,
         streams: Arc::new(TwoPartitions),
+        kafka: None,
+        access: Arc::new(cluster::Access::open()),
         store: Arc::new(MemoryStore::default()),
     })
     .await?;

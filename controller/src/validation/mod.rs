@@ -12,7 +12,6 @@ pub(crate) mod shape;
 pub(crate) mod star_tree;
 pub(crate) mod streams;
 pub(crate) mod table;
-pub(crate) mod unsupported;
 pub(crate) mod upsert;
 
 /// What a rule says.

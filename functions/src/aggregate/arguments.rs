@@ -48,11 +48,17 @@ pub(crate) fn data_type(call: &AggregateCall<'_>, index: usize) -> DataType {
         .map_or(DataType::Unknown, |a| a.column_type.data_type)
 }
 
-/// Refuses an argument whose values are no numbers.
+/// Refuses an argument whose values are no numbers. Arrays of text are only found out when a value is read.
 pub(crate) fn expect_number(call: &AggregateCall<'_>, index: usize) -> Result<(), FunctionError> {
     match data_type(call, index) {
-        found @ (DataType::String | DataType::Json | DataType::Bytes | DataType::Map) => {
+        found @ DataType::String if is_multi(call, index) => {
             Err(FunctionError::Evaluation(format!(
+                "{} cannot read a value of type {found} as a number",
+                call.name
+            )))
+        }
+        found @ (DataType::String | DataType::Json | DataType::Bytes | DataType::Map) => {
+            Err(FunctionError::Argument(format!(
                 "Cannot compute {} for non-numeric type: {found}",
                 call.name
             )))

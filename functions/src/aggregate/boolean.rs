@@ -43,6 +43,13 @@ fn bind(
     neutral: bool,
 ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 1..=1)?;
+    let found = arguments::data_type(call, 0);
+    if !arguments::multi_stage(call) && !matches!(found, DataType::Boolean | DataType::Unknown) {
+        return Err(FunctionError::Evaluation(format!(
+            "Unsupported data type {} for {found}",
+            call.name
+        )));
+    }
     Ok(erased(Bool {
         neutral,
         null_handling: call.null_handling,

@@ -156,7 +156,7 @@ impl Digest for TDigest {
     }
 
     fn at(&self, percentile: f64) -> Option<f64> {
-        self.0.clone()?.quantile(percentile / 100.0).ok()?
+        super::centroids::Centroids::of(self.0.as_ref()?)?.quantile(percentile / 100.0)
     }
 
     fn save(&self) -> Vec<u8> {

@@ -1,4 +1,5 @@
-//! FUNNEL_MAX_STEP, FUNNEL_COMPLETE_COUNT and FUNNEL_MATCH_STEP: the steps of events within a sliding window of time.
+//! FUNNEL_MAX_STEP, FUNNEL_COMPLETE_COUNT, FUNNEL_MATCH_STEP and FUNNEL_STEP_DURATION_STATS: the steps of events within
+//! a sliding window of time.
 //!
 //! Must not know: time units. Invariant: events are looked at in the order of (time, step), so that the order of merging
 //! does not matter.
@@ -8,6 +9,7 @@ use std::collections::VecDeque;
 use common::{Block, ColumnType, DataType, Value};
 
 use super::bytes::{Reader, put_i64, put_len};
+use super::funnel_durations::{self, Durations, Statistic};
 use super::{Aggregate, AggregateCall, AggregateFunction, AggregateRow, Groups, arguments, erased};
 use crate::FunctionError;
 
@@ -42,6 +44,11 @@ pub(crate) static ROWS: &[AggregateRow] = &[
         "1 for each step reached within the window, 0 for the rest.",
         |call| bind(call, Answer::MatchStep),
     ),
+    row(
+        &["funnelstepdurationstats"],
+        "Times from each step to the next: FUNNEL_STEP_DURATION_STATS(.., 'durationFunctions=avg,min,max,count').",
+        |call| bind(call, Answer::Durations),
+    ),
 ];
 
 #[derive(Clone, Copy)]
@@ -49,6 +56,7 @@ enum Answer {
     MaxStep,
     CompleteCount,
     MatchStep,
+    Durations,
 }
 
 /// What interrupts a funnel.
@@ -66,10 +74,11 @@ struct Funnel {
     steps: usize,
     modes: Modes,
     max_step_duration: i64,
+    durations: Vec<Statistic>,
 }
 
 /// Time and step; step -1 is an event of none.
-type Event = (i64, i32);
+pub(crate) type Event = (i64, i32);
 
 const MOST_STEPS: i64 = 10_000;
 
@@ -84,12 +93,16 @@ fn bind(call: &AggregateCall<'_>, answer: Answer) -> Bound {
         steps,
         modes: Modes::default(),
         max_step_duration: 0,
+        durations: Vec::new(),
     };
     for index in 3 + steps..call.arguments.len() {
         let text = arguments::text(call, index)?.unwrap_or_default();
         funnel
             .set(text)
             .map_err(|what| arguments::refused(call, &what))?;
+    }
+    if matches!(answer, Answer::Durations) && funnel.durations.is_empty() {
+        return Err(arguments::refused(call, "expects durationFunctions=.."));
     }
     Ok(erased(funnel))
 }
@@ -114,7 +127,13 @@ impl Funnel {
                     .ok_or_else(|| format!("expects a positive maxStepDuration, not `{value}`"))?;
                 Ok(())
             }
-            other => Err(format!("expects mode or maxStepDuration, not `{other}`")),
+            "durationfunctions" => {
+                self.durations = funnel_durations::parse(value)?;
+                Ok(())
+            }
+            other => Err(format!(
+                "expects mode, maxStepDuration or durationFunctions, not `{other}`"
+            )),
         }
     }
 
@@ -164,8 +183,9 @@ impl Funnel {
         reached
     }
 
-    fn rounds_of(&self, window: &VecDeque<Event>) -> i32 {
-        let (mut rounds, mut reached, mut previous) = (0, 0, None);
+    /// Completed rounds of a window, and the time of the event that ended the last of them.
+    fn rounds_of(&self, window: &VecDeque<Event>) -> (i32, Option<i64>) {
+        let (mut rounds, mut reached, mut previous, mut last) = (0, 0, None, None);
         for (time, step) in window {
             let repeated = self.modes.strict_deduplication && *step == reached - 1;
             let out_of_order = self.modes.strict_order && *step != reached;
@@ -180,9 +200,10 @@ impl Funnel {
             if reached as usize == self.steps {
                 rounds += 1;
                 reached = 0;
+                last = Some(*time);
             }
         }
-        rounds
+        (rounds, last)
     }
 
     fn max_step(&self, state: &[Event]) -> i32 {
@@ -197,14 +218,31 @@ impl Funnel {
         most
     }
 
+    fn durations(&self, state: &[Event]) -> Vec<Value> {
+        let mut events = ordered(state);
+        let mut window = VecDeque::new();
+        let mut durations = Durations::of(self.steps);
+        while !events.is_empty() {
+            self.fill(&mut events, &mut window);
+            durations.add(self.max_step_of(&window) as usize, &window);
+            window.pop_front();
+        }
+        durations.answers(&self.durations)
+    }
+
     fn complete_count(&self, state: &[Event]) -> i32 {
         let mut events = ordered(state);
         let mut window = VecDeque::new();
         let mut rounds = 0_i32;
         while !events.is_empty() {
             self.fill(&mut events, &mut window);
-            rounds = rounds.saturating_add(self.rounds_of(&window));
-            window.clear();
+            let (completed, last) = self.rounds_of(&window);
+            rounds = rounds.saturating_add(completed);
+            // The next window starts after this one's first event, and not before the end of the last round.
+            window.pop_front();
+            while last.is_some_and(|end| window.front().is_some_and(|(time, _)| *time < end)) {
+                window.pop_front();
+            }
         }
         rounds
     }
@@ -239,6 +277,7 @@ impl Aggregate for Funnel {
     fn returns(&self) -> ColumnType {
         match self.answer {
             Answer::MatchStep => ColumnType::mv(DataType::Int),
+            Answer::Durations => ColumnType::mv(DataType::Double),
             _ => DataType::Int.into(),
         }
     }
@@ -309,6 +348,7 @@ impl Aggregate for Funnel {
         match self.answer {
             Answer::MaxStep => Value::Int(self.max_step(state)),
             Answer::CompleteCount => Value::Int(self.complete_count(state)),
+            Answer::Durations => Value::Array(DataType::Double, self.durations(state)),
             Answer::MatchStep => {
                 let reached = self.max_step(state);
                 let flags =

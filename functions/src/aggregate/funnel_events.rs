@@ -40,26 +40,46 @@ fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, Function
 }
 
 impl FunnelEvents {
-    /// The events of each completed round.
+    /// For each completed round, the first event of each step in its window.
     fn rounds<'a>(&self, events: &[&'a Event]) -> Vec<Vec<&'a Event>> {
         let mut rounds = Vec::new();
-        let mut rest = events;
-        while let Some(start) = rest.iter().position(|event| event.1 == 0) {
-            let end_time = rest[start].0.saturating_add(self.window);
-            let end = start + rest[start..].partition_point(|event| event.0 < end_time);
-            let mut round: Vec<&Event> = Vec::new();
-            for event in &rest[start..end] {
-                if event.1 == round.len() as i64 {
-                    round.push(event);
-                }
-                if round.len() == self.steps {
-                    rounds.push(std::mem::take(&mut round));
+        let mut start = 0;
+        // A window that reaches the last event is the last one.
+        while let Some(skipped) = events
+            .get(start..)
+            .and_then(|e| e.iter().position(|e| e.1 == 0))
+        {
+            start += skipped;
+            let end_time = events[start].0.saturating_add(self.window);
+            let end = start + events[start..].partition_point(|event| event.0 < end_time);
+            let window = &events[start..end.max(start + 1)];
+            let (mut reached, mut last) = (0, i64::MIN);
+            for event in window {
+                reached += usize::from(event.1 == reached as i64);
+                if reached == self.steps {
+                    rounds.push(first_of_each_step(window));
+                    reached = 0;
+                    last = event.0;
                 }
             }
-            rest = &rest[end.max(start + 1)..];
+            if end >= events.len() {
+                break;
+            }
+            start += 1;
+            start += events[start..end.max(start)].partition_point(|event| event.0 < last);
         }
         rounds
     }
+}
+
+fn first_of_each_step<'a>(window: &[&'a Event]) -> Vec<&'a Event> {
+    let mut found: Vec<&Event> = Vec::new();
+    for event in window {
+        if event.1 == found.len() as i64 {
+            found.push(event);
+        }
+    }
+    found
 }
 
 impl Aggregate for FunnelEvents {
@@ -150,8 +170,9 @@ impl Aggregate for FunnelEvents {
         events.sort_unstable();
         let rounds = self.rounds(&events);
         let mut items = Vec::new();
-        if !rounds.is_empty() {
-            let counts = std::iter::once(rounds.len()).chain(rounds.iter().map(Vec::len));
+        if !events.is_empty() {
+            let counts = std::iter::once(rounds.len())
+                .chain(rounds.iter().map(|round| round.len() * self.extras));
             let counts: Vec<String> = counts.map(|count| count.to_string()).collect();
             items.push(Value::String(counts.join(", ")));
         }

@@ -81,6 +81,10 @@ fn edges(call: &AggregateCall<'_>) -> Result<Vec<f64>, FunctionError> {
 }
 
 impl Histogram {
+    fn empty_bins(&self) -> Vec<f64> {
+        vec![0.0; self.edges.len() - 1]
+    }
+
     fn bin(&self, x: f64) -> Option<usize> {
         let (first, last) = (*self.edges.first()?, *self.edges.last()?);
         if !(first..=last).contains(&x) {
@@ -93,6 +97,13 @@ impl Histogram {
         };
         Some(bin.min(bins - 1))
     }
+}
+
+fn counts(bins: &[f64]) -> Value {
+    Value::Array(
+        DataType::Double,
+        bins.iter().map(|x| Value::Double(*x)).collect(),
+    )
 }
 
 impl Aggregate for Histogram {
@@ -110,8 +121,9 @@ impl Aggregate for Histogram {
         false
     }
 
+    /// Without bins until a row comes.
     fn start(&self) -> Vec<f64> {
-        vec![0.0; self.edges.len() - 1]
+        Vec::new()
     }
 
     fn update(
@@ -121,6 +133,9 @@ impl Aggregate for Histogram {
         inputs: &[Block],
     ) -> Result<(), FunctionError> {
         rows::each_number(&rows::filled(&inputs[0]), groups, |group, x| {
+            if states[group].is_empty() {
+                states[group] = self.empty_bins();
+            }
             if let Some(bin) = self.bin(x) {
                 states[group][bin] += 1.0;
             }
@@ -128,6 +143,10 @@ impl Aggregate for Histogram {
     }
 
     fn merge(&self, into: &mut Vec<f64>, from: Vec<f64>) -> Result<(), FunctionError> {
+        if into.is_empty() {
+            *into = from;
+            return Ok(());
+        }
         into.iter_mut()
             .zip(from)
             .for_each(|(into, from)| *into += from);
@@ -147,10 +166,14 @@ impl Aggregate for Histogram {
     }
 
     fn finish(&self, state: &Vec<f64>) -> Value {
-        Value::Array(
-            DataType::Double,
-            state.iter().map(|x| Value::Double(*x)).collect(),
-        )
+        if state.is_empty() {
+            return counts(&self.empty_bins());
+        }
+        counts(state)
+    }
+
+    fn finish_group(&self, state: &Vec<f64>) -> Value {
+        counts(state)
     }
 
     fn label(&self, name: &str, arguments: &[String]) -> String {

@@ -10,6 +10,7 @@ mod arguments;
 mod average;
 mod boolean;
 mod bytes;
+mod centroids;
 mod collect;
 mod count;
 mod covariance;
@@ -19,6 +20,7 @@ mod distinct_set;
 mod expr_extreme;
 mod funnel;
 mod funnel_count;
+mod funnel_durations;
 mod funnel_events;
 mod histogram;
 mod id_set;
@@ -188,6 +190,11 @@ pub trait Aggregate: Send + Sync + 'static {
     fn count_rows(&self, _state: &mut Self::State, _rows: i64) {}
     /// The answer of a group; it alone decides the answer for "nothing aggregated".
     fn finish(&self, state: &Self::State) -> Value;
+    /// The same for a group of GROUP BY, which has rows; where a FILTER skipped all of them, some functions answer
+    /// something else than over no rows at all.
+    fn finish_group(&self, state: &Self::State) -> Value {
+        self.finish(state)
+    }
     /// The result's column name in the single-stage engine, from the canonical name and the arguments' texts (literals
     /// in single quotes); by default all of them.
     fn label(&self, name: &str, arguments: &[String]) -> String {
@@ -248,6 +255,10 @@ pub trait Grouped: Send + Sync {
     fn count_rows(&mut self, group: usize, rows: i64);
     /// A group's answer.
     fn finish(&self, group: usize) -> Value;
+    /// See [`Aggregate::finish_group`].
+    fn finish_group(&self, group: usize) -> Value {
+        self.finish(group)
+    }
     /// Approximate bytes held.
     fn bytes(&self) -> usize;
     /// For merging parts of the same aggregate.
@@ -335,6 +346,10 @@ impl<A: Aggregate> Grouped for States<A> {
 
     fn finish(&self, group: usize) -> Value {
         self.aggregate.finish(&self.states[group])
+    }
+
+    fn finish_group(&self, group: usize) -> Value {
+        self.aggregate.finish_group(&self.states[group])
     }
 
     fn bytes(&self) -> usize {

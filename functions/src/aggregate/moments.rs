@@ -230,6 +230,14 @@ impl Aggregate for Statistic {
         })
     }
 
+    fn finish_group(&self, state: &Moments) -> Value {
+        let of_squares = !matches!(self.answer, Answer::Skewness | Answer::Kurtosis);
+        if of_squares && state.n == 0.0 && !self.null_handling {
+            return Value::Double(0.0);
+        }
+        self.finish(state)
+    }
+
     fn label(&self, name: &str, arguments: &[String]) -> String {
         label::first(name, arguments)
     }

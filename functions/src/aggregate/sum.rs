@@ -58,6 +58,7 @@ pub(crate) fn sum_type(argument: DataType) -> DataType {
     match argument {
         DataType::Int | DataType::Long | DataType::Boolean | DataType::Timestamp => DataType::Long,
         DataType::BigDecimal => DataType::BigDecimal,
+        DataType::Float => DataType::Float,
         _ => DataType::Double,
     }
 }

@@ -73,6 +73,9 @@ fn arguments(name: &str, first: DataType) -> Vec<Argument> {
                 literal(Value::Int(2)),
             ];
             all.extend([column(DataType::Boolean), column(DataType::Boolean)]);
+            if name == "funnelstepdurationstats" {
+                all.push(text("durationFunctions=avg,max,count"));
+            }
         }
         _ => {}
     }

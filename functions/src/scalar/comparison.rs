@@ -12,7 +12,7 @@ use common::{Block, ColumnType, DataType, Value, Values};
 
 use super::lift::by_value;
 use super::numbers::zip;
-use super::{Family, NullRule, Param, Params, ROW, Returns, Role, ScalarFunction};
+use super::{Argument, Family, NullRule, Param, Params, ROW, Returns, Role, ScalarFunction};
 use crate::FunctionError;
 
 type Answer = Result<Block, FunctionError>;
@@ -44,20 +44,41 @@ const fn row(
     }
 }
 
+/// A row of the transforms alone. They compare no BYTES with anything else.
+const fn over_columns(function: ScalarFunction) -> ScalarFunction {
+    ScalarFunction {
+        role: Role::Transform,
+        check: comparable,
+        ..function
+    }
+}
+
+fn comparable(arguments: &[Argument]) -> Result<(), FunctionError> {
+    let bytes = |a: &&Argument| a.column_type.data_type == DataType::Bytes;
+    let typed = |a: &&Argument| a.column_type.data_type != DataType::Unknown;
+    let (all, of_bytes) = (
+        arguments.iter().filter(typed).count(),
+        arguments.iter().filter(bytes).count(),
+    );
+    if of_bytes > 0 && of_bytes < all {
+        return Err(FunctionError::Argument(
+            "Unsupported data type for comparison: BYTES compare with BYTES alone".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 /// The comparisons.
 pub(crate) static FAMILY: Family = Family {
     title: "Comparison",
     functions: &[
-        ScalarFunction {
-            role: Role::Transform,
-            ..row(
-                &["equals"],
-                ANY2,
-                "True where two columns hold the same value.",
-                ("", ""),
-                |a, _| compare(a, Ordering::is_eq),
-            )
-        },
+        over_columns(row(
+            &["equals"],
+            ANY2,
+            "True where two columns hold the same value.",
+            ("", ""),
+            |a, _| compare_columns(a, Ordering::is_eq),
+        )),
         ScalarFunction {
             role: Role::Scalar,
             ..row(
@@ -68,16 +89,13 @@ pub(crate) static FAMILY: Family = Family {
                 |a, _| nearly_equal(a, true),
             )
         },
-        ScalarFunction {
-            role: Role::Transform,
-            ..row(
-                &["notequals"],
-                ANY2,
-                "True where two columns differ.",
-                ("", ""),
-                |a, _| compare(a, Ordering::is_ne),
-            )
-        },
+        over_columns(row(
+            &["notequals"],
+            ANY2,
+            "True where two columns differ.",
+            ("", ""),
+            |a, _| compare_columns(a, Ordering::is_ne),
+        )),
         ScalarFunction {
             role: Role::Scalar,
             ..row(
@@ -88,34 +106,74 @@ pub(crate) static FAMILY: Family = Family {
                 |a, _| nearly_equal(a, false),
             )
         },
-        row(
+        over_columns(row(
             &["greaterthan"],
             ANY2,
-            "True where the first is greater.",
-            ("greaterThan('b', 'a')", "true"),
-            |a, _| compare(a, Ordering::is_gt),
-        ),
-        row(
+            "True where the first is greater, over columns.",
+            ("", ""),
+            |a, _| compare_columns(a, Ordering::is_gt),
+        )),
+        ScalarFunction {
+            role: Role::Scalar,
+            ..row(
+                &["greaterthan"],
+                ANY2,
+                "True where the first is greater.",
+                ("greaterThan('b', 'a')", "true"),
+                |a, _| compare(a, Ordering::is_gt),
+            )
+        },
+        over_columns(row(
             &["greaterthanorequal"],
             ANY2,
-            "True where the first is not less.",
-            ("greaterThanOrEqual(1, 1)", "true"),
-            |a, _| compare(a, Ordering::is_ge),
-        ),
-        row(
+            "True where the first is not less, over columns.",
+            ("", ""),
+            |a, _| compare_columns(a, Ordering::is_ge),
+        )),
+        ScalarFunction {
+            role: Role::Scalar,
+            ..row(
+                &["greaterthanorequal"],
+                ANY2,
+                "True where the first is not less.",
+                ("greaterThanOrEqual(1, 1)", "true"),
+                |a, _| compare(a, Ordering::is_ge),
+            )
+        },
+        over_columns(row(
             &["lessthan"],
             ANY2,
-            "True where the first is less.",
-            ("lessThan('a', 'B')", "false"),
-            |a, _| compare(a, Ordering::is_lt),
-        ),
-        row(
+            "True where the first is less, over columns.",
+            ("", ""),
+            |a, _| compare_columns(a, Ordering::is_lt),
+        )),
+        ScalarFunction {
+            role: Role::Scalar,
+            ..row(
+                &["lessthan"],
+                ANY2,
+                "True where the first is less.",
+                ("lessThan('a', 'B')", "false"),
+                |a, _| compare(a, Ordering::is_lt),
+            )
+        },
+        over_columns(row(
             &["lessthanorequal"],
             ANY2,
-            "True where the first is not greater.",
-            ("lessThanOrEqual(0.1, 0.1)", "true"),
-            |a, _| compare(a, Ordering::is_le),
-        ),
+            "True where the first is not greater, over columns.",
+            ("", ""),
+            |a, _| compare_columns(a, Ordering::is_le),
+        )),
+        ScalarFunction {
+            role: Role::Scalar,
+            ..row(
+                &["lessthanorequal"],
+                ANY2,
+                "True where the first is not greater.",
+                ("lessThanOrEqual(0.1, 0.1)", "true"),
+                |a, _| compare(a, Ordering::is_le),
+            )
+        },
         row(
             &["between"],
             Params::Fixed(&[Param::Any, Param::Any, Param::Any]),
@@ -261,6 +319,22 @@ pub(super) fn booleans(values: Vec<i32>) -> Block {
 
 fn compare(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
     compare_two(&args[0], &args[1], holds)
+}
+
+/// The same where a text on the left decides that texts are compared, whatever stands on the right.
+fn compare_columns(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
+    let [left, right] = args else {
+        return Err(super::numbers::not_numeric());
+    };
+    let text = |block: &Block| block.column_type().data_type.stored() == DataType::String;
+    let (from, single) = (right.column_type(), !right.column_type().multi);
+    if !text(left) || text(right) || !single || from.data_type == DataType::Unknown {
+        return compare_two(left, right, holds);
+    }
+    let stored = right
+        .clone()
+        .retyped(ColumnType::sv(from.data_type.stored()));
+    compare_two(left, &stored.cast(ColumnType::sv(DataType::String))?, holds)
 }
 
 pub(super) fn compare_two(a: &Block, b: &Block, holds: impl Fn(Ordering) -> bool + Copy) -> Answer {

@@ -10,7 +10,7 @@ use common::cast::{decimal_from_bytes, decimal_to_bytes};
 use common::{Block, BytesVec, ColumnType, DataType, TextVec, Value, Values};
 
 use super::lift::{Bytes, Long, Text, unary};
-use super::{Argument, Family, Param, Params, ROW, Returns, ScalarFunction, param};
+use super::{Argument, Family, Param, Params, ROW, Returns, Role, ScalarFunction, param};
 use crate::FunctionError;
 
 const STRING: Returns = Returns::Is(ColumnType::sv(DataType::String));
@@ -29,20 +29,24 @@ pub(crate) static FAMILY: Family = Family {
     title: "Conversion",
     functions: &[
         ScalarFunction {
-            names: &["cast"],
-            params: Params::Fixed(&[Param::Any, param::TEXT]),
-            returns: Returns::Infer(cast_type),
-            doc: "The value in another type. Arrays convert element by element.",
-            example: ("CAST('12' AS LONG)", "12"),
+            role: Role::Transform,
             eval: |a, _| {
-                let name = (!a[1].values().is_empty()).then(|| a[1].value(0));
-                let to = target(name.as_ref(), a[0].column_type())?;
-                if a[0].column_type().data_type == DataType::Unknown {
-                    return Ok(super::lift::all_null(to, a[0].rows()));
-                }
-                Ok(a[0].cast(to)?)
+                numbers_only(&a[0], cast_target(a)?)?;
+                cast(a)
             },
-            ..ROW
+            example: ("", ""),
+            doc: "The column in another type; text becomes a number only where it is one.",
+            ..CAST
+        },
+        ScalarFunction {
+            role: Role::Scalar,
+            eval: |a, _| {
+                if cast_target(a)? == ColumnType::sv(DataType::Json) {
+                    return json_documents(&a[0]);
+                }
+                cast(a)
+            },
+            ..CAST
         },
         ScalarFunction {
             names: &["bigdecimaltobytes"],
@@ -169,6 +173,64 @@ pub(crate) static FAMILY: Family = Family {
     ],
 };
 
+const CAST: ScalarFunction = ScalarFunction {
+    names: &["cast"],
+    params: Params::Fixed(&[Param::Any, param::TEXT]),
+    returns: Returns::Infer(cast_type),
+    doc: "The value in another type; text may be a number or a time for LONG. Arrays convert element by element.",
+    example: ("CAST('12' AS LONG)", "12"),
+    ..ROW
+};
+
+fn cast_target(args: &[Block]) -> Result<ColumnType, FunctionError> {
+    let name = (!args[1].values().is_empty()).then(|| args[1].value(0));
+    target(name.as_ref(), args[0].column_type())
+}
+
+fn cast(args: &[Block]) -> Result<Block, FunctionError> {
+    let to = cast_target(args)?;
+    if args[0].column_type().data_type == DataType::Unknown {
+        return Ok(super::lift::all_null(to, args[0].rows()));
+    }
+    Ok(args[0].cast(to)?)
+}
+
+/// Refuses text that is no number where LONG is wanted.
+fn numbers_only(block: &Block, to: ColumnType) -> Result<(), FunctionError> {
+    let items = match block.values() {
+        Values::Array(array) => array.items.as_ref(),
+        values => values,
+    };
+    let (Values::Text(texts), DataType::Long) = (items, to.data_type) else {
+        return Ok(());
+    };
+    for index in 0..texts.len() {
+        let text = texts.get(index).trim();
+        if text.parse::<i64>().is_err() && common::cast::parse_double(text).is_none() {
+            return Err(FunctionError::Evaluation(format!(
+                "For input string: \"{text}\""
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Text that is no JSON document becomes a JSON text.
+fn json_documents(block: &Block) -> Result<Block, FunctionError> {
+    let text = block.cast(ColumnType::sv(DataType::String))?;
+    let from_text = block.column_type().data_type == DataType::String;
+    let values: Vec<Value> = (0..text.rows())
+        .map(|row| match text.value(row) {
+            Value::String(text) if from_text && crate::json::Json::parse(&text).is_err() => {
+                Value::Json(crate::json::quoted(&text))
+            }
+            Value::String(text) => Value::Json(text),
+            other => other,
+        })
+        .collect();
+    Ok(Block::from_values(DataType::Json, &values))
+}
+
 fn decode(text: &[u8]) -> Result<Vec<u8>, FunctionError> {
     LENIENT.decode(text).map_err(|_| {
         let illegal = text
@@ -208,8 +270,9 @@ fn target(name: Option<&Value>, from: ColumnType) -> Result<ColumnType, Function
             DataType::Bytes | DataType::String | DataType::Json | DataType::BigDecimal
         )
     {
-        return Err(FunctionError::Argument(format!(
-            "Cannot convert BYTES to {data_type}"
+        // Only reading a value shows it.
+        return Err(FunctionError::Evaluation(format!(
+            "Cannot cast from BYTES to {data_type}"
         )));
     }
     Ok(ColumnType {

@@ -5,7 +5,7 @@
 
 use common::{Block, ColumnType, DataType, TextVec, Value, Values};
 
-use super::datetime_lift::{Prepared, map_longs, map_with, over_items};
+use super::datetime_lift::{Prepared, map_longs, map_with, over_items, try_literals};
 use super::lift::{Long, Rows, Text, unary, unary_into_text};
 use super::param::{LONG, LONGS, TEXT, TEXTS};
 use super::{EvalContext, Family, Param, Params, ROW, Returns, ScalarFunction};
@@ -52,8 +52,11 @@ macro_rules! field_rows {
         &[$(
             row($names, &[LONG], INT_RESULT, [concat!($doc, ", in universal time."), $example.0, $example.1],
                 |a, _| part(a, Part::$part)),
-            row($names, &[LONG, TEXT], INT_RESULT, [concat!($doc, ", in a zone."), $zoned.0, $zoned.1],
-                |a, _| part_in_zone(a, Part::$part)),
+            ScalarFunction {
+                check: |a| try_literals(a, |a, _| part_in_zone(a, Part::$part)),
+                ..row($names, &[LONG, TEXT], INT_RESULT, [concat!($doc, ", in a zone."), $zoned.0, $zoned.1],
+                    |a, _| part_in_zone(a, Part::$part))
+            },
             row($mv_names, &[LONGS], INTS_RESULT, [concat!($doc, ", of each element."), "", ""],
                 |a, c| over_items(a, 0, c, |a, _| part(a, Part::$part))),
             row($mv_names, &[LONGS, TEXT], INTS_RESULT, [concat!($doc, ", of each element in a zone."), "", ""],
@@ -87,8 +90,11 @@ static FUNCTIONS: &[ScalarFunction] = field_rows!(
         ("second(-86400001)", "59"), ("second(1735689599999, 'America/Sao_Paulo')", "59")],
     [Millisecond, &["millisecond"], &["millisecondmv"], "The millisecond, 0 to 999",
         ("millisecond(-1)", "999"), ("millisecond(1519000200000, 'America/Sao_Paulo')", "0")] ;
-    row(&["extract"], &[TEXT, LONG], INT_RESULT,
-        ["A field of a time, `EXTRACT(YEAR FROM t)`.", "EXTRACT(YEAR FROM 1735689599999)", "2024"], extract),
+    ScalarFunction {
+        check: |a| try_literals(a, extract),
+        ..row(&["extract"], &[TEXT, LONG], INT_RESULT,
+            ["A field of a time, `EXTRACT(YEAR FROM t)`.", "EXTRACT(YEAR FROM 1735689599999)", "2024"], extract)
+    },
     row(&["now"], &[], LONG_RESULT, ["The time of the query.", "", ""],
         |_, c| Ok(Block::constant(DataType::Long, &Value::Long(c.now_ms), 1))),
     row(&["ago"], &[TEXT], LONG_RESULT, ["The time of the query less an ISO-8601 duration, `ago('P1DT2H')`.", "", ""], ago),

@@ -109,6 +109,11 @@ pub(super) fn converted_type(
     }))
 }
 
+/// Refuses literal formats that make no sense.
+pub(super) fn formats(arguments: &[Argument]) -> Result<(), FunctionError> {
+    Conversion::refuse(arguments)
+}
+
 /// A prepared conversion.
 struct Conversion {
     input: Converter,
@@ -133,6 +138,19 @@ impl Conversion {
             granularity: text(2).parse().map_err(told)?,
             zone,
         })
+    }
+
+    /// The first thing wrong with literal formats.
+    fn refuse(arguments: &[Argument]) -> Result<(), FunctionError> {
+        let texts: Option<Vec<&str>> = arguments
+            .iter()
+            .skip(1)
+            .map(|a| a.literal.as_ref().and_then(Value::as_str))
+            .collect();
+        let Some(texts) = texts else { return Ok(()) };
+        Self::prepare(&texts)
+            .map(drop)
+            .map_err(|error| FunctionError::Argument(error.to_string()))
     }
 
     /// Milliseconds of one step of the granularity, as a divisor.

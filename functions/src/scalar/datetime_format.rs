@@ -6,7 +6,7 @@
 use common::{Block, ColumnType, DataType, Values};
 
 use super::datetime::print_rows;
-use super::datetime_convert::{convert, converted_type, hop};
+use super::datetime_convert::{convert, converted_type, formats, hop};
 use super::datetime_lift::{Prepared, over_items};
 use super::lift::{Long, Rows, Text};
 use super::param::{LONG, LONGS, TEXT, TEXTS};
@@ -141,6 +141,7 @@ static FUNCTIONS: &[ScalarFunction] = &[
     ),
     ScalarFunction {
         role: Role::Transform,
+        check: formats,
         ..row(
             &["datetimeconvert"],
             &[Param::Any, TEXT, TEXT, TEXT],
@@ -167,17 +168,20 @@ static FUNCTIONS: &[ScalarFunction] = &[
             |a, _| convert(a, true),
         )
     },
-    row(
-        &["datetimeconvert"],
-        &[Param::Any, TEXT, TEXT, TEXT, TEXT],
-        Returns::Infer(|a| converted_type(a, false)),
-        [
-            "A time of one format in another, rounded to a granularity in a zone.",
-            "dateTimeConvert(1541300400000, '1:MILLISECONDS:EPOCH', '1:MILLISECONDS:EPOCH', '7:DAYS', 'America/Sao_Paulo')",
-            "1541041200000",
-        ],
-        |a, _| convert(a, false),
-    ),
+    ScalarFunction {
+        check: formats,
+        ..row(
+            &["datetimeconvert"],
+            &[Param::Any, TEXT, TEXT, TEXT, TEXT],
+            Returns::Infer(|a| converted_type(a, false)),
+            [
+                "A time of one format in another, rounded to a granularity in a zone.",
+                "dateTimeConvert(1541300400000, '1:MILLISECONDS:EPOCH', '1:MILLISECONDS:EPOCH', '7:DAYS', 'America/Sao_Paulo')",
+                "1541041200000",
+            ],
+            |a, _| convert(a, false),
+        )
+    },
     row(
         &["datetimeconvertwindowhop"],
         &[Param::Any, TEXT, TEXT, TEXT, TEXT],

@@ -2,10 +2,10 @@
 //!
 //! Must not know: any function. Invariant: constant text arguments are prepared once a block, others once a change.
 
-use common::{ArrayVec, Block, ColumnType, Values};
+use common::{ArrayVec, Block, ColumnType, DataType, Value, Values};
 
-use super::EvalContext;
 use super::lift::{Long, Rows, Text, arrays};
+use super::{Argument, EvalContext};
 use crate::FunctionError;
 
 type Fallible<T> = Result<T, FunctionError>;
@@ -93,6 +93,32 @@ pub(super) fn map_with<'a, T, O>(
     (0..longs.rows())
         .map(|row| kernel(prepared.get(row)?, rows.get(row)))
         .collect()
+}
+
+/// Evaluates a call once, with zero for whatever is no literal, so that literals which make no sense are refused before
+/// any row is read. Texts that are no literals cannot be tried.
+pub(super) fn try_literals(
+    arguments: &[Argument],
+    kernel: fn(&[Block], &EvalContext) -> Fallible<Block>,
+) -> Fallible<()> {
+    let mut blocks = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let block = match &argument.literal {
+            Some(text @ Value::String(_)) => Block::constant(DataType::String, text, 1),
+            Some(Value::Null) => return Ok(()),
+            Some(value) => match value.cast(DataType::Long) {
+                Ok(number) => Block::constant(DataType::Long, &number, 1),
+                Err(_) => return Ok(()),
+            },
+            None if argument.column_type.multi => return Ok(()),
+            None if argument.column_type.data_type.stored() == DataType::String => return Ok(()),
+            None => Block::constant(DataType::Long, &Value::Long(0), 1),
+        };
+        blocks.push(block.flattened());
+    }
+    kernel(&blocks, &EvalContext { now_ms: 0 })
+        .map(drop)
+        .map_err(|error| FunctionError::Argument(error.to_string()))
 }
 
 /// Runs a single-value kernel over the items of the array argument at `position`, the other arguments repeated for each

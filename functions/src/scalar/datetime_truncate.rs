@@ -6,10 +6,10 @@
 use common::time_format::{TimeUnit, parse_period};
 use common::{Block, ColumnType, DataType, Values};
 
-use super::datetime_lift::{Prepared, map_longs, map_with, over_items};
+use super::datetime_lift::{Prepared, map_longs, map_with, over_items, try_literals};
 use super::lift::{Long, Rows};
 use super::param::{LONG, LONGS, TEXT, TIMESTAMP};
-use super::{EvalContext, Family, Param, Params, ROW, Returns, ScalarFunction};
+use super::{Argument, EvalContext, Family, Param, Params, ROW, Returns, ScalarFunction};
 use crate::FunctionError;
 use crate::datetime::{TimestampUnit, Zone};
 
@@ -39,6 +39,14 @@ const fn row(
     }
 }
 
+/// A row that refuses literals when a query is planned.
+const fn checked(
+    function: ScalarFunction,
+    check: fn(&[Argument]) -> Result<(), FunctionError>,
+) -> ScalarFunction {
+    ScalarFunction { check, ..function }
+}
+
 const fn items(
     names: &'static [&'static str],
     params: &'static [Param],
@@ -54,45 +62,57 @@ const fn items(
 const TRUNCATE_MV: Kernel = |a, c| over_items(a, 1, c, truncate);
 
 static FUNCTIONS: &[ScalarFunction] = &[
-    row(
-        &["datetrunc"],
-        &[TEXT, LONG],
-        [
-            "Milliseconds at the start of a unit.",
-            "dateTrunc('week', 0)",
-            "-259200000",
-        ],
-        truncate,
+    checked(
+        row(
+            &["datetrunc"],
+            &[TEXT, LONG],
+            [
+                "Milliseconds at the start of a unit.",
+                "dateTrunc('week', 0)",
+                "-259200000",
+            ],
+            truncate,
+        ),
+        |a| try_literals(a, truncate),
     ),
-    row(
-        &["datetrunc"],
-        &[TEXT, LONG, TEXT],
-        [
-            "A time of a unit at the start of another.",
-            "dateTrunc('year', 19000, 'DAYS')",
-            "18993",
-        ],
-        truncate,
+    checked(
+        row(
+            &["datetrunc"],
+            &[TEXT, LONG, TEXT],
+            [
+                "A time of a unit at the start of another.",
+                "dateTrunc('year', 19000, 'DAYS')",
+                "18993",
+            ],
+            truncate,
+        ),
+        |a| try_literals(a, truncate),
     ),
-    row(
-        &["datetrunc"],
-        &[TEXT, LONG, TEXT, TEXT],
-        [
-            "A time of a unit at the start of another in a zone.",
-            "dateTrunc('DAY', 1541300400000, 'MILLISECONDS', 'America/Sao_Paulo')",
-            "1541300400000",
-        ],
-        truncate,
+    checked(
+        row(
+            &["datetrunc"],
+            &[TEXT, LONG, TEXT, TEXT],
+            [
+                "A time of a unit at the start of another in a zone.",
+                "dateTrunc('DAY', 1541300400000, 'MILLISECONDS', 'America/Sao_Paulo')",
+                "1541300400000",
+            ],
+            truncate,
+        ),
+        |a| try_literals(a, truncate),
     ),
-    row(
-        &["datetrunc"],
-        &[TEXT, LONG, TEXT, TEXT, TEXT],
-        [
-            "A time of a unit at the start of another in a zone, as a third unit.",
-            "dateTrunc('HOUR', 1519000200000, 'MILLISECONDS', 'America/Sao_Paulo', 'HOURS')",
-            "421944",
-        ],
-        truncate,
+    checked(
+        row(
+            &["datetrunc"],
+            &[TEXT, LONG, TEXT, TEXT, TEXT],
+            [
+                "A time of a unit at the start of another in a zone, as a third unit.",
+                "dateTrunc('HOUR', 1519000200000, 'MILLISECONDS', 'America/Sao_Paulo', 'HOURS')",
+                "421944",
+            ],
+            truncate,
+        ),
+        |a| try_literals(a, truncate),
     ),
     items(
         &["datetruncmv"],
@@ -169,15 +189,18 @@ static FUNCTIONS: &[ScalarFunction] = &[
         "Whole units from a time to each element.",
         |a, c| over_items(a, 2, c, difference),
     ),
-    row(
-        &["timeconvert"],
-        &[LONG, TEXT, TEXT],
-        [
-            "A time since the epoch in another unit; WEEKS, MONTHS and YEARS may come out.",
-            "timeConvert(20679, 'DAYS', 'WEEKS')",
-            "2954",
-        ],
-        convert,
+    checked(
+        row(
+            &["timeconvert"],
+            &[LONG, TEXT, TEXT],
+            [
+                "A time since the epoch in another unit; WEEKS, MONTHS and YEARS may come out.",
+                "timeConvert(20679, 'DAYS', 'WEEKS')",
+                "2954",
+            ],
+            convert,
+        ),
+        convertible,
     ),
     ScalarFunction {
         returns: Returns::Is(ColumnType::sv(DataType::Int)),
@@ -352,6 +375,16 @@ impl OutputUnit {
             }
         }
     }
+}
+
+fn convertible(arguments: &[Argument]) -> Result<(), FunctionError> {
+    if arguments.first().is_some_and(|a| a.literal.is_some()) {
+        return Err(FunctionError::Argument(
+            "The first argument of TIME_CONVERT transform function must be a single-valued column or a transform function"
+                .to_owned(),
+        ));
+    }
+    try_literals(arguments, convert)
 }
 
 fn convert(args: &[Block], _: &EvalContext) -> Answer {

@@ -7,7 +7,7 @@ use common::{ArrayVec, Block, BytesVec, ColumnType, DataType, TextVec, Value, Va
 use h3o::{CellIndex, LatLng, Resolution};
 
 use super::lift::{Bytes, Double, Int, Long, Rows, Text, binary, ternary, unary};
-use super::{Family, Param, Params, ROW, Returns, ScalarFunction, param};
+use super::{Argument, Family, Param, Params, ROW, Returns, ScalarFunction, param};
 use crate::FunctionError;
 use crate::geo::{
     GeoError, Geometry, Relation, Shape, area, distance, geohash_center, geohash_of, relates,
@@ -23,6 +23,20 @@ const STRING: Returns = Returns::Is(ColumnType::sv(DataType::String));
 const INT: Returns = Returns::Is(ColumnType::sv(DataType::Int));
 const LONG: Returns = Returns::Is(ColumnType::sv(DataType::Long));
 const DOUBLE: Returns = Returns::Is(ColumnType::sv(DataType::Double));
+
+/// A column that is no BYTES holds no geometries.
+fn geometries(arguments: &[Argument]) -> Result<(), FunctionError> {
+    let wrong = |a: &Argument| {
+        a.literal.is_none()
+            && !matches!(a.column_type.data_type, DataType::Bytes | DataType::Unknown)
+    };
+    if arguments.iter().any(wrong) {
+        return Err(FunctionError::Argument(
+            "The argument must be of bytes type".to_owned(),
+        ));
+    }
+    Ok(())
+}
 
 impl From<GeoError> for FunctionError {
     fn from(error: GeoError) -> Self {
@@ -118,6 +132,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stgeomfromwkb"],
             params: ONE_BYTES,
+            check: geometries,
             returns: BYTES,
             doc: "The geometry that well-known binary describes.",
             example: (
@@ -134,6 +149,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stgeogfromwkb"],
             params: ONE_BYTES,
+            check: geometries,
             returns: BYTES,
             doc: "The same on the sphere.",
             example: (
@@ -170,6 +186,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stastext"],
             params: ONE_BYTES,
+            check: geometries,
             returns: STRING,
             doc: "A geometry as well-known text.",
             example: ("ST_AsText(ST_Point(10, 20))", "POINT (10 20)"),
@@ -179,6 +196,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stasgeojson"],
             params: ONE_BYTES,
+            check: geometries,
             returns: STRING,
             doc: "A geometry as GeoJSON.",
             example: (
@@ -191,6 +209,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stasbinary"],
             params: ONE_BYTES,
+            check: geometries,
             returns: BYTES,
             doc: "A geometry as well-known binary.",
             example: (
@@ -227,6 +246,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stdistance"],
             params: TWO_BYTES,
+            check: geometries,
             returns: DOUBLE,
             doc: "The smallest distance; on the sphere between points and in metres.",
             example: ("ST_Distance(ST_Point(0, 0), ST_Point(3, 4))", "5.0"),
@@ -242,6 +262,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["starea"],
             params: ONE_BYTES,
+            check: geometries,
             returns: DOUBLE,
             doc: "The area; on the sphere in square metres.",
             example: (
@@ -258,6 +279,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stgeometrytype"],
             params: ONE_BYTES,
+            check: geometries,
             returns: STRING,
             doc: "The type of a geometry.",
             example: ("ST_GeometryType(ST_Point(1, 2))", "Point"),
@@ -271,6 +293,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stcontains"],
             params: TWO_BYTES,
+            check: geometries,
             returns: INT,
             doc: "1 where the first contains the second, else 0; the border is not inside.",
             example: (
@@ -283,6 +306,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stwithin"],
             params: TWO_BYTES,
+            check: geometries,
             returns: INT,
             doc: "1 where the first lies within the second, else 0.",
             example: ("ST_Within(ST_Point(1, 1), ST_Point(1, 1))", "1"),
@@ -292,6 +316,7 @@ pub(crate) static FAMILY: Family = Family {
         ScalarFunction {
             names: &["stequals"],
             params: TWO_BYTES,
+            check: geometries,
             returns: INT,
             doc: "1 where both are the same set of points, else 0.",
             example: ("ST_Equals(ST_Point(1, 2), ST_Point(1, 2))", "1"),

@@ -95,8 +95,28 @@ fn wrong(message: String) -> FunctionError {
 }
 
 fn address(text: &str) -> Result<IpAddr, FunctionError> {
-    text.parse()
-        .map_err(|_| wrong(format!("Invalid IP Address format for {text}")))
+    read(text).ok_or_else(|| wrong(format!("Invalid IP Address format for {text}")))
+}
+
+/// An address; a part of four with a leading zero is octal, as `inet_aton` has it.
+fn read(text: &str) -> Option<IpAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let mut parts = [0_u8; 4];
+    let mut written = text.split('.');
+    for part in &mut parts {
+        let digits = written.next()?;
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let octal = digits.len() > 1 && digits.starts_with('0');
+        *part = u8::from_str_radix(digits, if octal { 8 } else { 10 }).ok()?;
+    }
+    written
+        .next()
+        .is_none()
+        .then(|| IpAddr::V4(Ipv4Addr::from(parts)))
 }
 
 fn sized(address: IpAddr, bits: &str, shown: &str) -> Result<Subnet, FunctionError> {
@@ -113,9 +133,7 @@ fn subnet(text: &str) -> Result<Subnet, FunctionError> {
     let (head, bits) = text
         .split_once('/')
         .ok_or_else(|| wrong(format!("IP Address {text} should be prefixed.")))?;
-    let head = head
-        .parse()
-        .map_err(|_| wrong(format!("Invalid IP Address format for {text}")))?;
+    let head = read(head).ok_or_else(|| wrong(format!("Invalid IP Address format for {text}")))?;
     sized(head, bits, text)
 }
 

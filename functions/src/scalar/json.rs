@@ -11,7 +11,7 @@ use common::{Block, ColumnType, DataType, TextVec, Value, Values};
 
 use super::json_extract;
 use super::{
-    EvalContext, Family, NullRule, Param, Params, ROW, Returns, ScalarFunction, lift, param,
+    EvalContext, Family, NullRule, Param, Params, ROW, Returns, Role, ScalarFunction, lift, param,
 };
 use crate::FunctionError;
 use crate::json::{Json, JsonPath, Numbers, is_valid_document, quoted};
@@ -189,6 +189,16 @@ pub(crate) static FAMILY: Family = Family {
         },
         ScalarFunction {
             names: &["jsonstringtoarray"],
+            role: Role::Transform,
+            params: Params::Fixed(&[param::TEXT]),
+            returns: STRING,
+            doc: "JSON text as a list, printed as Java prints lists; empty where it is no JSON array.",
+            eval: |args, _| java_text(args, "["),
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["jsonstringtoarray"],
+            role: Role::Scalar,
             params: Params::Fixed(&[param::TEXT]),
             returns: OBJECT,
             doc: "JSON text as a list; null where it is no JSON array.",
@@ -207,6 +217,16 @@ pub(crate) static FAMILY: Family = Family {
         },
         ScalarFunction {
             names: &["jsonstringtolistormap"],
+            role: Role::Transform,
+            params: Params::Fixed(&[param::TEXT]),
+            returns: STRING,
+            doc: "JSON text as a list or map, printed as Java prints them; empty where it is neither.",
+            eval: |args, _| java_text(args, "[{"),
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["jsonstringtolistormap"],
+            role: Role::Scalar,
             params: Params::Fixed(&[param::TEXT]),
             returns: OBJECT,
             doc: "JSON text as a list or map; null where it is neither.",
@@ -459,6 +479,19 @@ fn from_text(args: &[Block], starts: &str) -> Fallible<Block> {
         Ok(Json::parse(text).ok().map(|json| json_text(&json)))
     })?;
     Ok(block.retyped(DataType::Object))
+}
+
+fn java_text(args: &[Block], starts: &str) -> Fallible<Block> {
+    let rows = lift::Rows::<lift::Text>::of(&args[0])?;
+    texts(args[0].rows(), |row| {
+        let text = rows.get(row).trim();
+        if !text.starts_with(|c| starts.contains(c)) {
+            return Ok(None);
+        }
+        Ok(Json::parse(text)
+            .ok()
+            .map(|_| crate::json::java_object_text(text)))
+    })
 }
 
 fn key_value_array_to_map(args: &[Block], _: &EvalContext) -> Fallible<Block> {

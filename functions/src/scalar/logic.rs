@@ -149,6 +149,7 @@ pub(crate) static FAMILY: Family = Family {
                 min: 2,
             },
             returns: Returns::Infer(case_type),
+            check: single_branches,
             nulls: NullRule::Sees,
             doc: "Arguments: condition, value, condition, value, ..., else value. The value of the first true condition.",
             example: ("caseWhen(1 = 2, 'a', 'b')", "b"),
@@ -347,6 +348,15 @@ fn case_type(arguments: &[Argument]) -> Result<ColumnType, FunctionError> {
         }
     }
     Ok(answer)
+}
+
+fn single_branches(arguments: &[Argument]) -> Result<(), FunctionError> {
+    if branches(arguments.len()).any(|i| arguments[i].column_type.multi) {
+        return Err(FunctionError::Argument(
+            "Unsupported multi-value expression in THEN/ELSE clause".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn case(args: &[Block]) -> Answer {

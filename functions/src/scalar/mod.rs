@@ -235,6 +235,9 @@ pub struct ScalarFunction {
     pub params: Params,
     /// Result type.
     pub returns: Returns,
+    /// What a transform refuses of its arguments (as written, before conversion) when a query is planned. Elsewhere the
+    /// kernel finds it.
+    pub check: fn(&[Argument]) -> Result<(), FunctionError>,
     /// Nulls.
     pub nulls: NullRule,
     /// False where two calls with the same arguments may differ; such calls are never folded.
@@ -253,6 +256,7 @@ pub const ROW: ScalarFunction = ScalarFunction {
     role: Role::Both,
     params: Params::Fixed(&[]),
     returns: Returns::Is(ColumnType::sv(DataType::Unknown)),
+    check: |_| Ok(()),
     nulls: NullRule::NullInNullOut,
     deterministic: true,
     doc: "",
@@ -266,6 +270,7 @@ pub struct BoundScalar {
     function: &'static ScalarFunction,
     params: Vec<Param>,
     returns: ColumnType,
+    role: Role,
 }
 
 type Table = HashMap<&'static str, Vec<&'static ScalarFunction>>;
@@ -293,7 +298,8 @@ pub fn overloads(name: &str) -> &'static [&'static ScalarFunction] {
 
 /// Finds the overload for a name and arguments. `role` is [`Role::Transform`] for expressions over columns in the
 /// single-stage engine, [`Role::Scalar`] elsewhere; rows of the wanted role come first, then those of the other.
-/// Among rows of equal rank the first that accepts the arguments wins.
+/// Among rows of equal rank the first that accepts the arguments wins. A row of exactly the wanted role that refuses a
+/// value has the last word: the other role's rows are then not asked.
 ///
 /// # Errors
 /// Where the name is unknown, or no overload takes these arguments.
@@ -313,8 +319,9 @@ pub fn bind(name: &str, arguments: &[Argument], role: Role) -> Result<BoundScala
         if !function.params.accepts(arguments.len()) {
             continue;
         }
-        match bind_one(function, arguments) {
+        match bind_one(function, arguments, role) {
             Ok(bound) => return Ok(bound),
+            Err(error @ FunctionError::Argument(_)) if function.role == role => return Err(error),
             Err(error) => refusal = refusal.or(Some(error)),
         }
     }
@@ -331,10 +338,14 @@ pub fn bind(name: &str, arguments: &[Argument], role: Role) -> Result<BoundScala
 fn bind_one(
     function: &'static ScalarFunction,
     arguments: &[Argument],
+    role: Role,
 ) -> Result<BoundScalar, FunctionError> {
     let params: Vec<Param> = (0..arguments.len())
         .map(|i| function.params.at(i))
         .collect();
+    if role == Role::Transform {
+        (function.check)(arguments)?;
+    }
     let mut converted = Vec::with_capacity(arguments.len());
     for (argument, param) in arguments.iter().zip(&params) {
         let column_type = converted_type(*param, argument.column_type).ok_or_else(|| {
@@ -347,6 +358,9 @@ fn bind_one(
                     .join(", "),
             }
         })?;
+        if role == Role::Transform {
+            expect_convertible(argument, column_type)?;
+        }
         converted.push(Argument {
             column_type,
             literal: argument.literal.clone(),
@@ -361,7 +375,21 @@ fn bind_one(
         function,
         params,
         returns,
+        role,
     })
+}
+
+/// Refuses a literal that has no form in its parameter's type before any row is read, as Pinot's transforms do.
+fn expect_convertible(argument: &Argument, to: ColumnType) -> Result<(), FunctionError> {
+    match &argument.literal {
+        Some(value) if !value.is_null() && argument.column_type != to => {
+            Block::constant(argument.column_type, value, 1)
+                .cast(to)
+                .map(drop)
+                .map_err(|error| FunctionError::Argument(error.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The type an argument has after conversion; `None` where the parameter does not take it.
@@ -454,8 +482,34 @@ impl BoundScalar {
         {
             return Ok(Cow::Borrowed(arguments));
         }
-        let cast = arguments.iter().zip(types).map(|(a, to)| a.cast(to));
+        let cast = arguments.iter().zip(types).map(|(a, to)| self.cast(a, to));
         Ok(Cow::Owned(cast.collect::<Result<_, _>>()?))
+    }
+
+    /// Transforms read columns as texts from what is stored: a TIMESTAMP as its milliseconds, a BOOLEAN as 0 or 1.
+    fn cast(&self, argument: &Block, to: ColumnType) -> Result<Block, common::CastError> {
+        let from = argument.column_type();
+        let stored = match from.data_type {
+            DataType::Timestamp => DataType::Long,
+            DataType::Boolean => DataType::Int,
+            other => other,
+        };
+        let textual = to.data_type == DataType::String && stored != from.data_type;
+        if self.role == Role::Transform && textual && !argument.is_constant() && !from.multi {
+            return argument.clone().retyped(ColumnType::sv(stored)).cast(to);
+        }
+        argument.cast(to)
+    }
+
+    /// Calls the kernel. A transform has no way to answer null for values: its row then holds the type's placeholder.
+    fn run(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
+        let answer = (self.function.eval)(arguments, context)?;
+        let placeholders =
+            self.role == Role::Transform && self.function.nulls == NullRule::NullInNullOut;
+        if placeholders && answer.nulls().is_some() {
+            return Ok(answer.flattened().with_nulls(None));
+        }
+        Ok(answer)
     }
 
     fn evaluate(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
@@ -464,10 +518,10 @@ impl BoundScalar {
             NullRule::Sees => None,
         };
         let Some(nulls) = nulls else {
-            return Ok((self.function.eval)(arguments, context)?.retyped(self.returns));
+            return Ok(self.run(arguments, context)?.retyped(self.returns));
         };
         lift::skipping_nulls(&nulls, arguments, self.returns, |arguments| {
-            (self.function.eval)(arguments, context)
+            self.run(arguments, context)
         })
     }
 }

@@ -179,7 +179,9 @@ fn tested(
     let mut out = Vec::with_capacity(args[0].rows());
     for row in 0..args[0].rows() {
         let flags = flags.as_ref().map_or("", |f| f.get(row));
-        let pattern = compiled.get(pattern.get(row), flags, &compile)?;
+        let pattern = compiled
+            .get(pattern.get(row), flags, &compile)
+            .map_err(|error| FunctionError::Evaluation(error.to_string()))?;
         out.push(i32::from(pattern.is_match(text.get(row))));
     }
     Ok(Block::new(BOOLEAN, common::Values::Int(out)))

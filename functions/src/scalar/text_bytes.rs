@@ -155,6 +155,8 @@ impl Charset {
             Self::Utf8 => text.as_bytes().to_vec(),
             Self::Ascii => narrow(0x7F),
             Self::Latin1 => narrow(0xFF),
+            // Java writes the byte order mark with the first character.
+            Self::Utf16 if text.is_empty() => Vec::new(),
             Self::Utf16 => [0xFE, 0xFF]
                 .into_iter()
                 .chain(wide(u16::to_be_bytes))

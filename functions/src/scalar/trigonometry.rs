@@ -63,7 +63,7 @@ pub(crate) static FAMILY: Family = Family {
             &["cosh"],
             "Hyperbolic cosine.",
             ("cosh(0)", "1.0"),
-            |a, _| map(a, f64::cosh),
+            |a, _| map(a, cosh),
         ),
         one(
             &["tanh"],
@@ -113,10 +113,58 @@ pub(crate) static RANDOM: Family = Family {
     ],
 };
 
-/// The first number of SplitMix64.
+/// The hyperbolic cosine by the formulas of `java.lang.StrictMath`, whose last digit differs from the C library's.
+fn cosh(x: f64) -> f64 {
+    let x = x.abs();
+    if x < 0.5 * std::f64::consts::LN_2 {
+        let t = x.exp_m1();
+        let w = 1.0 + t;
+        return 1.0 + t * t / (w + w);
+    }
+    if x < 22.0 {
+        let t = strict_exp(x);
+        return 0.5 * t + 0.5 / t;
+    }
+    // In two halves where the whole power would overflow though the answer does not.
+    let half = (0.5 * x).exp();
+    if x < 709.0 {
+        0.5 * strict_exp(x)
+    } else {
+        0.5 * half * half
+    }
+}
+
+/// The power of e for 0.3 < x < 709 by the approximation of FreeBSD's `msun`, which `StrictMath.exp` is: the remainder
+/// after a whole number of halvings goes through a polynomial of degree five.
+fn strict_exp(x: f64) -> f64 {
+    const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    const P: [f64; 5] = [
+        1.666_666_666_666_660_2e-1,
+        -2.777_777_777_701_559_3e-3,
+        6.613_756_321_437_934e-5,
+        -1.653_390_220_546_525_2e-6,
+        4.138_136_797_057_238_5e-8,
+    ];
+    let halvings = if x < 1.5 * std::f64::consts::LN_2 {
+        1.0
+    } else {
+        (std::f64::consts::LOG2_E * x + 0.5).trunc()
+    };
+    let high = x - halvings * LN2_HIGH;
+    let low = halvings * LN2_LOW;
+    let rest = high - low;
+    let square = rest * rest;
+    let polynomial = P[0] + square * (P[1] + square * (P[2] + square * (P[3] + square * P[4])));
+    let c = rest - square * polynomial;
+    let scaled = 1.0 - ((low - (rest * c) / (2.0 - c)) - high);
+    scaled * 2_f64.powi(halvings as i32)
+}
+
+/// A seed's own number: its scrambled bits mixed as MurmurHash3 ends, the upper 53 of them as a fraction.
 fn seeded(seed: i64) -> f64 {
-    let mut z = (seed as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    let mut z = (seed as u64) ^ 0x0005_deec_e66d;
+    z = (z ^ (z >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    z = (z ^ (z >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    ((z ^ (z >> 33)) >> 11) as f64 / (1_u64 << 53) as f64
 }

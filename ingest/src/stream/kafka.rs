@@ -77,11 +77,15 @@ impl KafkaConnector {
         question: impl Fn(&BaseConsumer, Duration) -> Result<T, KafkaError>,
     ) -> Result<T, StreamError> {
         let mut asker = self.asker.lock();
-        let client = match asker.as_ref() {
-            Some(client) => client,
-            None => asker.insert(self.client.create().map_err(|e| self.error(&e))?),
-        };
-        question(client, self.timeout).map_err(|e| self.error(&e))
+        if let Some(client) = asker.as_ref() {
+            match question(client, self.timeout).map_err(|e| self.error(&e)) {
+                // What a client knows of a topic may be minutes old: partitions that were added are news to it.
+                Err(StreamError::NotFound(_)) => {}
+                other => return other,
+            }
+        }
+        let fresh = asker.insert(self.client.create().map_err(|e| self.error(&e))?);
+        question(fresh, self.timeout).map_err(|e| self.error(&e))
     }
 
     fn error(&self, error: &KafkaError) -> StreamError {
@@ -165,11 +169,15 @@ fn client_config(config: &StreamConfig, brokers: &str) -> Result<ClientConfig, C
     Ok(client)
 }
 
-fn is_client_key(key: &str) -> bool {
+pub(super) fn is_client_key(key: &str) -> bool {
     key == "security.protocol" || key.starts_with("sasl.") || key.starts_with("ssl.")
 }
 
-fn set_property(client: &mut ClientConfig, key: &str, value: &str) -> Result<(), ConfigError> {
+pub(super) fn set_property(
+    client: &mut ClientConfig,
+    key: &str,
+    value: &str,
+) -> Result<(), ConfigError> {
     let renamed = match key {
         "sasl.jaas.config" => {
             for (option, name) in [("username", "sasl.username"), ("password", "sasl.password")] {

@@ -5,6 +5,7 @@
 
 pub mod kafka;
 pub mod memory;
+pub mod publish;
 pub mod settings;
 
 use std::fmt;

@@ -5,12 +5,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::wire::controller_client::ControllerClient;
 use super::wire::controller_server::{Controller, ControllerServer};
-use super::{MAX_MESSAGE_BYTES, channel, wire};
+use super::{Caller, Known, MAX_MESSAGE_BYTES, channel, wire};
 use crate::controller_service::{
     ClusterView, CommitEnd, CompletionAnswer, CompletionRequest, ControllerService, Instance,
     ReplicaReport, SegmentRecord, ServiceError,
@@ -140,17 +139,18 @@ impl Controller for Adapter {
 /// A controller in another process.
 #[derive(Debug, Clone)]
 pub struct GrpcController {
-    client: ControllerClient<Channel>,
+    client: ControllerClient<Known>,
     url: String,
 }
 
 impl GrpcController {
-    /// Names a controller, `http://host:9000` or `host:9000`; connects with the first call.
+    /// Names a controller, `http://host:9000` or `host:9000`; connects with the first call. `token` is the
+    /// `Authorization` header of this process.
     ///
     /// # Errors
     /// Where the address is none.
-    pub fn connect(url: &str) -> Result<Self, ServiceError> {
-        let client = ControllerClient::new(channel(url)?)
+    pub fn connect(url: &str, token: Option<&str>) -> Result<Self, ServiceError> {
+        let client = ControllerClient::with_interceptor(channel(url)?, Caller::new(token)?)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {

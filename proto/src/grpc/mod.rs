@@ -32,6 +32,49 @@ pub(crate) mod wire {
     tonic::include_proto!("touriga");
 }
 
+/// A channel whose every call carries who calls.
+pub(crate) type Known =
+    tonic::service::interceptor::InterceptedService<tonic::transport::Channel, Caller>;
+
+/// Puts an `authorization` header into calls.
+#[derive(Clone)]
+pub(crate) struct Caller(Option<tonic::metadata::MetadataValue<tonic::metadata::Ascii>>);
+
+impl std::fmt::Debug for Caller {
+    /// The header is a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Caller")
+    }
+}
+
+impl Caller {
+    /// One who shows this header, or none.
+    pub(crate) fn new(header: Option<&str>) -> Result<Self, crate::ServiceError> {
+        let parsed = header.map(|h| {
+            h.parse().map_err(|_| {
+                crate::ServiceError::Refused(
+                    "the token of this process is no valid header".to_owned(),
+                )
+            })
+        });
+        Ok(Self(parsed.transpose()?))
+    }
+}
+
+impl tonic::service::Interceptor for Caller {
+    fn call(
+        &mut self,
+        mut request: tonic::Request<()>,
+    ) -> Result<tonic::Request<()>, tonic::Status> {
+        if let Some(header) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", header.clone());
+        }
+        Ok(request)
+    }
+}
+
 /// Makes a channel that connects when first used and again after a loss.
 pub(crate) fn channel(url: &str) -> Result<tonic::transport::Channel, crate::ServiceError> {
     let url = if url.contains("://") {

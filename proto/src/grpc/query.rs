@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException};
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::wire::query_answer::Answer;
 use super::wire::query_client::QueryClient;
 use super::wire::query_server::{Query, QueryServer};
-use super::{MAX_MESSAGE_BYTES, channel, wire};
+use super::{Caller, Known, MAX_MESSAGE_BYTES, channel, wire};
 use crate::{QueryRequest, QueryService, ServiceError};
 
 /// Serves queries to brokers in other processes.
@@ -55,17 +54,17 @@ impl Query for Adapter {
 /// A server in another process.
 #[derive(Debug, Clone)]
 pub struct GrpcQuery {
-    client: QueryClient<Channel>,
+    client: QueryClient<Known>,
     url: String,
 }
 
 impl GrpcQuery {
-    /// Names a server's query port; connects with the first call.
+    /// Names a server's query port; connects with the first call. `token` is the `Authorization` header of this process.
     ///
     /// # Errors
     /// Where the address is none.
-    pub fn connect(url: &str) -> Result<Self, ServiceError> {
-        let client = QueryClient::new(channel(url)?)
+    pub fn connect(url: &str, token: Option<&str>) -> Result<Self, ServiceError> {
+        let client = QueryClient::with_interceptor(channel(url)?, Caller::new(token)?)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {

@@ -37,6 +37,37 @@ pub struct BoundTest {
     pub negated: bool,
 }
 
+/// True where ranges of one column leave it no value. Such a filter is false before its other literals are looked at.
+fn contradicts(
+    children: &[Filter],
+    bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
+) -> Result<bool, QueryError> {
+    let mut ranges: Vec<(&Expr, Matcher)> = Vec::new();
+    for child in children {
+        let Filter::Predicate(expr @ Expr::Column(_), test @ Test::Range { .. }) = child else {
+            continue;
+        };
+        let bound = bind(expr)?;
+        let (matcher, _) = Matcher::of(test, &bound)?;
+        if matcher.is_impossible() {
+            return Ok(true);
+        }
+        if bound.column_type().multi {
+            continue;
+        }
+        match ranges.iter_mut().find(|(known, _)| *known == expr) {
+            Some((_, known)) => {
+                *known = known.within(&matcher);
+                if known.is_impossible() {
+                    return Ok(true);
+                }
+            }
+            None => ranges.push((expr, matcher)),
+        }
+    }
+    Ok(false)
+}
+
 impl BoundFilter {
     pub(super) fn bind(filter: &Filter, binder: &mut Binder<'_>) -> Result<Self, QueryError> {
         if filter.has_aggregation() {
@@ -48,19 +79,14 @@ impl BoundFilter {
     }
 
     /// Binds with any way to bind the tested expressions.
-    pub(super) fn bind_over(
+    pub(crate) fn bind_over(
         filter: &Filter,
         bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
     ) -> Result<Self, QueryError> {
-        let mut all = |children: &[Filter]| {
-            children
-                .iter()
-                .map(|c| Self::bind_over(c, bind))
-                .collect::<Result<Vec<_>, _>>()
-        };
         Ok(match filter {
-            Filter::And(children) => Self::and(all(children)?),
-            Filter::Or(children) => Self::or(all(children)?),
+            Filter::And(children) if contradicts(children, bind)? => Self::Constant(false),
+            Filter::And(children) => Self::and(Self::bind_all(children, bind)?),
+            Filter::Or(children) => Self::or(Self::bind_all(children, bind)?),
             Filter::Not(child) => match Self::bind_over(child, bind)? {
                 Self::Constant(value) => Self::Constant(!value),
                 other => Self::Not(Box::new(other)),
@@ -78,6 +104,13 @@ impl BoundFilter {
                 })
             }
         })
+    }
+
+    fn bind_all(
+        children: &[Filter],
+        bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
+    ) -> Result<Vec<Self>, QueryError> {
+        children.iter().map(|c| Self::bind_over(c, bind)).collect()
     }
 
     /// Columns know their nulls; of other expressions the values are asked.

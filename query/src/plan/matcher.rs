@@ -3,6 +3,7 @@
 //! Must not know: segments, dictionaries. Invariant: a matcher is the positive form; NOT EQ and NOT IN negate it per row,
 //! which on a multi-value row means that no value matches.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
@@ -72,6 +73,39 @@ fn cannot_convert(value: &Value, column_type: ColumnType) -> QueryError {
     ))
 }
 
+fn ends<'a>(a: &'a Bound, b: &'a Bound) -> Option<(Ordering, bool)> {
+    let of = |bound: &'a Bound| match bound {
+        Bound::Unbounded => None,
+        Bound::Included(value) => Some((value, true)),
+        Bound::Excluded(value) => Some((value, false)),
+    };
+    let ((x, x_included), (y, y_included)) = (of(a)?, of(b)?);
+    let ordering = match (x.as_str(), y.as_str()) {
+        (Some(x), Some(y)) => compare_text(x, y),
+        _ => x.total_cmp(y),
+    };
+    Some((ordering, x_included && y_included))
+}
+
+/// True where nothing lies between a lower and an upper end.
+fn crossed(low: &Bound, high: &Bound) -> bool {
+    match ends(low, high) {
+        Some((Ordering::Greater, _)) => true,
+        Some((Ordering::Equal, both_included)) => !both_included,
+        _ => false,
+    }
+}
+
+/// Of two ends on one side the one that leaves less.
+fn tighter(a: &Bound, b: &Bound, wanted: Ordering) -> Bound {
+    match ends(b, a) {
+        Some((ordering, _)) if ordering == wanted => b.clone(),
+        Some((Ordering::Equal, _)) if matches!(b, Bound::Excluded(_)) => b.clone(),
+        None if matches!(a, Bound::Unbounded) => b.clone(),
+        _ => a.clone(),
+    }
+}
+
 impl Matcher {
     /// Converts a test's literals to the type of the tested expression. The flag says that the matcher is to be negated.
     ///
@@ -103,6 +137,11 @@ impl Matcher {
             } => (Self::regexp(pattern, *ignore_case, column_type)?, false),
             Test::JsonMatch(condition) => (Self::json(condition)?, false),
             Test::TextMatch(query) => (Self::text(query, column_type)?, false),
+            Test::TextContains(_) => {
+                return Err(QueryError::execution(
+                    "TEXT_CONTAINS is supported only on native text index",
+                ));
+            }
             Test::VectorSimilarity { .. } => {
                 return Err(QueryError::execution(
                     "Cannot apply VECTOR_SIMILARITY on a column without vector index",
@@ -110,6 +149,72 @@ impl Matcher {
             }
             Test::IsNull | Test::IsNotNull => (Self::Nothing, false),
         })
+    }
+
+    /// True for a range without a value in it.
+    #[must_use]
+    pub fn is_impossible(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Integers(low, high) => low > high,
+            Self::Numbers {
+                low,
+                low_included,
+                high,
+                high_included,
+            } => low > high || (low == high && !(*low_included && *high_included)),
+            Self::TextRange(low, high) | Self::ValueRange(low, high) => crossed(low, high),
+            _ => false,
+        }
+    }
+
+    /// The part of a range that lies in another of the same kind; the range itself where they are of different kinds.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Integers(a, b), Self::Integers(c, d)) => Self::Integers(*a.max(c), *b.min(d)),
+            (
+                Self::Numbers {
+                    low,
+                    low_included,
+                    high,
+                    high_included,
+                },
+                Self::Numbers {
+                    low: other_low,
+                    low_included: other_low_included,
+                    high: other_high,
+                    high_included: other_high_included,
+                },
+            ) => {
+                let tighter_low = other_low > low || (other_low == low && !other_low_included);
+                let tighter_high =
+                    other_high < high || (other_high == high && !other_high_included);
+                Self::Numbers {
+                    low: if tighter_low { *other_low } else { *low },
+                    low_included: if tighter_low {
+                        *other_low_included
+                    } else {
+                        *low_included
+                    },
+                    high: if tighter_high { *other_high } else { *high },
+                    high_included: if tighter_high {
+                        *other_high_included
+                    } else {
+                        *high_included
+                    },
+                }
+            }
+            (Self::TextRange(a, b), Self::TextRange(c, d)) => Self::TextRange(
+                tighter(a, c, Ordering::Greater),
+                tighter(b, d, Ordering::Less),
+            ),
+            (Self::ValueRange(a, b), Self::ValueRange(c, d)) => Self::ValueRange(
+                tighter(a, c, Ordering::Greater),
+                tighter(b, d, Ordering::Less),
+            ),
+            _ => self.clone(),
+        }
     }
 
     fn equal(values: &[Value], column_type: ColumnType, lenient: bool) -> Result<Self, QueryError> {
@@ -274,9 +379,7 @@ impl Matcher {
     }
 
     fn json(condition: &str) -> Result<Self, QueryError> {
-        let compiled = functions::json::JsonMatch::parse(condition).map_err(|_| {
-            QueryError::validation(format!("Invalid json match filter: {condition}"))
-        })?;
+        let compiled = functions::json::JsonMatch::parse(condition)?;
         let predicate = Predicate::JsonMatch(condition.to_owned());
         Ok(Self::Text(
             TextTest(Arc::new(move |text| compiled.matches(text))),

@@ -101,6 +101,10 @@ pub struct Plan {
     pub offset: usize,
     /// `enableNullHandling`.
     pub null_handling: bool,
+    /// The engine that asks: a leaf of the multi-stage engine has its types.
+    pub dialect: Dialect,
+    /// `skipUpsert`: rows count that a newer row of their key replaced.
+    pub skip_upsert: bool,
     /// Groups that a query may have.
     pub group_limit: usize,
     /// The query's time.
@@ -326,6 +330,12 @@ impl Plan {
             limit: query.limit,
             offset: query.offset,
             null_handling,
+            dialect: if query.options.is_true("multistageleaf") {
+                Dialect::MultiStage
+            } else {
+                Dialect::SingleStage
+            },
+            skip_upsert: query.options.is_true("skipupsert"),
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
             use_star_tree: query
@@ -387,9 +397,17 @@ impl Plan {
             .map(|k| binder.bind(k, Role::Transform))
             .collect::<Result<Vec<_>, _>>()?;
         let mut aggregations: Vec<PlanAggregation> = Vec::new();
-        for expr in aggregations_of(query) {
+        let found = aggregations_of(query);
+        let dictionaries = from_dictionaries(query, &found);
+        for expr in found {
             if aggregations.iter().all(|a| a.expr != expr) {
-                aggregations.push(self.bind_aggregation(&expr, binder)?);
+                let bound = self.bind_aggregation(&expr, binder);
+                aggregations.push(bound.map_err(|error| refusal_of(error, &expr, dictionaries))?);
+            }
+            if !keys.is_empty() && names(&expr, "distinctcountoffheap") {
+                return Err(QueryError::execution(
+                    "DISTINCT_COUNT_OFF_HEAP cannot be applied to group-by queries. Use DISTINCT_COUNT instead.",
+                ));
             }
         }
         let over = Over {
@@ -405,7 +423,7 @@ impl Plan {
                     .clone()
                     .unwrap_or_else(|| over.name(&item.expr, self.null_handling)),
             );
-            self.types.push(output_type(&bound));
+            self.types.push(type_over_aggregations(&bound));
             outputs.push(bound);
         }
         self.order_by = orders(query, |expr| {
@@ -459,7 +477,7 @@ impl Plan {
             name: &call.name,
             arguments: &arguments,
             null_handling: self.null_handling,
-            dialect: Dialect::SingleStage,
+            dialect: self.dialect,
         })?;
         let inputs = function
             .inputs()
@@ -472,6 +490,47 @@ impl Plan {
             filter: None,
             expr: expr.clone(),
         })
+    }
+}
+
+fn names(expr: &Expr, function: &str) -> bool {
+    match expr {
+        Expr::Call(call) if call.name == FILTERED => {
+            call.args.first().is_some_and(|a| names(a, function))
+        }
+        Expr::Call(call) => call.name == function,
+        _ => false,
+    }
+}
+
+/// True where Pinot answers every aggregation from dictionaries, without reading a row.
+fn from_dictionaries(query: &Query, aggregations: &[Expr]) -> bool {
+    const EXTREMES: &[&str] = &[
+        "min",
+        "max",
+        "minmv",
+        "maxmv",
+        "minmaxrange",
+        "minmaxrangemv",
+    ];
+    query.filter.is_none()
+        && query.group_by.is_empty()
+        && aggregations.iter().all(|expr| match expr {
+            Expr::Call(call) => {
+                EXTREMES.contains(&call.name.as_str())
+                    && call.args.iter().all(|arg| matches!(arg, Expr::Column(_)))
+            }
+            _ => false,
+        })
+}
+
+/// An extreme out of a dictionary of texts fails at reading them as numbers, which is an error of execution.
+fn refusal_of(error: QueryError, expr: &Expr, from_dictionaries: bool) -> QueryError {
+    match error {
+        QueryError::Function(functions::FunctionError::Argument(message)) if from_dictionaries => {
+            QueryError::execution(format!("{}: {message}", text::expression(expr)))
+        }
+        other => other,
     }
 }
 
@@ -511,6 +570,23 @@ fn output_type(bound: &BoundExpr) -> ColumnType {
     match bound {
         BoundExpr::Literal(value, _) => literal_type(value),
         other => other.column_type(),
+    }
+}
+
+/// The shown type of an expression over aggregations: of a choice between values only OBJECT is known.
+fn type_over_aggregations(bound: &BoundExpr) -> ColumnType {
+    const CHOICES: &[&str] = &["case", "coalesce", "nullif"];
+    match bound {
+        BoundExpr::Call { function, .. }
+            if function
+                .function()
+                .names
+                .first()
+                .is_some_and(|n| CHOICES.contains(n)) =>
+        {
+            DataType::Object.into()
+        }
+        other => output_type(other),
     }
 }
 

@@ -3,7 +3,6 @@
 //! Must not know: the time of day (settings bring the creation time), where files go. Invariant: equal input gives equal bytes.
 
 mod column;
-mod current;
 mod encode;
 mod star_trees;
 
@@ -21,7 +20,6 @@ use crate::plan::SegmentPlan;
 use crate::rows::RowBatch;
 use crate::{Docs, Segment, time};
 use column::ColumnData;
-pub use current::is_current;
 
 /// What a build needs beyond rows and configs.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +41,8 @@ pub struct Built {
     pub metadata: SegmentMetadata,
     /// Checksum that stands for the whole file.
     pub crc: u32,
+    /// The source's row of each row written; `None` where they are the same.
+    pub order: Option<Vec<u32>>,
 }
 
 /// Writes a snapshot as a sealed segment file. Rows are sorted by the table's sorted column, else keep their order;
@@ -74,6 +74,10 @@ pub fn seal(
         star_trees: Vec::new(),
         custom: settings.custom.clone(),
     };
+    let mark = crate::plan::index_mark(table);
+    metadata
+        .custom
+        .insert(crate::plan::INDEX_MARK.to_owned(), mark);
     let mut trees = star_trees::Collector::new(&plan, rows);
     for column in &plan.columns {
         let data = ColumnData::load(source, column, order.as_deref(), rows)?;
@@ -89,7 +93,11 @@ pub fn seal(
     }
     metadata.star_trees = trees.write(&mut file)?;
     let crc = file.finish(metadata.clone())?;
-    Ok(Built { metadata, crc })
+    Ok(Built {
+        metadata,
+        crc,
+        order,
+    })
 }
 
 /// Writes batches of rows as a sealed segment file.

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use common::{Schema, TableConfig};
 use hashbrown::HashMap;
+use roaring::RoaringBitmap;
 
 use crate::Segment;
 use crate::error::{Result, SegmentError};
@@ -67,6 +68,7 @@ impl MutableSegment {
                 rows: 0,
                 last_indexed_ms: None,
                 time_range_ms: None,
+                valid: None,
                 columns: writers.iter_mut().map(ColumnWriter::publish).collect(),
             }),
             memory_bytes: AtomicUsize::new(0),
@@ -127,6 +129,19 @@ impl SegmentWriter {
     /// # Errors
     /// Where columns are missing or of another type, or the segment is full.
     pub fn append(&mut self, batch: &RowBatch) -> Result<()> {
+        self.check(batch)?;
+        for (writer, column) in self.columns.iter_mut().zip(batch.columns()) {
+            writer.append(column, self.rows);
+        }
+        self.rows += batch.rows() as u32;
+        Ok(())
+    }
+
+    /// Answers as [`Self::append`] would, and appends nothing.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn check(&self, batch: &RowBatch) -> Result<()> {
         let rows = batch.rows();
         if batch.columns().len() != self.columns.len() {
             return Err(SegmentError::Rows(format!(
@@ -155,15 +170,16 @@ impl SegmentWriter {
                 });
             }
         }
-        for (writer, column) in self.columns.iter_mut().zip(batch.columns()) {
-            writer.append(column, self.rows);
-        }
-        self.rows += rows as u32;
         Ok(())
     }
 
     /// Makes everything appended so far visible to new snapshots.
     pub fn publish(&mut self, last_indexed_ms: i64) {
+        self.publish_valid(last_indexed_ms, None);
+    }
+
+    /// Makes everything appended so far visible to new snapshots, of which only the rows in `valid` count.
+    pub fn publish_valid(&mut self, last_indexed_ms: i64, valid: Option<Arc<RoaringBitmap>>) {
         let columns: Vec<_> = self.columns.iter_mut().map(ColumnWriter::publish).collect();
         let time_range_ms = self.time_column.and_then(|at| {
             let (min, max) = columns.get(at)?.min_max.as_ref()?;
@@ -176,6 +192,7 @@ impl SegmentWriter {
             rows: self.rows,
             last_indexed_ms: Some(last_indexed_ms),
             time_range_ms,
+            valid,
             columns,
         }));
     }

@@ -258,6 +258,8 @@ pub(crate) struct Published {
     pub(crate) rows: u32,
     pub(crate) last_indexed_ms: Option<i64>,
     pub(crate) time_range_ms: Option<(i64, i64)>,
+    /// Rows that count, where not all do.
+    pub(crate) valid: Option<Arc<RoaringBitmap>>,
     pub(crate) columns: Vec<PublishedColumn>,
 }
 
@@ -267,6 +269,7 @@ pub(crate) struct Snapshot {
     rows: u32,
     last_indexed_ms: Option<i64>,
     time_range_ms: Option<(i64, i64)>,
+    valid: Option<Arc<RoaringBitmap>>,
     columns: Vec<SnapshotColumn>,
     positions: Arc<HashMap<String, usize>>,
 }
@@ -283,6 +286,7 @@ impl Snapshot {
             rows: published.rows,
             last_indexed_ms: published.last_indexed_ms,
             time_range_ms: published.time_range_ms,
+            valid: published.valid.clone(),
             columns: shared
                 .iter()
                 .zip(&published.columns)
@@ -300,6 +304,10 @@ impl Segment for Snapshot {
 
     fn doc_count(&self) -> u32 {
         self.rows
+    }
+
+    fn valid_docs(&self) -> Option<Arc<RoaringBitmap>> {
+        self.valid.clone()
     }
 
     fn column(&self, name: &str) -> Option<&dyn Column> {

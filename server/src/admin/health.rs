@@ -51,6 +51,7 @@ async fn readiness(Extract(queries): State) -> Verdict {
 }
 
 async fn metrics(Extract(queries): State) -> String {
+    metrics::ask_streams(&queries.shared);
     metrics::render(&queries.shared)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Must not know: queries' contents. Invariant: the shapes are Pinot's.
 
+mod access;
 mod debug;
 mod health;
 mod segments;
@@ -17,6 +18,8 @@ use serde_json::{Value as Json, json};
 use crate::query_service::Queries;
 use crate::tables::Table;
 
+pub(crate) use access::guard_peers;
+
 pub(crate) type State = axum::extract::State<Arc<Queries>>;
 
 pub(crate) fn router(queries: Arc<Queries>) -> Router {
@@ -26,6 +29,10 @@ pub(crate) fn router(queries: Arc<Queries>) -> Router {
         .merge(tables::routes())
         .merge(segments::routes())
         .merge(debug::routes())
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&queries),
+            access::guard,
+        ))
         .with_state(queries)
         .layer(cors)
 }

@@ -222,6 +222,28 @@ const INDEXES: &[(&str, &str)] = &[
     ("text-index", "text_index"),
 ];
 
+/// The id under which a table counts an index.
+pub(crate) fn index_id(name: &str) -> &'static str {
+    INDEX_IDS
+        .iter()
+        .find(|(shown, _)| *shown == name)
+        .map_or("other", |(_, id)| *id)
+}
+
+/// Names of the indexes in a segment's metadata, and their ids in a table's counts.
+const INDEX_IDS: &[(&str, &str)] = &[
+    ("bloom-filter", "bloom_filter"),
+    ("dictionary", "dictionary"),
+    ("forward-index", "forward_index"),
+    ("inverted-index", "inverted_index"),
+    ("null-value-vector-reader", "nullvalue_vector"),
+    ("range-index", "range_index"),
+    ("json-index", "json_index"),
+    ("h3-index", "h3_index"),
+    ("fst-index", "fst_index"),
+    ("text-index", "text_index"),
+];
+
 /// Which indexes a column has.
 pub(crate) fn column_indexes(segment: &dyn Segment, column: &str) -> Vec<(&'static str, bool)> {
     let Some(column) = segment.column(column) else {

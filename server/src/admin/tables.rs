@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::extract::{Path, State as Extract};
+use axum::extract::{Path, Query, State as Extract};
 use axum::routing::get;
 use segment::Segment;
 use serde_json::{Map, Value as Json, json};
 
-use super::segments::{Columns, column_indexes};
+use super::segments::{Columns, column_indexes, index_id};
 use super::{Answer, State, answer, table};
 use crate::consume::{Consuming, Phase};
 use crate::query_service::Queries;
 use crate::reload;
+use crate::tables::Table;
 
 pub(crate) fn routes() -> Router<Arc<Queries>> {
     Router::new()
@@ -26,6 +27,8 @@ pub(crate) fn routes() -> Router<Arc<Queries>> {
         .route("/tables/{table}/size", get(size))
         .route("/table/{table}/size", get(size))
         .route("/tables/{table}/metadata", get(metadata))
+        .route("/tables/{table}/validDocIdsMetadata", get(valid_docs))
+        .route("/controllerJob/reloadStatus/{table}", get(reload_status))
         .route("/tables/{table}/indexes", get(indexes))
         .route("/tables/{table}/allSegmentsLoaded", get(loaded))
         .route("/tables/{table}/segments/needReload", get(need_reload))
@@ -114,8 +117,81 @@ async fn metadata(Extract(queries): State, Path(name): Path<String>, columns: Co
         "columnCardinalityMap": cardinality,
         "maxNumMultiValuesMap": most,
         "columnIndexSizeMap": {},
-        "upsertPartitionToServerPrimaryKeyCountMap": {},
+        "upsertPartitionToServerPrimaryKeyCountMap": key_counts(&table, &queries.shared.instance_id),
     })))
+}
+
+/// Number of keys, by partition and server.
+fn key_counts(table: &Table, instance_id: &str) -> Json {
+    let sizes = table.keys.iter().flat_map(|keys| keys.sizes());
+    let counts = sizes.map(|(partition, keys, _)| {
+        let of_server = json!({instance_id: keys});
+        (partition.to_string(), of_server)
+    });
+    Json::Object(counts.collect())
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ValidDocs {
+    segment_names: Option<String>,
+    valid_doc_ids_type: Option<String>,
+}
+
+/// How many rows of each sealed segment of an upsert table count.
+async fn valid_docs(
+    Extract(queries): State,
+    Path(name): Path<String>,
+    Query(wanted): Query<ValidDocs>,
+) -> Answer {
+    let table = table(&queries, &name)?;
+    let kind = wanted.valid_doc_ids_type.as_deref().unwrap_or("SNAPSHOT");
+    let with_deleted = kind != "IN_MEMORY_WITH_DELETE";
+    let names = wanted.segment_names.as_deref();
+    let listed =
+        |segment: &str| names.is_none_or(|names| names.split(',').any(|name| name == segment));
+    let mut out = Vec::new();
+    let held = table.segments.all();
+    for (segment, sealed) in held.iter().filter_map(|(n, h)| Some((n, h.sealed()?))) {
+        let Some(keys) = table.keys.as_ref().filter(|_| listed(segment)) else {
+            continue;
+        };
+        let partition = keys.partition(crate::upsert::place_of(segment).0);
+        let Some(valid) = partition.valid(segment, with_deleted) else {
+            continue;
+        };
+        let total = u64::from(sealed.doc_count());
+        out.push(json!({
+            "segmentName": segment,
+            "totalDocs": total,
+            "totalValidDocs": valid.len(),
+            "totalInvalidDocs": total.saturating_sub(valid.len()),
+            "segmentCrc": crate::load::known_crc(sealed).to_string(),
+            "validDocIdsType": kind,
+            "segmentSizeInBytes": sealed.size_bytes(),
+            "segmentCreationTimeMillis": sealed.metadata().created_ms,
+            "serverStatus": "GOOD",
+            "instanceId": queries.shared.instance_id,
+        }));
+    }
+    Ok(answer(&Json::Array(out)))
+}
+
+#[derive(serde::Deserialize)]
+struct Reload {
+    generation: Option<u64>,
+}
+
+/// Whether a reload that was asked for is done.
+async fn reload_status(
+    Extract(queries): State,
+    Path(name): Path<String>,
+    Query(reload): Query<Reload>,
+) -> Answer {
+    let table = table(&queries, &name)?;
+    let done = table.reload_done.load(Ordering::SeqCst);
+    let wanted = reload.generation.unwrap_or(u64::MAX);
+    Ok(answer(&json!({"done": done >= wanted, "generation": done})))
 }
 
 async fn indexes(Extract(queries): State, Path(name): Path<String>) -> Answer {
@@ -128,7 +204,7 @@ async fn indexes(Extract(queries): State, Path(name): Path<String>) -> Answer {
         for column in &sealed.metadata().columns {
             let of_column = counts.entry(column.name.clone()).or_default();
             for (index, present) in column_indexes(sealed.as_ref(), &column.name) {
-                *of_column.entry(index).or_default() += u64::from(present);
+                *of_column.entry(index_id(index)).or_default() += u64::from(present);
             }
         }
     }
@@ -177,7 +253,7 @@ async fn consuming(Extract(queries): State, Path(name): Path<String>) -> Answer 
 fn info(consumer: &Consuming, now_ms: i64) -> Json {
     let partition = consumer.stream_partition().to_string();
     let position = consumer.position();
-    let upstream = consumer.connector.range(consumer.stream_partition());
+    let upstream = consumer.connector().range(consumer.stream_partition());
     let upstream = upstream.ok().map(|(_, high)| high.0);
     let lag = upstream.map_or_else(
         || "UNKNOWN".to_owned(),

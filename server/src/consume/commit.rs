@@ -14,8 +14,10 @@ use segment::build::{self, BuildSettings, Built};
 use segment::{SealedSegment, Segment};
 
 use super::worker::{Halt, Worker};
+use crate::complete;
 use crate::error::ServerError;
 use crate::load;
+use crate::upsert::Replaces;
 
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 const ASK_SELDOM: Duration = Duration::from_secs(1);
@@ -61,7 +63,7 @@ impl Worker {
             table: self.table.name.clone(),
             segment: self.record.name.clone(),
             offset: self.state.position().to_string(),
-            rows: u64::from(self.writer.rows()),
+            rows: self.rows(),
             reason: reason.to_owned(),
         }
     }
@@ -149,12 +151,8 @@ impl Worker {
                 }
             }
         }
-        load::publish(
-            &self.shared,
-            &self.table,
-            &self.record.name,
-            Arc::new(sealed),
-        );
+        let replaces = Replaces::Same(built.order.as_deref());
+        load::publish(&self.shared, &self.table, &Arc::new(sealed), &replaces);
         tracing::info!(
             table = self.table.name,
             segment = self.record.name,
@@ -166,15 +164,11 @@ impl Worker {
 
     /// Seals what another replica committed too.
     pub(super) fn keep(&mut self) -> Result<(), Halt> {
-        self.seal()?;
+        let built = self.seal()?;
         let path = self.table.path(&self.record.name);
         let sealed = SealedSegment::open(&path).map_err(ServerError::from)?;
-        load::publish(
-            &self.shared,
-            &self.table,
-            &self.record.name,
-            Arc::new(sealed),
-        );
+        let replaces = Replaces::Same(built.order.as_deref());
+        load::publish(&self.shared, &self.table, &Arc::new(sealed), &replaces);
         Ok(())
     }
 
@@ -190,21 +184,20 @@ impl Worker {
             ("segment.realtime.startOffset", start.to_string()),
             ("segment.realtime.endOffset", end.to_string()),
         ];
+        let rows = self.frozen();
         let settings = BuildSettings {
+            keep: rows.valid_docs().map(|valid| valid.as_ref().clone()),
             name: self.record.name.clone(),
             // Replicas build equal files: nothing in them depends on who builds.
             created_ms: self.record.created_ms,
             custom: custom.map(|(k, v)| (k.to_owned(), v)).into(),
-            ..BuildSettings::default()
         };
-        let rows = self.frozen();
-        let built = build::seal(
-            rows.as_ref(),
-            &self.view.schema,
-            &self.view.config,
-            &settings,
-            &partial,
-        );
+        // As schema and config want it now: columns that came since are there.
+        let view = self.table.view();
+        let built = complete::with_columns(rows.as_ref(), &view.schema, &view.config, |whole| {
+            build::seal(whole, &view.schema, &view.config, &settings, &partial)
+        });
+        let built = built.and_then(|built| Ok(built?));
         let built = built.inspect_err(|_| {
             // Leaves no half of a file on a full disk.
             let _ = std::fs::remove_file(&partial);

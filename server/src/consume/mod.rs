@@ -48,7 +48,7 @@ pub(crate) struct Consuming {
     pub(crate) segment: String,
     pub(crate) partition: u32,
     pub(crate) sequence: u32,
-    pub(crate) connector: Arc<dyn StreamConnector>,
+    connector: Mutex<Arc<dyn StreamConnector>>,
     /// The next offset to read.
     position: AtomicI64,
     /// The end of the stream when consumption began; `i64::MAX` while unknown.
@@ -68,7 +68,7 @@ impl Consuming {
             segment: record.name.clone(),
             partition,
             sequence: record.sequence.unwrap_or(0),
-            connector,
+            connector: Mutex::new(connector),
             position: AtomicI64::new(0),
             goal: AtomicI64::new(i64::MAX),
             end: AtomicI64::new(i64::MAX),
@@ -78,6 +78,16 @@ impl Consuming {
             phase: Mutex::new((Phase::Consuming, None)),
             stop: watch::channel(false).0,
         }
+    }
+
+    /// What reaches the stream now.
+    pub(crate) fn connector(&self) -> Arc<dyn StreamConnector> {
+        Arc::clone(&self.connector.lock())
+    }
+
+    /// The stream is reached another way from now on.
+    fn reconnect(&self, connector: Arc<dyn StreamConnector>) {
+        *self.connector.lock() = connector;
     }
 
     /// The partition's number within its topic.
@@ -138,7 +148,7 @@ impl Consuming {
 
 /// Starts to consume a segment.
 pub(crate) fn start(shared: &Arc<Shared>, table: &Arc<Table>, record: &SegmentRecord) {
-    let worker = match Worker::new(shared, table, record) {
+    let mut worker = match Worker::new(shared, table, record) {
         Ok(worker) => worker,
         Err(error) => {
             tracing::error!(table = table.name, segment = record.name, %error, "segment cannot be consumed");

@@ -3,15 +3,22 @@
 //! Must not know: segment completion. Invariant: the position moves only past messages whose rows are published or which were counted as
 //! refused.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use common::Schema;
+use ingest::IngestOutcome;
+use ingest::RowBatch;
 use ingest::stream::{FetchLimit, StreamError};
-use segment::SegmentError;
+use proto::controller_service::ReplicaState;
+use segment::{SegmentError, SegmentWriter};
 
 use super::worker::{Halt, Worker, start_of};
-use super::{Parked, Phase};
+use super::{Consuming, PARTITIONS_PER_TOPIC, Parked, Phase};
+use crate::tables::Table;
+use crate::upsert::{self, Mode, Taken, Target};
 
 /// Messages that are made visible together.
 const CHUNK: usize = 4096;
@@ -25,16 +32,60 @@ pub(super) const FORCED: &str = "forceCommitMessageReceived";
 pub(super) const CAPACITY: &str = "indexCapacityThresholdBreached";
 pub(super) const AGREED: &str = "endOffsetAgreed";
 
+/// Rows that their key kept out are no rows of the segment.
+fn note(outcome: &mut IngestOutcome, taken: &Taken) {
+    outcome.rows = taken.rows;
+    outcome.malformed += taken.refused;
+    if taken.refused > 0 {
+        let why = "rows without exactly one of the comparison columns";
+        outcome.errors.push(format!("{} {why}", taken.refused));
+    }
+}
+
+/// Adds a batch to its segment and shows it to queries.
+fn add(
+    table: &Table,
+    schema: &Schema,
+    state: &Consuming,
+    writer: &mut SegmentWriter,
+    batch: &mut RowBatch,
+    now_ms: i64,
+) -> Result<Option<Taken>, SegmentError> {
+    let Some(keys) = &table.keys else {
+        writer.append(batch)?;
+        writer.publish(now_ms);
+        return Ok(None);
+    };
+    let plan = keys.plan();
+    let target = Target {
+        plan: &plan,
+        schema,
+        sequence: state.sequence,
+        writer,
+        now_ms,
+    };
+    keys.partition(state.partition)
+        .take(target, batch)
+        .map(Some)
+}
+
 impl Worker {
     /// Takes rows until the segment is to end, and says why.
     pub(super) fn take_rows(&mut self) -> Result<&'static str, Halt> {
         if let Some(reason) = self.end_reached() {
             return Ok(reason);
         }
+        self.wait_for_sealed()?;
+        self.wait_for_earlier()?;
+        self.follow_stream()?;
         self.open_source()?;
         loop {
             if self.is_stopped() {
                 return Err(Halt::Stopped);
+            }
+            self.follow_stream()?;
+            if self.source.is_none() {
+                self.open_source()?;
             }
             if let Some(reason) = self.end_reached() {
                 return Ok(reason);
@@ -50,21 +101,21 @@ impl Worker {
             let parked = self.table.parked.lock().remove(&self.state.partition);
             self.source = Some(match parked {
                 Some(source) => source,
-                None => Parked::open(self.state.connector.as_ref(), partition, position)?,
+                None => Parked::open(self.state.connector().as_ref(), partition, position)?,
             });
         }
         if let Some(source) = &mut self.source {
             source.go_to(position)?;
         }
         if self.state.goal.load(Ordering::Acquire) == i64::MAX {
-            let (_, high) = self.state.connector.range(partition)?;
+            let (_, high) = self.state.connector().range(partition)?;
             self.state.goal.store(high.0, Ordering::Release);
         }
         Ok(())
     }
 
     fn end_reached(&mut self) -> Option<&'static str> {
-        let rows = u64::from(self.writer.rows());
+        let rows = self.rows();
         let end = self.state.end.load(Ordering::Acquire);
         if end != i64::MAX {
             return (self.state.position() >= end).then_some(AGREED);
@@ -89,6 +140,7 @@ impl Worker {
     }
 
     fn take_chunk(&mut self) -> Result<(), Halt> {
+        let left = self.row_limit.saturating_sub(self.rows());
         let Some(source) = &mut self.source else {
             return Ok(());
         };
@@ -101,7 +153,6 @@ impl Worker {
                 return self.recover(error);
             }
         }
-        let left = self.row_limit.saturating_sub(u64::from(self.writer.rows()));
         let most = usize::try_from(left).unwrap_or(CHUNK).clamp(1, CHUNK);
         let end = self.state.end.load(Ordering::Acquire);
         let count = source.available(most, end);
@@ -120,11 +171,25 @@ impl Worker {
         let messages = source
             .peek(count)
             .inspect(|m| newest = m.timestamp_ms.or(newest));
-        let outcome = self.pipeline.decode_into(messages, &mut self.batch);
+        let mut outcome = self.pipeline.decode_into(messages, &mut self.batch);
         let now = self.shared.now_ms();
         if self.batch.rows() > 0 {
-            match self.writer.append(&self.batch) {
-                Ok(()) => self.writer.publish(now),
+            let added = match &mut self.rollup {
+                Some(rollup) => rollup
+                    .add(&mut self.writer, &mut self.batch, now)
+                    .map(|()| None),
+                None => add(
+                    &self.table,
+                    &self.view.schema,
+                    &self.state,
+                    &mut self.writer,
+                    &mut self.batch,
+                    now,
+                ),
+            };
+            match added {
+                Ok(Some(taken)) => note(&mut outcome, &taken),
+                Ok(None) => {}
                 Err(SegmentError::Full { .. }) if self.writer.rows() > 0 => {
                     self.full = true;
                     return Ok(());
@@ -133,27 +198,88 @@ impl Worker {
             }
         }
         source.advance(count);
-        self.state.position.store(source.next(), Ordering::Release);
+        let next = source.next();
+        self.count(next, newest, &outcome, now);
+        self.pack(now)?;
+        self.keep_rate(count)
+    }
+
+    /// Moves the position on and says what became of the messages before it.
+    fn count(&self, next: i64, newest: Option<i64>, outcome: &IngestOutcome, now: i64) {
+        self.state.position.store(next, Ordering::Release);
         self.state.last_consumed_ms.store(now, Ordering::Relaxed);
         if let Some(newest) = newest {
             self.state.last_message_ms.store(newest, Ordering::Relaxed);
-            self.table
-                .metrics
-                .freshness
-                .record_ms(now.saturating_sub(newest));
+            let age = now.saturating_sub(newest);
+            self.table.metrics.freshness.record_ms(age);
         }
-        self.metrics.count(&outcome, source.next());
-        self.table.errors.count(&self.record.name, &outcome, now);
-        self.keep_rate(count)
+        self.metrics.count(outcome, next);
+        self.table.errors.count(&self.record.name, outcome, now);
+    }
+
+    /// Drops rows that were taken in by others, once they are too many.
+    fn pack(&mut self, now_ms: i64) -> Result<(), Halt> {
+        let Some(rollup) = &mut self.rollup else {
+            return Ok(());
+        };
+        if rollup.is_loose(self.writer.rows()) {
+            let view = &self.view;
+            self.writer = rollup.pack(&self.writer, &view.schema, &view.config, now_ms)?;
+            self.table.begin(self.writer.segment());
+        }
+        Ok(())
+    }
+
+    /// Keys of sealed segments decide about rows: those of this partition are loaded first.
+    fn wait_for_sealed(&self) -> Result<(), Halt> {
+        let Some(keys) = &self.table.keys else {
+            return Ok(());
+        };
+        let may_lack = keys.plan().mode == Mode::Full;
+        loop {
+            let view = self.table.view();
+            let missing = view.ideal.iter().find(|(name, replicas)| {
+                let (partition, sequence) = upsert::place_of(name);
+                partition == self.state.partition
+                    && sequence < self.state.sequence
+                    && replicas.get(&self.shared.instance_id) == Some(&ReplicaState::Online)
+                    && self.table.segments.get(name).is_none()
+                    && !(may_lack && self.failed(name))
+            });
+            if missing.is_none() {
+                return Ok(());
+            }
+            self.pause(Duration::from_millis(20))?;
+        }
+    }
+
+    fn failed(&self, segment: &str) -> bool {
+        let state = self.shared.reports.get(&self.table.name, segment);
+        state.is_some_and(|(state, _)| state == ReplicaState::Error)
     }
 
     /// Waits as long as the configured rate asks for.
     fn keep_rate(&self, count: usize) -> Result<(), Halt> {
-        let Some(rate) = self.settings.partition_rate_limit else {
+        let of_topic = || {
+            let rate = self.settings.topic_rate_limit?;
+            Some(rate / self.partitions_of_topic() as f64)
+        };
+        let Some(rate) = self.settings.partition_rate_limit.or_else(of_topic) else {
             return Ok(());
         };
         let pause = Duration::try_from_secs_f64(count as f64 / rate).unwrap_or_default();
         self.pause(pause)
+    }
+
+    /// Partitions of the topic that the table consumes, on any server.
+    fn partitions_of_topic(&self) -> usize {
+        let topic = self.state.partition / PARTITIONS_PER_TOPIC;
+        let view = self.table.view();
+        let partitions = view.segments.values().filter_map(|record| record.partition);
+        let distinct: BTreeSet<u32> = partitions
+            .filter(|partition| partition / PARTITIONS_PER_TOPIC == topic)
+            .collect();
+        distinct.len().max(1)
     }
 
     /// What the stream no longer holds is skipped, with a loud word; everything else is tried again.

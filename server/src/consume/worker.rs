@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use common::table_config::StreamConfig;
 use ingest::stream::settings::StreamSettings;
 use ingest::{Pipeline, RowBatch};
 use proto::controller_service::{ReplicaState, SegmentRecord, TableView};
@@ -17,9 +18,9 @@ use super::commit::Step;
 use super::{Consuming, PARTITIONS_PER_TOPIC, Parked, Phase};
 use crate::error::ServerError;
 use crate::metrics::PartitionMetrics;
-use crate::segments::Held;
+use crate::rollup;
 use crate::shared::Shared;
-use crate::tables::Table;
+use crate::tables::{Connector, Table};
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -52,11 +53,19 @@ pub(super) struct Worker {
     pub(super) batch: RowBatch,
     pub(super) writer: SegmentWriter,
     pub(super) source: Option<Parked>,
+    /// The stream that is read.
+    pub(super) stream: StreamConfig,
+    /// The table as it was when the stream was last compared.
+    pub(super) seen: Arc<TableView>,
+    /// An earlier reading of the segment answers until this one has reached the end.
+    pub(super) silent: bool,
     pub(super) metrics: Arc<PartitionMetrics>,
     pub(super) row_limit: u64,
     pub(super) ends_ms: i64,
     /// The segment cannot take another row.
     pub(super) full: bool,
+    /// Rows by their dimensions, where the table aggregates while it consumes.
+    pub(super) rollup: Option<rollup::Rows>,
     /// The sealed file is there; only what follows is tried again.
     pub(super) built: Option<Built>,
 }
@@ -71,33 +80,16 @@ impl Worker {
         let partition = record.partition.ok_or_else(|| {
             ServerError::Impossible(format!("segment `{}` has no stream partition", record.name))
         })?;
-        let topic = (partition / PARTITIONS_PER_TOPIC) as usize;
-        let streams = view.config.streams();
-        let stream = *streams.get(topic).ok_or_else(|| {
-            ServerError::Impossible(format!(
-                "table `{}` has no stream number {topic}",
-                table.name
-            ))
-        })?;
-        let settings = StreamSettings::parse(stream)?;
-        let connector = {
-            let mut connectors = table.connectors.lock();
-            match connectors.get(&topic) {
-                Some(connector) => Arc::clone(connector),
-                None => {
-                    let made = Arc::from(ingest::stream::connect(stream)?);
-                    connectors.insert(topic, Arc::clone(&made));
-                    made
-                }
-            }
-        };
+        let stream = stream_of(&view, partition)?;
+        let settings = StreamSettings::parse(&stream)?;
+        let connector = connector(table, partition, &stream)?;
         let decoder = settings.decoder()?;
         let clock = Arc::clone(&shared.clock);
         let pipeline = Pipeline::new(&view.schema, &view.config, decoder, clock)?;
         let (writer, _) =
             segment::MutableSegment::create(&record.name, &view.schema, &view.config)?;
         let start: i64 = start_of(record)?;
-        let state = Consuming::new(record, partition, connector);
+        let state = Consuming::new(record, partition, Arc::clone(&connector.1));
         state.position.store(start, Ordering::Release);
         if let Some(end) = record.end_offset.as_ref().and_then(|end| end.parse().ok()) {
             state.fix_end(end);
@@ -119,7 +111,11 @@ impl Worker {
             state: Arc::new(state),
             record: record.clone(),
             source: None,
+            seen: Arc::clone(&view),
+            stream,
+            silent: false,
             full: false,
+            rollup: rollup::Rows::new(&view.schema, &view.config)?,
             built: None,
             settings,
             pipeline,
@@ -132,14 +128,29 @@ impl Worker {
         Arc::clone(&self.state)
     }
 
+    /// Rows of the segment, as far as they count.
+    pub(super) fn rows(&self) -> u64 {
+        let rows = u64::from(self.writer.rows());
+        self.rollup.as_ref().map_or(rows, rollup::Rows::len)
+    }
+
     /// Lets queries see the segment.
-    pub(super) fn publish(&self) {
-        let growing = Held::Growing(Arc::clone(self.writer.segment()));
-        self.table.segments.put(&self.record.name, &growing);
+    pub(super) fn publish(&mut self) {
+        let overshot = self.table.overshot.lock().contains(&self.record.name);
+        self.silent = overshot && self.state.has_end() && self.table.keys.is_none();
+        if !self.silent {
+            self.show();
+        }
         if !self.state.has_end() {
             // With a known end the rows that are still to be read were visible elsewhere: it answers when it has them.
             self.report(ReplicaState::Consuming, None);
         }
+    }
+
+    /// Puts the segment in the place of what answered under its name.
+    fn show(&self) {
+        self.table.begin(self.writer.segment());
+        self.table.overshot.lock().remove(&self.record.name);
     }
 
     pub(super) fn report(&self, state: ReplicaState, error: Option<String>) {
@@ -209,6 +220,9 @@ impl Worker {
             if self.state.is_beyond_end() {
                 return self.begin_again();
             }
+            if std::mem::take(&mut self.silent) {
+                self.show();
+            }
             if reason == super::rows::AGREED {
                 self.report(ReplicaState::Consuming, None);
             }
@@ -245,7 +259,57 @@ impl Worker {
             segment = self.record.name,
             "more was consumed than was agreed; the segment is read again"
         );
+        let name = self.record.name.clone();
+        self.table.overshot.lock().insert(name);
         self.report(ReplicaState::Offline, None);
+        Ok(())
+    }
+
+    /// Rows that an earlier segment holds beyond its end are this one's: it begins once that one was read again.
+    pub(super) fn wait_for_earlier(&self) -> Result<(), Halt> {
+        loop {
+            let earlier = |partition: u32, sequence: u32| {
+                partition == self.state.partition && sequence < self.state.sequence
+            };
+            let beyond = self
+                .table
+                .consumers
+                .lock()
+                .values()
+                .any(|other| earlier(other.partition, other.sequence) && other.is_beyond_end());
+            let overshot = self.table.overshot.lock().iter().any(|name| {
+                let (partition, sequence) = crate::upsert::place_of(name);
+                earlier(partition, sequence)
+            });
+            if !beyond && !overshot {
+                return Ok(());
+            }
+            self.pause(Duration::from_millis(10))?;
+        }
+    }
+
+    /// Follows a stream map that changed while the segment is consumed.
+    pub(super) fn follow_stream(&mut self) -> Result<(), Halt> {
+        let view = self.table.view();
+        if Arc::ptr_eq(&view, &self.seen) {
+            return Ok(());
+        }
+        let stream = stream_of(&view, self.state.partition)?;
+        if stream != self.stream {
+            let settings = StreamSettings::parse(&stream)?;
+            let (_, connector) = connector(&self.table, self.state.partition, &stream)?;
+            tracing::info!(
+                table = self.table.name,
+                segment = self.record.name,
+                "the stream is reached another way"
+            );
+            self.state.reconnect(connector);
+            self.settings = settings;
+            self.stream = stream;
+            self.source = None;
+            self.table.parked.lock().clear();
+        }
+        self.seen = view;
         Ok(())
     }
 
@@ -271,6 +335,37 @@ impl Worker {
             self.pause(Duration::from_millis(10))?;
         }
     }
+}
+
+/// The stream of a partition.
+fn stream_of(view: &TableView, partition: u32) -> Result<StreamConfig, ServerError> {
+    let topic = (partition / PARTITIONS_PER_TOPIC) as usize;
+    let streams = view.config.streams();
+    let stream = streams.get(topic).map(|stream| (*stream).clone());
+    stream.ok_or_else(|| {
+        ServerError::Impossible(format!(
+            "table `{}` has no stream number {topic}",
+            view.name
+        ))
+    })
+}
+
+/// What reaches a stream, shared by the partitions of its topic, with the map that it was made of.
+fn connector(
+    table: &Table,
+    partition: u32,
+    stream: &StreamConfig,
+) -> Result<Connector, ServerError> {
+    let topic = (partition / PARTITIONS_PER_TOPIC) as usize;
+    let mut connectors = table.connectors.lock();
+    if let Some(known) = connectors.get(&topic)
+        && known.0 == *stream
+    {
+        return Ok(known.clone());
+    }
+    let made: Connector = (stream.clone(), Arc::from(ingest::stream::connect(stream)?));
+    connectors.insert(topic, made.clone());
+    Ok(made)
 }
 
 /// When a segment is sealed by its age. One that is old already when its consumption begins again is given some minutes first.

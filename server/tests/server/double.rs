@@ -81,6 +81,20 @@ impl Double {
         routed.cloned().collect()
     }
 
+    /// Names the segment that follows another, from an offset on.
+    pub(crate) fn add_next(&self, segment: &str, offset: &str) {
+        let instance = self.instance.clone();
+        self.change(|view| {
+            let place = view
+                .segments
+                .get(segment)
+                .and_then(|s| Some((s.partition?, s.sequence?)));
+            if let Some((partition, sequence)) = place {
+                add(view, &instance, partition, sequence + 1, offset);
+            }
+        });
+    }
+
     pub(crate) fn sealed(&self) -> Vec<SegmentRecord> {
         let view = self.view.lock();
         let done = view

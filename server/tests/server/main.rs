@@ -2,6 +2,7 @@
 
 mod double;
 mod replicas;
+mod upsert;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,14 +66,16 @@ fn config(topic: &str, rows: u64) -> Result<TableConfig, serde_json::Error> {
 
 impl Cluster {
     async fn start(name: &str, rows: u64) -> Result<Self, Box<dyn std::error::Error>> {
-        let schema = schema()?;
+        Self::start_as(name, schema()?, config(name, rows)?).await
+    }
+
+    async fn start_as(
+        name: &str,
+        schema: Schema,
+        config: TableConfig,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let mut cluster = Self {
-            controller: Arc::new(Double::new(
-                INSTANCE,
-                schema.clone(),
-                config(name, rows)?,
-                1,
-            )),
+            controller: Arc::new(Double::new(INSTANCE, schema.clone(), config, 1)),
             topic: MemoryTopic::named(name),
             folder: tempfile::tempdir()?,
             schema,

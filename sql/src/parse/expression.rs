@@ -9,6 +9,7 @@ use sqlparser::ast::{
     UnaryOperator,
 };
 
+use super::words;
 use crate::expr::FILTERED;
 use crate::{Expr, SqlError};
 
@@ -18,7 +19,7 @@ use crate::{Expr, SqlError};
 /// For syntax that the single-stage engine does not have.
 pub fn scalar(ast: &Ast) -> Result<Expr, SqlError> {
     Ok(match ast {
-        Ast::Identifier(ident) => Expr::Column(ident.value.clone()),
+        Ast::Identifier(ident) => Expr::Column(words::free(ident)?),
         Ast::CompoundIdentifier(parts) => Expr::Column(
             parts
                 .iter()
@@ -45,16 +46,21 @@ pub fn scalar(ast: &Ast) -> Result<Expr, SqlError> {
             ..
         } => case(operand.as_deref(), conditions, else_result.as_deref())?,
         Ast::Cast {
-            expr, data_type, ..
-        } => Expr::call(
-            "cast",
-            vec![scalar(expr)?, Expr::text(type_name(data_type))],
-        ),
+            kind,
+            expr,
+            data_type,
+            ..
+        } => {
+            // Their function exists in the multi-stage engine alone.
+            let safe = matches!(kind, ast::CastKind::TryCast | ast::CastKind::SafeCast);
+            let name = if safe { "safecast" } else { "cast" };
+            Expr::call(name, vec![scalar(expr)?, Expr::text(type_name(data_type))])
+        }
         Ast::Extract { field, expr, .. } => Expr::call(
             "extract",
             vec![Expr::text(field.to_string().to_uppercase()), scalar(expr)?],
         ),
-        Ast::Array(array) => Expr::call("arrayvalueconstructor", all(&array.elem)?),
+        Ast::Array(array) => Expr::call("arrayvalueconstructor", elements(&array.elem)?),
         Ast::Wildcard(_) => Expr::Star,
         other => tests(other)?,
     })
@@ -194,12 +200,38 @@ fn special_calls(ast: &Ast) -> Result<Expr, SqlError> {
             Ok(Expr::call("overlay", args))
         }
         Ast::Tuple(items) => Ok(Expr::call("row", all(items)?)),
+        Ast::Convert {
+            expr,
+            data_type: Some(data_type),
+            ..
+        } => Ok(Expr::call(
+            "convert",
+            vec![scalar(expr)?, Expr::Column(data_type.to_string())],
+        )),
+        // The number alone is taken over.
+        Ast::Interval(interval) => scalar(&interval.value),
         other => Err(super::multi_stage(&format!("`{other}`"))),
     }
 }
 
 fn all(list: &[Ast]) -> Result<Vec<Expr>, SqlError> {
     list.iter().map(scalar).collect()
+}
+
+/// The elements of an array literal, which have one type.
+fn elements(list: &[Ast]) -> Result<Vec<Expr>, SqlError> {
+    let out = all(list)?;
+    let mut types = out
+        .iter()
+        .filter_map(Expr::as_literal)
+        .filter(|value| !value.is_null())
+        .map(Value::column_type);
+    if let Some(first) = types.next()
+        && types.any(|next| next != first)
+    {
+        return Err(super::multi_stage("an array of several types"));
+    }
+    Ok(out)
 }
 
 fn not_if(negated: bool, expr: Expr) -> Expr {
@@ -237,7 +269,8 @@ fn negated_literal(value: &Value) -> Option<Value> {
         // -2147483648 is an INT although 2147483648 is not.
         Value::Long(v) if *v == 1 << 31 => Value::Int(i32::MIN),
         Value::Long(v) => Value::Long(v.wrapping_neg()),
-        Value::Double(v) => Value::Double(-v),
+        // A literal is a decimal number, of which there is no negative zero.
+        Value::Double(v) => Value::Double(if *v == 0.0 { 0.0 } else { -v }),
         _ => return None,
     })
 }
@@ -283,6 +316,9 @@ fn case(
     conditions: &[ast::CaseWhen],
     otherwise: Option<&Ast>,
 ) -> Result<Expr, SqlError> {
+    if conditions.is_empty() {
+        return Err(words::encountered("CASE without WHEN"));
+    }
     let mut args = Vec::with_capacity(conditions.len() * 2 + 1);
     for when in conditions {
         let condition = scalar(&when.condition)?;
@@ -302,10 +338,14 @@ fn function_call(function: &ast::Function) -> Result<Expr, SqlError> {
     }
     let written: Vec<String> = function.name.0.iter().map(super::object_part).collect();
     let mut name = operator_name(functions::canonical_name(&written.join(".")));
-    if matches!(name.as_str(), "cast" | "minus") {
+    let quoted = matches!(
+        function.name.0.first(),
+        Some(ast::ObjectNamePart::Identifier(ident)) if ident.quote_style.is_some()
+    );
+    if !quoted && matches!(name.as_str(), "cast" | "minus") {
         // Keywords of the grammar: `CAST(x AS type)` and `a MINUS b` are their only forms.
-        return Err(SqlError::Parse(format!(
-            "Caught exception while parsing query: `{function}`: `{name}` is no function's name"
+        return Err(words::encountered(&format!(
+            "`{function}`: `{name}` is no function's name"
         )));
     }
     let mut args = Vec::new();
@@ -322,6 +362,11 @@ fn function_call(function: &ast::Function) -> Result<Expr, SqlError> {
                 args.push(argument(arg)?);
             }
         }
+    }
+    if !quoted && words::ends_with_unit(&written) && !matches!(args.get(2), Some(Expr::Column(_))) {
+        return Err(words::encountered(&format!(
+            "`{function}`: expected a unit as third argument"
+        )));
     }
     if takes_unit(&name)
         && let Some(Expr::Column(unit)) = args.first()
@@ -409,7 +454,8 @@ pub(super) fn literal(value: &ast::Value) -> Result<Value, SqlError> {
         ast::Value::Number(text, _) => number(text)?,
         ast::Value::SingleQuotedString(text)
         | ast::Value::EscapedStringLiteral(text)
-        | ast::Value::NationalStringLiteral(text) => Value::String(text.clone()),
+        // Doubled quotes are halved once more, as Pinot does.
+        | ast::Value::NationalStringLiteral(text) => Value::String(text.replace("''", "'")),
         ast::Value::Boolean(value) => Value::Boolean(*value),
         ast::Value::Null => Value::Null,
         ast::Value::HexStringLiteral(text) => bits(text)

@@ -3,6 +3,7 @@
 //! Must not know: schemas. Invariant: what only the multi-stage engine can answer is refused with that hint.
 
 mod expression;
+mod words;
 
 use common::Value;
 use sqlparser::ast::{
@@ -20,11 +21,11 @@ pub use expression::scalar;
 /// LIMIT where the query has none.
 pub const DEFAULT_LIMIT: usize = 10;
 
-const MULTI_STAGE: &str = "It seems that the query is only supported by the multi-stage query engine, please retry the query \
+pub(crate) const MULTI_STAGE_HINT: &str = "It seems that the query is only supported by the multi-stage query engine, please retry the query \
      using the multi-stage query engine (SET useMultistageEngine=true)";
 
 fn multi_stage(what: &str) -> SqlError {
-    SqlError::Parse(format!("{MULTI_STAGE}: {what}"))
+    SqlError::Parse(format!("{MULTI_STAGE_HINT}: {what}"))
 }
 
 /// Parses the SQL of a statement into its one syntax tree, for either engine.
@@ -38,11 +39,20 @@ pub fn syntax(sql: &str) -> Result<ast::Statement, SqlError> {
             sql.trim()
         ))
     };
+    if sql.contains("==") && has_double_equals(sql) {
+        return Err(wrong(&"Encountered `==`: expected `=`"));
+    }
     let mut statements = Parser::parse_sql(&GenericDialect {}, sql).map_err(|e| wrong(&e))?;
     match (statements.pop(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
         _ => Err(wrong(&"expected one statement")),
     }
+}
+
+/// True where `==` stands outside of quotes and comments; the grammar at hand takes it for `=`.
+fn has_double_equals(sql: &str) -> bool {
+    let tokens = sqlparser::tokenizer::Tokenizer::new(&GenericDialect {}, sql).tokenize();
+    tokens.is_ok_and(|tokens| tokens.contains(&sqlparser::tokenizer::Token::DoubleEq))
 }
 
 /// Parses an expression alone, as transforms and filters of ingestion hold them.
@@ -90,6 +100,16 @@ pub fn query(statement: &Statement, now_ms: i64) -> Result<Query, SqlError> {
     query.order_by = order_by(ast.order_by.as_ref(), query.table.as_deref())?;
     (query.limit, query.offset) = limits(ast.limit_clause.as_ref(), ast.fetch.as_ref())?;
     rewrite::apply(query, now_ms)
+}
+
+/// One level of a nested query, not rewritten; without FROM where a subquery was taken out of it.
+pub(crate) fn level(ast: &ast::Query) -> Result<Query, SqlError> {
+    let SetExpr::Select(select) = ast.body.as_ref() else {
+        return Err(multi_stage("set operations and nested queries"));
+    };
+    let mut query = from_select(select)?;
+    (query.limit, query.offset) = limits(ast.limit_clause.as_ref(), ast.fetch.as_ref())?;
+    Ok(query)
 }
 
 /// Refuses what the grammar at hand takes and Pinot's does not.
@@ -217,7 +237,7 @@ fn select_item(item: &AstItem, table: Option<&str>) -> Result<SelectItem, SqlErr
         }),
         AstItem::ExprWithAlias { expr, alias } => Ok(SelectItem {
             expr: unqualified(scalar(expr)?, table)?,
-            alias: Some(alias.value.clone()),
+            alias: Some(words::free(alias)?),
         }),
         AstItem::Wildcard(_) => Ok(SelectItem {
             expr: Expr::Star,

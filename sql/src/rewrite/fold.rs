@@ -59,7 +59,15 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     }
     let blocks: Vec<Block> = literals.iter().map(|value| constant(value)).collect();
     match bound.call(&blocks, 1, &EvalContext { now_ms }) {
-        Ok(block) if block.rows() == 1 => Ok(Expr::Literal(plain(block.value(0)))),
+        Ok(block) if block.rows() == 1 => {
+            let value = plain(block.value(0));
+            Ok(Expr::Literal(match value {
+                Value::String(json) if JAVA_LISTS.contains(&call.name.as_str()) => {
+                    Value::String(functions::json::java_object_text(&json))
+                }
+                other => other,
+            }))
+        }
         Ok(_) => Ok(Expr::Call(call)),
         Err(source) => Err(SqlError::Fold {
             name: call.name.clone(),
@@ -75,6 +83,9 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
 
 /// Functions that Pinot has for rows only, so that calls over literals stay calls.
 const ROWS_ONLY: &[&str] = &["starea", "stpolygon"];
+
+/// Functions that answer Java's lists, which become literals as Java prints them.
+const JAVA_LISTS: &[&str] = &["jsonstringtoarray", "jsonstringtolistormap"];
 
 const COMPARISONS: &[&str] = &[
     "equals",

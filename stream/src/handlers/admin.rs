@@ -1,4 +1,5 @@
 //! Metadata, and the creation, growth and removal of topics.
+//! Must not know: records. Invariant: an answer has one entry for each topic asked about.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Fetch: whole batches from an offset on, waiting for some if there are none yet.
 //! Invariant: waiting starts before looking, so that no append goes unnoticed.
+//! Must not know: what is in a record.
 
 use std::sync::Arc;
 use std::time::Duration;

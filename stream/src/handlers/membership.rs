@@ -1,4 +1,5 @@
 //! Membership of consumer groups: join, sync, heartbeat, leave.
+//! Must not know: topics. Invariant: every member that waits is answered.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
 //! From request to handler to answer. The handlers hold the meaning; nothing here knows bytes.
+//! Must not know: sockets. Invariant: every request gets exactly one answer, in its own version.
 
 mod admin;
 mod fetch;

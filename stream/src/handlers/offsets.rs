@@ -1,4 +1,5 @@
 //! Offsets: earliest, latest, by timestamp; what groups committed; where a log begins.
+//! Must not know: records beyond their times. Invariant: an answer has one entry for each partition asked about.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_records_response::{

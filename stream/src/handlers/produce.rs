@@ -1,4 +1,5 @@
 //! Produce: batches go to the end of their partitions.
+//! Must not know: what is in a record. Invariant: an acknowledged batch is in the log.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;

@@ -2,7 +2,7 @@
 //!
 //! Must not know: queries. Invariant: a data set becomes one sealed segment, opened from its file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -122,15 +122,22 @@ pub(super) fn suites(folder: &Path) -> Result<BTreeMap<String, Vec<Json>>> {
     Ok(out)
 }
 
+fn texts<'a>(case: &'a Json, key: &str) -> impl Iterator<Item = &'a str> {
+    let list = case[key].as_array().into_iter().flatten();
+    list.filter_map(Json::as_str)
+}
+
+/// True for a query of the multi-stage engine.
+pub(super) fn is_multi_stage(case: &Json) -> bool {
+    texts(case, "tags").any(|tag| tag == "multi-stage")
+}
+
+/// True for a query whose data sets are all there.
+pub(super) fn has_data(case: &Json, datasets: &BTreeMap<String, Dataset>) -> bool {
+    texts(case, "datasets").all(|name| datasets.contains_key(name))
+}
+
 /// True for a single-stage query whose data sets are all there.
 pub(super) fn usable(case: &Json, datasets: &BTreeMap<String, Dataset>) -> bool {
-    let texts = |key: &str| {
-        case[key]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Json::as_str)
-    };
-    let tags: HashMap<&str, ()> = texts("tags").map(|t| (t, ())).collect();
-    !tags.contains_key("multi-stage") && texts("datasets").all(|name| datasets.contains_key(name))
+    !is_multi_stage(case) && has_data(case, datasets)
 }

@@ -6,6 +6,7 @@
 
 mod compare;
 mod dataset;
+mod multi_stage;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +48,11 @@ fn ask(
     datasets: &BTreeMap<String, Dataset>,
 ) -> Result<ResultTable, QueryException> {
     let statement = Statement::split(sql, options)?;
+    if let Some(gapfill) = sql::gapfill::split(&statement)? {
+        let table = ask(&gapfill.inner, &statement.options, datasets)?;
+        let context = functions::scalar::EvalContext { now_ms: NOW_MS };
+        return query::gapfill::fill(&gapfill, table, &context).map_err(QueryException::from);
+    }
     let parsed = sql::parse::query(&statement, NOW_MS)?;
     let parsed = sql::subquery::resolve(parsed, &mut |text| id_set(text, options, datasets))?;
     if let Some(answer) = query::literals::answer(&parsed) {

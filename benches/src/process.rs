@@ -1,0 +1,173 @@
+//! A `touriga start-all` of its own, in a fresh folder and on free ports.
+//!
+//! Must not know: what is measured. Invariant: the process and its folder are gone when the handle is.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value as Json, json};
+
+/// The binary beside this one, built in the same profile.
+///
+/// # Errors
+/// Where there is none.
+pub fn beside() -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("touriga");
+    if !path.exists() {
+        bail!(
+            "`{}` is not there: `cargo build --release --workspace --bin touriga` makes it, --binary names another",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// A running process with all roles.
+pub struct Touriga {
+    /// URL of the controller.
+    pub controller: String,
+    /// URL of the broker.
+    pub broker: String,
+    /// When it was started.
+    pub started: Instant,
+    client: reqwest::Client,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut held = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+impl Touriga {
+    /// Starts it; it does not answer yet.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(binary: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let [controller, broker, server, admin] = free_ports::<4>()?;
+        let log = std::fs::File::create(folder.path().join("log"))?;
+        let client = reqwest::Client::new();
+        let started = Instant::now();
+        let child = Command::new(binary)
+            .args(["--log-level", "warn", "start-all", "--data-dir"])
+            .arg(folder.path().join("data"))
+            .args(["--controller-port", &controller.to_string()])
+            .args(["--broker-port", &broker.to_string()])
+            .args(["--server-port", &server.to_string()])
+            .args(["--server-admin-port", &admin.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(log))
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", binary.display()))?;
+        Ok(Self {
+            controller: format!("http://127.0.0.1:{controller}"),
+            broker: format!("http://127.0.0.1:{broker}"),
+            started,
+            client,
+            child,
+            _folder: folder,
+        })
+    }
+
+    /// Process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the broker is ready and has answered a query; the time since the start.
+    ///
+    /// # Errors
+    /// Where that takes longer than a minute.
+    pub async fn first_answer(&self) -> Result<Duration> {
+        let health = format!("{}/health", self.broker);
+        while self.started.elapsed() < Duration::from_secs(60) {
+            let ready = self.client.get(&health).send().await;
+            if ready.is_ok_and(|r| r.status().is_success()) && self.rows("SELECT 1").await.is_ok() {
+                return Ok(self.started.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bail!("no answer within a minute")
+    }
+
+    /// The rows of a query.
+    ///
+    /// # Errors
+    /// Where the broker cannot be reached or answers with exceptions.
+    pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Json>>> {
+        let asked = self
+            .client
+            .post(format!("{}/query/sql", self.broker))
+            .json(&json!({ "sql": sql }));
+        let answer: Json = asked.send().await?.json().await?;
+        if answer["exceptions"]
+            .as_array()
+            .is_some_and(|e| !e.is_empty())
+        {
+            bail!("{sql}: {}", answer["exceptions"]);
+        }
+        Ok(serde_json::from_value(
+            answer["resultTable"]["rows"].clone(),
+        )?)
+    }
+
+    /// The first cell of a query; 0 where there is none.
+    pub async fn number(&self, sql: &str) -> f64 {
+        let rows = self.rows(sql).await.unwrap_or_default();
+        let cell = rows.first().and_then(|row| row.first());
+        cell.and_then(Json::as_f64).unwrap_or_default()
+    }
+
+    /// POSTs JSON to the controller.
+    ///
+    /// # Errors
+    /// Where it refuses.
+    pub async fn post(&self, path: &str, body: &Json) -> Result<()> {
+        let answer = self
+            .client
+            .post(format!("{}{path}", self.controller))
+            .json(body)
+            .send()
+            .await?;
+        let status = answer.status();
+        if !status.is_success() {
+            bail!("POST {path}: {status} {}", answer.text().await?);
+        }
+        Ok(())
+    }
+
+    /// GETs JSON from the controller.
+    ///
+    /// # Errors
+    /// Where it cannot be reached.
+    pub async fn get(&self, path: &str) -> Result<Json> {
+        Ok(self
+            .client
+            .get(format!("{}{path}", self.controller))
+            .send()
+            .await?
+            .json()
+            .await?)
+    }
+}
+
+impl Drop for Touriga {
+    fn drop(&mut self) {
+        // A process that is gone already is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

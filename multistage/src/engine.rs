@@ -1,0 +1,229 @@
+//! From a statement to rows: syntax, names, types, optimisation, leaves, operators.
+//!
+//! Must not know: responses, servers. Invariant: every failure carries Pinot's code; a query that is dropped stops.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use common::{ColumnType, ErrorCode, Value};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::physical_plan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::{self, ObjectName, ObjectNamePart, Visit, Visitor};
+use query::ResultTable;
+use sql::Statement;
+
+use crate::catalog::{Catalog, Table};
+use crate::error::{MultiStageError, Phase, missing_column, of};
+use crate::leaf::{self, Leaves};
+use crate::syntax::DUPLICATE;
+use crate::types::column_type;
+use crate::{asof, convert, syntax, typing};
+
+/// A query.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The statement with its options.
+    pub statement: Statement,
+    /// The query's time.
+    pub now_ms: i64,
+}
+
+/// Rules of the optimiser that change nothing but speed are all kept, except those that would take work from the leaves.
+const LEFT_OUT: [&str; 4] = [
+    "single_distinct_aggregation_to_group_by",
+    "common_sub_expression_eliminate",
+    "extract_leaf_expressions",
+    "push_down_leaf_projections",
+];
+
+/// Answers a query.
+///
+/// # Errors
+/// With the code and a message.
+pub async fn answer(
+    request: &Request,
+    leaves: Arc<dyn Leaves>,
+) -> Result<ResultTable, MultiStageError> {
+    let state = session();
+    let plan = planned(request, leaves.as_ref())?;
+    let names = names_of(&plan);
+    let plan = state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {})
+        .map_err(|error| of(&error, Phase::Validation))?;
+    let plan = state
+        .optimizer()
+        .optimize(plan, &state, |_, _| {})
+        .map_err(|error| of(&error, Phase::Planning))?;
+    let plan = leaf::cut(plan, &leaves).map_err(|error| of(&error, Phase::Planning))?;
+    if request.statement.explain {
+        return Ok(explained(&request.statement.sql, &plan));
+    }
+    let operators = state
+        .query_planner()
+        .create_physical_plan(&plan, &state)
+        .await
+        .map_err(|error| of(&error, Phase::Planning))?;
+    let batches = physical_plan::collect(Arc::clone(&operators), state.task_ctx())
+        .await
+        .map_err(|error| of(&error, Phase::Execution))?;
+    let types = operators
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| column_type(field.data_type()))
+        .collect();
+    rows_of(&batches, names, types)
+}
+
+fn session() -> SessionState {
+    let config = SessionConfig::new().with_target_partitions(1);
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
+        .rules
+        .into_iter()
+        .filter(|rule| !LEFT_OUT.contains(&rule.name()))
+        .collect();
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_optimizer_rules(rules)
+        .build()
+}
+
+/// The plan of a statement, typed by Pinot's rules.
+fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiStageError> {
+    let mut parsed = sql::parse::syntax(&syntax::left_asof(&request.statement.sql))?;
+    let mut names = Names::default();
+    let _ = parsed.visit(&mut names);
+    let ast::Statement::Query(query) = &mut parsed else {
+        return Err(MultiStageError::new(
+            ErrorCode::SqlParsing,
+            "expected a query: SELECT, WITH or VALUES",
+        ));
+    };
+    let mut tables = HashMap::new();
+    let mut columns = HashMap::new();
+    for name in names.0 {
+        if let Some((full, schema)) = leaves.table(&name) {
+            let table = Table::new(&full, &schema, &request.statement.sql);
+            for column in table.columns() {
+                columns.insert(column.to_lowercase(), column.to_owned());
+            }
+            tables.insert(name.to_lowercase(), Arc::new(table));
+        }
+    }
+    syntax::rewrite(query, &columns)?;
+    let selected = syntax::bare_items(query);
+    let rewrite_extremes = request
+        .statement
+        .options
+        .is_true("autorewriteaggregationtype");
+    let catalog = Catalog::new(tables, request.now_ms, rewrite_extremes);
+    let options = ParserOptions::new()
+        .with_enable_ident_normalization(false)
+        .with_map_string_types_to_utf8view(false);
+    SqlToRel::new_with_options(&catalog, options)
+        .sql_statement_to_plan(parsed)
+        .and_then(asof::joined)
+        .and_then(typing::typed)
+        .map_err(|error| unknown_in_list(&error, &selected))
+}
+
+/// A name of a SELECT list that is no column is, to Pinot's planner, an alias that depends on itself.
+fn unknown_in_list(error: &DataFusionError, selected: &HashSet<String>) -> MultiStageError {
+    let found = of(error, Phase::Validation);
+    match missing_column(error) {
+        Some(name) if selected.contains(name) => {
+            MultiStageError::invalid(format!("Column '{name}' not found in any table"))
+        }
+        _ => found,
+    }
+}
+
+/// The tables a statement names.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Visitor for Names {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> std::ops::ControlFlow<()> {
+        let parts: Vec<&str> = relation
+            .0
+            .iter()
+            .filter_map(|part| match part {
+                ObjectNamePart::Identifier(ident) => Some(ident.value.as_str()),
+                ObjectNamePart::Function(_) => None,
+            })
+            .collect();
+        self.0.push(parts.join("."));
+        std::ops::ControlFlow::Continue(())
+    }
+}
+
+/// The columns' names as the user wrote them; one that `*` brings again has a number behind it.
+fn names_of(plan: &LogicalPlan) -> Vec<String> {
+    let mut taken = HashSet::new();
+    plan.schema()
+        .fields()
+        .iter()
+        .map(|field| {
+            if let Some((base, _)) = field.name().split_once(DUPLICATE) {
+                // Written out: it stays as it is.
+                taken.insert(base.to_owned());
+                return base.to_owned();
+            }
+            let base = field.name();
+            let mut name = base.to_owned();
+            let mut turn = 0;
+            while !taken.insert(name.clone()) {
+                name = format!("{base}{turn}");
+                turn += 1;
+            }
+            name
+        })
+        .collect()
+}
+
+fn explained(sql: &str, plan: &LogicalPlan) -> ResultTable {
+    let text = format!("Execution Plan\n{}\n", plan.display_indent());
+    let string = ColumnType::sv(common::DataType::String);
+    ResultTable {
+        names: vec!["SQL".to_owned(), "PLAN".to_owned()],
+        types: vec![string, string],
+        rows: vec![vec![
+            Value::String(format!("EXPLAIN PLAN FOR {}", sql.trim())),
+            Value::String(text),
+        ]],
+    }
+}
+
+fn rows_of(
+    batches: &[RecordBatch],
+    names: Vec<String>,
+    types: Vec<ColumnType>,
+) -> Result<ResultTable, MultiStageError> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let blocks = batch
+            .columns()
+            .iter()
+            .map(convert::block_of)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| of(&error, Phase::Execution))?;
+        rows.extend((0..batch.num_rows()).map(|row| {
+            blocks
+                .iter()
+                .map(|block| block.value(row))
+                .collect::<Vec<_>>()
+        }));
+    }
+    Ok(ResultTable { names, types, rows })
+}

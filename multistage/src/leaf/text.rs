@@ -1,0 +1,302 @@
+//! Expressions of a plan as the SQL of a leaf query.
+//!
+//! Must not know: plans. Invariant: `None` where the text would not mean the same; a name is always in double quotes.
+
+use common::Value;
+use datafusion::arrow::datatypes::DataType as ArrowType;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::{
+    AggregateFunction, BinaryExpr, Case, InList, Like, ScalarFunction,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
+
+use super::Leaf;
+use crate::aggregate::PinotAggregate;
+use crate::types::{column_type, value_of};
+
+/// A column's name.
+pub(super) fn column(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A literal.
+pub(super) fn literal(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Int(v) => v.to_string(),
+        Value::Long(v) | Value::Timestamp(v) => v.to_string(),
+        Value::Float(v) if v.is_finite() => format!("{:?}", f64::from(*v)),
+        Value::Double(v) if v.is_finite() => format!("{v:?}"),
+        Value::BigDecimal(v) => format!("CAST('{}' AS BIG_DECIMAL)", v.to_plain_string()),
+        Value::Boolean(v) => v.to_string(),
+        Value::String(v) | Value::Json(v) => quoted(v),
+        Value::Bytes(v) => {
+            let digits: String = v.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("hexToBytes('{digits}')")
+        }
+        _ => return None,
+    })
+}
+
+fn scalar(scalar: &ScalarValue) -> Option<String> {
+    literal(&value_of(scalar)?)
+}
+
+/// An expression over the leaf's columns.
+pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    let inner = |e: &Expr| expression(e, leaf);
+    Some(match expr {
+        Expr::Alias(alias) => inner(&alias.expr)?,
+        Expr::Column(found) => {
+            let at = leaf.schema.maybe_index_of_column(found)?;
+            leaf.outputs.get(at)?.clone()
+        }
+        Expr::Literal(value, _) => scalar(value)?,
+        Expr::BinaryExpr(binary) => {
+            if let Some(text) = between_elements(binary, leaf) {
+                return Some(text);
+            }
+            let op = operator(binary.op)?;
+            let (left, right) = (
+                compared(&binary.left, leaf)?,
+                compared(&binary.right, leaf)?,
+            );
+            format!("({left} {op} {right})")
+        }
+        Expr::Not(e) => format!("(NOT {})", inner(e)?),
+        Expr::IsNull(e) => format!("({} IS NULL)", inner(e)?),
+        Expr::IsNotNull(e) => format!("({} IS NOT NULL)", inner(e)?),
+        Expr::IsTrue(e) => format!("({} IS TRUE)", inner(e)?),
+        Expr::IsFalse(e) => format!("({} IS FALSE)", inner(e)?),
+        Expr::IsNotTrue(e) => format!("({} IS NOT TRUE)", inner(e)?),
+        Expr::IsNotFalse(e) => format!("({} IS NOT FALSE)", inner(e)?),
+        Expr::Between(between) => {
+            let not = if between.negated { "NOT " } else { "" };
+            format!(
+                "({} {not}BETWEEN {} AND {})",
+                compared(&between.expr, leaf)?,
+                compared(&between.low, leaf)?,
+                compared(&between.high, leaf)?
+            )
+        }
+        Expr::InList(list) => in_list(list, leaf)?,
+        Expr::Like(like) => like_of(like, leaf)?,
+        Expr::Case(case) => case_of(case, leaf)?,
+        Expr::Cast(cast) => {
+            let to = column_type(cast.field.data_type());
+            let text = inner(&cast.expr)?;
+            if to.data_type.is_numeric() {
+                // Numbers are widened only to be compared, which a leaf does by itself.
+                text
+            } else {
+                format!("CAST({text} AS {})", to.data_type.name())
+            }
+        }
+        Expr::ScalarFunction(function) => call(function, leaf)?,
+        _ => return None,
+    })
+}
+
+/// A range over the elements of a multi-value, which the optimiser took apart: one element must meet both ends.
+fn between_elements(binary: &BinaryExpr, leaf: &Leaf) -> Option<String> {
+    let (Expr::BinaryExpr(low), Expr::BinaryExpr(high)) = (&*binary.left, &*binary.right) else {
+        return None;
+    };
+    let elements = |expr: &Expr| match expr {
+        Expr::ScalarFunction(function) => function.func.name() == "arraytomv",
+        Expr::Cast(cast) => {
+            matches!(&*cast.expr, Expr::ScalarFunction(f) if f.func.name() == "arraytomv")
+        }
+        _ => false,
+    };
+    if low.left != high.left || !elements(&low.left) {
+        return None;
+    }
+    let not = match (binary.op, low.op, high.op) {
+        (Operator::And, Operator::GtEq, Operator::LtEq) => "",
+        (Operator::Or, Operator::Lt, Operator::Gt) => "NOT ",
+        _ => return None,
+    };
+    let (expr, low, high) = (
+        expression(&low.left, leaf)?,
+        compared(&low.right, leaf)?,
+        compared(&high.right, leaf)?,
+    );
+    Some(format!("({expr} {not}BETWEEN {low} AND {high})"))
+}
+
+/// A side of a comparison: bytes are written in hexadecimal there.
+fn compared(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    if let Expr::Literal(ScalarValue::Binary(Some(bytes)), _) = expr {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        return Some(format!("'{digits}'"));
+    }
+    if let Expr::Literal(ScalarValue::Float64(Some(value)), _) = expr
+        && value.fract() == 0.0
+        && value.abs() < 1e15
+    {
+        return Some(format!("{value:.0}"));
+    }
+    expression(expr, leaf)
+}
+
+fn operator(op: Operator) -> Option<&'static str> {
+    Some(match op {
+        Operator::Eq => "=",
+        Operator::NotEq => "<>",
+        Operator::Lt => "<",
+        Operator::LtEq => "<=",
+        Operator::Gt => ">",
+        Operator::GtEq => ">=",
+        Operator::And => "AND",
+        Operator::Or => "OR",
+        Operator::IsDistinctFrom => "IS DISTINCT FROM",
+        Operator::IsNotDistinctFrom => "IS NOT DISTINCT FROM",
+        _ => return None,
+    })
+}
+
+fn in_list(list: &InList, leaf: &Leaf) -> Option<String> {
+    let items = list
+        .list
+        .iter()
+        .map(|item| compared(item, leaf))
+        .collect::<Option<Vec<_>>>()?;
+    let not = if list.negated { "NOT " } else { "" };
+    let expr = expression(&list.expr, leaf)?;
+    Some(format!("({expr} {not}IN ({}))", items.join(", ")))
+}
+
+fn like_of(like: &Like, leaf: &Leaf) -> Option<String> {
+    let not = if like.negated { "NOT " } else { "" };
+    let word = if like.case_insensitive {
+        "ILIKE"
+    } else {
+        "LIKE"
+    };
+    let escape = like
+        .escape_char
+        .map(|c| format!(" ESCAPE {}", quoted(&c.to_string())))
+        .unwrap_or_default();
+    let (expr, pattern) = (
+        expression(&like.expr, leaf)?,
+        expression(&like.pattern, leaf)?,
+    );
+    Some(format!("({expr} {not}{word} {pattern}{escape})"))
+}
+
+fn case_of(case: &Case, leaf: &Leaf) -> Option<String> {
+    let mut out = "CASE".to_owned();
+    for (when, then) in &case.when_then_expr {
+        let when = expression(when, leaf)?;
+        let when = match &case.expr {
+            Some(operand) => format!("{} = {when}", expression(operand, leaf)?),
+            None => when,
+        };
+        out.push_str(&format!(" WHEN {when} THEN {}", expression(then, leaf)?));
+    }
+    if let Some(otherwise) = &case.else_expr {
+        out.push_str(&format!(" ELSE {}", expression(otherwise, leaf)?));
+    }
+    out.push_str(" END");
+    Some(out)
+}
+
+fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
+    let args = function
+        .args
+        .iter()
+        .map(|arg| expression(arg, leaf))
+        .collect::<Option<Vec<_>>>()?;
+    let word = |at: usize| args.get(at).map(|arg| arg.trim_matches('\''));
+    Some(match (function.func.name(), args.as_slice()) {
+        ("cast", [expr, _]) => format!("CAST({expr} AS {})", word(1)?),
+        ("extract", [_, expr]) => format!("EXTRACT({} FROM {expr})", word(0)?),
+        ("trim", [_, what, expr]) => format!("TRIM({} {what} FROM {expr})", word(0)?),
+        ("position", [what, expr]) => format!("POSITION({what} IN {expr})"),
+        ("item", [expr, key]) => format!("{expr}[{key}]"),
+        ("arrayvalueconstructor", items) => format!("ARRAY[{}]", items.join(", ")),
+        ("arraytomv", [expr]) => expr.clone(),
+        ("like", [expr, pattern]) => format!("({expr} LIKE {pattern})"),
+        ("like", [expr, pattern, escape]) => format!("({expr} LIKE {pattern} ESCAPE {escape})"),
+        ("$plus" | "plus", [a, b]) => format!("({a} + {b})"),
+        ("$minus" | "minus", [a, b]) => format!("({a} - {b})"),
+        ("$times" | "times", [a, b]) => format!("({a} * {b})"),
+        ("$divide" | "divide", [a, b]) => format!("({a} / {b})"),
+        ("overlay" | "now" | crate::asof::MARK, _) => return None,
+        (name, args) => format!("{}({})", name.trim_start_matches('$'), args.join(", ")),
+    })
+}
+
+/// A GROUP BY expression; a literal would be read as a position.
+pub(super) fn group(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    match expr.clone().unalias() {
+        Expr::Literal(..) | Expr::GroupingSet(_) => None,
+        inner => whole(&inner, leaf).filter(|text| {
+            // Neither may a column that a projection made of a literal.
+            text.starts_with(|c: char| c == '"' || c == '(' || c.is_alphabetic())
+                && text != "NULL"
+                && text != "true"
+                && text != "false"
+        }),
+    }
+}
+
+/// A key: integer arithmetic, which a leaf does in DOUBLE, is narrowed before rows are grouped.
+fn whole(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    let text = expression(expr, leaf)?;
+    let Expr::ScalarFunction(function) = expr else {
+        return Some(text);
+    };
+    let narrowed = matches!(
+        function.func.name(),
+        "$plus" | "$minus" | "$times" | "$divide" | "$mod" | "mod" | "floor" | "ceil" | "abs"
+    );
+    match expr.get_type(leaf.schema.as_ref()).ok()? {
+        ArrowType::Int32 if narrowed => Some(format!("CAST({text} AS INT)")),
+        ArrowType::Int64 if narrowed => Some(format!("CAST({text} AS LONG)")),
+        _ => Some(text),
+    }
+}
+
+/// An aggregate over the leaf's columns.
+pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias() else {
+        return None;
+    };
+    let inner: &dyn std::any::Any = func.inner().as_ref();
+    let function = inner.downcast_ref::<PinotAggregate>()?;
+    let mut rows = params.args.iter();
+    let mut args = Vec::with_capacity(function.arguments.len());
+    for argument in &function.arguments {
+        args.push(match argument {
+            Some(value) => literal(value)?,
+            None => expression(rows.next()?, leaf)?,
+        });
+    }
+    let over_array = params.args.first().is_some_and(|arg| {
+        let found = arg.get_type(leaf.schema.as_ref());
+        matches!(found, Ok(ArrowType::List(_)))
+    });
+    let text = if function.name == "count" && (function.counts_rows_only() || over_array) {
+        "COUNT(*)".to_owned()
+    } else {
+        let first = params
+            .args
+            .first()
+            .map(|arg| arg.get_type(leaf.schema.as_ref()));
+        let first = first.and_then(Result::ok).map(|found| column_type(&found));
+        format!("{}({})", function.kernel(first), args.join(", "))
+    };
+    match &params.filter {
+        Some(filter) => Some(format!(
+            "{text} FILTER (WHERE {})",
+            expression(filter, leaf)?
+        )),
+        None => Some(text),
+    }
+}

@@ -1,0 +1,189 @@
+//! The types that Pinot's planner gives to results of functions, where they are not the kernels' own.
+//!
+//! Must not know: kernels. Invariant: a type depends on the name and the types of the arguments alone. Source: Pinot's
+//! operator table of the multi-stage engine.
+
+use common::{ColumnType, DataType, Value};
+use datafusion::error::Result;
+use functions::scalar::Argument;
+
+use crate::error::MultiStageError;
+
+/// The planned type of a call whose kernel answers `computed`.
+pub(crate) fn planned(
+    name: &str,
+    arguments: &[Argument],
+    computed: ColumnType,
+) -> Result<ColumnType> {
+    let first = arguments.first();
+    Ok(match name {
+        "$plus" | "$minus" | "$times" | "$divide" | "plus" | "minus" | "times" | "add" | "sub"
+        | "mult" => arithmetic(name, arguments)?,
+        "$mod" | "mod" => remainder(name, arguments)?,
+        "abs" | "sign" => same_as(first).unwrap_or(computed),
+        "ceil" | "ceiling" | "floor" => rounded(first).unwrap_or(computed),
+        "coalesce" => {
+            one_kind(arguments)?;
+            computed
+        }
+        "arraytomv" => first.map_or(computed, |a| ColumnType::sv(a.column_type.data_type)),
+        "cast" => {
+            castable(arguments)?;
+            computed
+        }
+        "timestampadd" | "dateadd" if !computed.multi => ColumnType::sv(DataType::Timestamp),
+        "timestampdiff" | "datediff" if !computed.multi => ColumnType::sv(DataType::Int),
+        "year" | "quarter" | "monthofyear" | "month" | "weekofyear" | "week" | "yearofweek"
+        | "yow" | "dayofyear" | "doy" | "dayofmonth" | "day" | "dayofweek" | "dow" | "hour"
+        | "minute" | "second" | "millisecond" | "datetrunc" | "extract"
+            if !computed.multi =>
+        {
+            ColumnType::sv(DataType::Long)
+        }
+        "fromdatetime" | "now" if !computed.multi => ColumnType::sv(DataType::Timestamp),
+        _ => computed,
+    })
+}
+
+fn same_as(argument: Option<&Argument>) -> Option<ColumnType> {
+    let found = argument?.column_type;
+    let kept = found.data_type.is_numeric() || found.data_type == DataType::Unknown;
+    (kept && !found.multi).then_some(found)
+}
+
+/// A number keeps its type; a literal with a fraction is an exact decimal to the planner, and becomes an integer.
+fn rounded(argument: Option<&Argument>) -> Option<ColumnType> {
+    match argument?.literal {
+        Some(Value::Double(v)) if v.abs() < f64::from(i32::MAX) => {
+            Some(ColumnType::sv(DataType::Int))
+        }
+        _ => same_as(argument),
+    }
+}
+
+/// Refuses texts beside numbers.
+fn one_kind(arguments: &[Argument]) -> Result<()> {
+    let any = |test: fn(DataType) -> bool| arguments.iter().any(|a| test(a.column_type.data_type));
+    if any(|t| t == DataType::String) && any(DataType::is_numeric) {
+        let types: Vec<String> = arguments
+            .iter()
+            .map(|a| a.column_type.to_string())
+            .collect();
+        return Err(MultiStageError::invalid(format!(
+            "Cannot infer return type for COALESCE; operand types: [{}]",
+            types.join(", ")
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Refuses a cast that the planner knows to be none.
+fn castable(arguments: &[Argument]) -> Result<()> {
+    let [from, to] = arguments else {
+        return Ok(());
+    };
+    let Some(name) = to.literal.as_ref().and_then(Value::as_str) else {
+        return Ok(());
+    };
+    let upper = name.to_uppercase();
+    let source = from.column_type;
+    let number = |name: &str| {
+        matches!(
+            name,
+            "DOUBLE" | "FLOAT" | "REAL" | "BIG_DECIMAL" | "DECIMAL" | "NUMERIC"
+        )
+    };
+    let whole = |name: &str| matches!(name, "INT" | "INTEGER" | "LONG" | "BIGINT");
+    let refused = match (source.data_type, upper.as_str()) {
+        _ if source.multi || upper.ends_with("_ARRAY") => true,
+        (_, "JSON") => true,
+        (DataType::Unknown, _) => false,
+        (DataType::Bytes, "BYTES" | "VARBINARY") => false,
+        (_, "BYTES" | "VARBINARY") => true,
+        (DataType::Bytes, to) => number(to) || whole(to) || matches!(to, "BOOLEAN" | "TIMESTAMP"),
+        (DataType::Boolean, to) => number(to) || to == "TIMESTAMP",
+        (DataType::Timestamp, "BOOLEAN") => true,
+        _ => false,
+    };
+    if refused {
+        return Err(MultiStageError::invalid(format!(
+            "Cast function cannot convert value of type {source} to type {upper}"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// The types of numbers among the operands; a text counts as a number of the others' type.
+fn operands(name: &str, arguments: &[Argument]) -> Result<Vec<DataType>> {
+    let mut types = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let found = argument.column_type;
+        match found.data_type {
+            _ if found.multi => return Err(refused(name, arguments)),
+            DataType::Unknown | DataType::String => {}
+            numeric if numeric.is_numeric() || numeric == DataType::Timestamp => {
+                types.push(numeric);
+            }
+            _ => return Err(refused(name, arguments)),
+        }
+    }
+    Ok(types)
+}
+
+/// INT op INT is INT, the wider integer otherwise, FLOAT with an integer FLOAT, anything else DOUBLE.
+fn arithmetic(name: &str, arguments: &[Argument]) -> Result<ColumnType> {
+    let types = operands(name, arguments)?;
+    if types.is_empty()
+        && arguments
+            .iter()
+            .any(|a| a.column_type.data_type == DataType::String)
+    {
+        return Ok(ColumnType::sv(DataType::Double));
+    }
+    let any = |wanted: &[DataType]| types.iter().any(|t| wanted.contains(t));
+    Ok(ColumnType::sv(
+        if any(&[DataType::Double, DataType::BigDecimal]) {
+            DataType::Double
+        } else if any(&[DataType::Float]) {
+            DataType::Float
+        } else if any(&[DataType::Long, DataType::Timestamp]) {
+            DataType::Long
+        } else {
+            DataType::Int
+        },
+    ))
+}
+
+/// The divisor's type among integers, else DOUBLE.
+fn remainder(name: &str, arguments: &[Argument]) -> Result<ColumnType> {
+    let types = operands(name, arguments)?;
+    let whole = types
+        .iter()
+        .all(|t| t.is_integer() || *t == DataType::Timestamp);
+    Ok(ColumnType::sv(match types.last() {
+        Some(DataType::Int) if whole => DataType::Int,
+        Some(_) if whole => DataType::Long,
+        _ => DataType::Double,
+    }))
+}
+
+fn refused(name: &str, arguments: &[Argument]) -> datafusion::error::DataFusionError {
+    let symbol = match name {
+        "$plus" | "plus" | "add" => "+",
+        "$minus" | "minus" | "sub" => "-",
+        "$times" | "times" | "mult" => "*",
+        "$divide" => "/",
+        other => other.trim_start_matches('$'),
+    };
+    let types: Vec<String> = arguments
+        .iter()
+        .map(|a| format!("<{}>", a.column_type))
+        .collect();
+    MultiStageError::invalid(format!(
+        "Cannot apply '{symbol}' to arguments of type '{}'",
+        types.join(&format!(" {symbol} "))
+    ))
+    .into()
+}

@@ -1,0 +1,183 @@
+//! Scalar functions: a row of the functions' table as one of the engine's functions.
+//!
+//! Must not know: plans. Invariant: the kernel is the one the single-stage engine calls; the announced type is Pinot's
+//! planner's, and the kernel's answer is converted to it.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use common::{Block, ColumnType, DataType};
+use datafusion::arrow::array::Array;
+use datafusion::arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TypeSignature, Volatility,
+};
+use functions::scalar::{self, Argument, EvalContext, Role};
+
+use crate::convert::{array_of, block_of};
+use crate::error::function;
+use crate::planned_type::planned;
+use crate::types::{arrow_type, column_type, value_of};
+
+/// A function by its canonical name, at the query's time.
+#[derive(Debug)]
+pub(crate) struct PinotScalar {
+    name: String,
+    now_ms: i64,
+    signature: Signature,
+}
+
+impl PartialEq for PinotScalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for PinotScalar {}
+
+impl Hash for PinotScalar {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+/// The function of a canonical name; `None` where there is none.
+pub(crate) fn find(name: &str, now_ms: i64) -> Option<Arc<ScalarUDF>> {
+    let overloads = scalar::overloads(kernel(name));
+    let volatile = match overloads.first() {
+        Some(first) => !first.deterministic,
+        None if LEAF_ONLY.contains(&name) => true,
+        None => return None,
+    };
+    let volatility = if volatile {
+        Volatility::Volatile
+    } else {
+        Volatility::Immutable
+    };
+    let any = vec![TypeSignature::VariadicAny, TypeSignature::Nullary];
+    Some(Arc::new(ScalarUDF::from(PinotScalar {
+        name: name.to_owned(),
+        now_ms,
+        signature: Signature::one_of(any, volatility),
+    })))
+}
+
+/// Conditions that only an index or a scan of a segment answers.
+const LEAF_ONLY: [&str; 7] = [
+    "jsonmatch",
+    "textmatch",
+    "textcontains",
+    "vectorsimilarity",
+    "insubquery",
+    "inpartitionedsubquery",
+    crate::asof::MARK,
+];
+
+/// The name in the functions' table: operators have names of their own, as their types differ.
+fn kernel(name: &str) -> &str {
+    name.strip_prefix('$').unwrap_or(name)
+}
+
+impl PinotScalar {
+    /// The planned type alone.
+    fn returns(&self, arguments: &[Argument]) -> Result<ColumnType> {
+        if LEAF_ONLY.contains(&self.name.as_str()) {
+            return Ok(ColumnType::sv(DataType::Boolean));
+        }
+        Ok(self.bind(arguments)?.1)
+    }
+
+    fn bind(&self, arguments: &[Argument]) -> Result<(scalar::BoundScalar, ColumnType)> {
+        let bound = scalar::bind(kernel(&self.name), arguments, Role::Scalar).map_err(function)?;
+        let returns = planned(&self.name, arguments, bound.returns())?;
+        Ok((bound, returns))
+    }
+}
+
+impl ScalarUDFImpl for PinotScalar {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[ArrowType]) -> Result<ArrowType> {
+        let arguments: Vec<Argument> = arguments
+            .iter()
+            .map(|found| Argument {
+                column_type: column_type(found),
+                literal: None,
+            })
+            .collect();
+        Ok(arrow_type(self.returns(&arguments)?))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let arguments: Vec<Argument> = args
+            .arg_fields
+            .iter()
+            .zip(args.scalar_arguments)
+            .map(|(field, literal)| argument(field.data_type(), *literal))
+            .collect();
+        let returns = arrow_type(self.returns(&arguments)?);
+        Ok(Arc::new(Field::new(&self.name, returns, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = args.number_rows;
+        let mut arguments = Vec::with_capacity(args.args.len());
+        let mut blocks = Vec::with_capacity(args.args.len());
+        for value in &args.args {
+            match value {
+                ColumnarValue::Scalar(scalar) => {
+                    let found = argument(&scalar.data_type(), Some(scalar));
+                    let value = found.literal.clone().unwrap_or_default();
+                    blocks.push(Block::constant(found.column_type, &value, rows));
+                    arguments.push(found);
+                }
+                ColumnarValue::Array(array) => {
+                    blocks.push(block_of(array)?);
+                    arguments.push(argument(array.data_type(), None));
+                }
+            }
+        }
+        let (bound, _) = self.bind(&arguments)?;
+        let context = EvalContext {
+            now_ms: self.now_ms,
+        };
+        let answer = bound.call(&blocks, rows, &context).map_err(function)?;
+        let constant = answer.is_constant() && rows > 0;
+        if constant
+            && args
+                .args
+                .iter()
+                .all(|a| matches!(a, ColumnarValue::Scalar(_)))
+        {
+            let one = Block::constant(answer.column_type(), &answer.value(0), 1);
+            let array = array_of(one, args.return_field.data_type())?;
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &array, 0,
+            )?));
+        }
+        let array = array_of(answer, args.return_field.data_type())?;
+        debug_assert_eq!(array.len(), rows);
+        Ok(ColumnarValue::Array(array))
+    }
+}
+
+/// An argument as binding sees it.
+pub(crate) fn argument(found: &ArrowType, literal: Option<&ScalarValue>) -> Argument {
+    Argument {
+        column_type: if *found == ArrowType::Null {
+            ColumnType::sv(DataType::Unknown)
+        } else {
+            column_type(found)
+        },
+        literal: literal.and_then(value_of),
+    }
+}

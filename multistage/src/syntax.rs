@@ -1,0 +1,638 @@
+//! Syntax trees before planning: Pinot's words for operators, names for unnamed columns.
+//!
+//! Must not know: types, tables' contents. Invariant: every call has the canonical name that the functions' table knows;
+//! every item of a SELECT list has a name, `EXPR$n` where the text gives none.
+
+mod asof;
+mod checks;
+mod left_asof;
+mod set_operations;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
+    SetExpr, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
+use functions::canonical_name;
+
+pub(crate) use left_asof::left_asof;
+
+use crate::error::MultiStageError;
+
+/// Rewrites a query in place.
+///
+/// # Errors
+/// For syntax that has no meaning in Pinot.
+pub(crate) fn rewrite(
+    query: &mut Query,
+    columns: &HashMap<String, String>,
+) -> Result<(), MultiStageError> {
+    let mut rewriter = Rewriter { columns };
+    match query.visit(&mut rewriter) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Rewriter<'a> {
+    /// Lower case -> as the schemas write it.
+    columns: &'a HashMap<String, String>,
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = MultiStageError;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<MultiStageError> {
+        match self.expression(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<MultiStageError> {
+        match checks::query(query).and_then(|()| set_operations::rewrite(&mut query.body)) {
+            Ok(()) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
+        asof::rewrite(&mut query.body);
+        fetch_is_limit(query);
+        name_items(&mut query.body, self.columns);
+        order_by_items(query);
+        ControlFlow::Continue(())
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is LIMIT.
+fn fetch_is_limit(query: &mut Query) {
+    let Some(fetch) = query.fetch.take() else {
+        return;
+    };
+    if let Some(quantity) = fetch.quantity {
+        match &mut query.limit_clause {
+            Some(ast::LimitClause::LimitOffset { limit, .. }) => *limit = Some(quantity),
+            _ => {
+                query.limit_clause = Some(ast::LimitClause::LimitOffset {
+                    limit: Some(quantity),
+                    offset: None,
+                    limit_by: Vec::new(),
+                });
+            }
+        }
+    }
+}
+
+/// ORDER BY an expression that DISTINCT has in its list is ORDER BY that item.
+fn order_by_items(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return;
+    };
+    let Some(ast::OrderBy {
+        kind: ast::OrderByKind::Expressions(orders),
+        ..
+    }) = &mut query.order_by
+    else {
+        return;
+    };
+    if select.distinct.is_none() {
+        return;
+    }
+    for order in orders {
+        let item = select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if *expr == order.expr => Some(alias),
+            _ => None,
+        });
+        if let Some(alias) = item {
+            order.expr = Expr::Identifier(alias.clone());
+        }
+    }
+}
+
+/// The names of SELECT items that are nothing but a name.
+pub(crate) fn bare_items(query: &Query) -> HashSet<String> {
+    #[derive(Default)]
+    struct Bare(HashSet<String>);
+    impl Visitor for Bare {
+        type Break = ();
+        fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
+            for item in &select.projection {
+                if let SelectItem::UnnamedExpr(Expr::Function(function)) = item
+                    && matches!(function.args, FunctionArguments::None)
+                {
+                    self.0.insert(function.name.to_string());
+                }
+                if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
+                    && !select.from.is_empty()
+                {
+                    self.0.insert(ident.value.clone());
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut bare = Bare::default();
+    let _ = query.visit(&mut bare);
+    bare.0
+}
+
+/// Gives every item of every SELECT list of a body its name.
+fn name_items(body: &mut SetExpr, columns: &HashMap<String, String>) {
+    match body {
+        SetExpr::Select(select) => name_list(&mut select.projection, columns),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_items(left, columns);
+            name_items(right, columns);
+        }
+        _ => {}
+    }
+}
+
+fn name_list(items: &mut [SelectItem], columns: &HashMap<String, String>) {
+    let starred = items.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    });
+    let mut taken = HashSet::new();
+    for (position, item) in items.iter_mut().enumerate() {
+        let (name, mut needed) = match item {
+            SelectItem::UnnamedExpr(expr) => match name_of(expr) {
+                Some(name) => {
+                    let written = columns.get(&name.to_lowercase());
+                    let renamed = starred || written.is_some_and(|written| *written != name);
+                    (name, renamed)
+                }
+                None => (format!("EXPR${position}"), true),
+            },
+            SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false),
+            _ => continue,
+        };
+        let mut unique = name.clone();
+        let mut turn = 0;
+        while (starred && turn == 0) || !taken.insert(unique.clone()) {
+            unique = format!("{name}{DUPLICATE}{turn}");
+            turn += 1;
+        }
+        needed |= unique != name;
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = &*item
+        else {
+            continue;
+        };
+        if needed {
+            let expr = expr.clone();
+            let alias = Ident::with_quote('"', unique);
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
+}
+
+/// Stands between a name that occurs twice and its number.
+pub(crate) const DUPLICATE: &str = "\u{1}";
+
+fn name_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(ident) => Some(ident.value.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|ident| ident.value.clone()),
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(name) if name.starts_with('$') => Some(name.clone()),
+            _ => None,
+        },
+        Expr::Nested(inner) => name_of(inner),
+        _ => None,
+    }
+}
+
+impl Rewriter<'_> {
+    fn identifier(&self, ident: &mut Ident) -> Result<(), MultiStageError> {
+        if ident.quote_style == Some('`') {
+            return Err(checks::no_syntax("a back quote: names are quoted by \""));
+        }
+        if let Some(written) = self.columns.get(&ident.value.to_lowercase()) {
+            ident.value.clone_from(written);
+        }
+        ident.quote_style = Some('"');
+        Ok(())
+    }
+
+    fn expression(&self, expr: &mut Expr) -> Result<(), MultiStageError> {
+        let taken = std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()));
+        *expr = match taken {
+            Expr::Identifier(mut ident) => {
+                self.identifier(&mut ident)?;
+                Expr::Identifier(ident)
+            }
+            Expr::CompoundIdentifier(mut parts) => {
+                if let Some(last) = parts.last_mut() {
+                    self.identifier(last)?;
+                }
+                Expr::CompoundIdentifier(parts)
+            }
+            Expr::Value(value) => literal(value)?,
+            Expr::Nested(inner) => *inner,
+            Expr::BinaryOp { left, op, right } => binary(*left, op, *right)?,
+            Expr::UnaryOp { op, expr } => unary(op, *expr)?,
+            Expr::Function(function) => call_of(function)?,
+            other => special(other)?,
+        };
+        Ok(())
+    }
+}
+
+fn text(text: impl Into<String>) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.into()).with_empty_span())
+}
+
+/// A call of a function by its canonical name.
+pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: object_name(name),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args
+                .into_iter()
+                .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
+                .collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn object_name(name: &str) -> ObjectName {
+    ObjectName(vec![ObjectNamePart::Identifier(Ident::with_quote(
+        '"', name,
+    ))])
+}
+
+fn literal(value: ast::ValueWithSpan) -> Result<Expr, MultiStageError> {
+    Ok(match &value.value {
+        Value::Placeholder(name) if name.len() > 1 && name.starts_with('$') => {
+            Expr::Identifier(Ident::with_quote('"', name))
+        }
+        Value::Placeholder(name) => {
+            return Err(MultiStageError::new(
+                common::ErrorCode::SqlParsing,
+                format!("`{name}` is a parameter without a value"),
+            ));
+        }
+        Value::Number(digits, _) => {
+            if digits.parse::<f64>().is_ok_and(f64::is_infinite) {
+                return Err(MultiStageError::invalid(format!(
+                    "Numeric literal '{digits}' out of range"
+                )));
+            }
+            number(digits)
+        }
+        Value::NationalStringLiteral(content) => text(content.clone()),
+        _ => Expr::Value(value),
+    })
+}
+
+/// Digits that a DOUBLE holds exactly.
+const EXACT_DIGITS: usize = 15;
+
+/// A number: `5.` is whole, larger integers keep their low 64 bits, long fractions stay exact.
+fn number(digits: &str) -> Expr {
+    let plain = |digits: String| Expr::Value(Value::Number(digits, false).with_empty_span());
+    if let Some(whole) = digits.strip_suffix('.') {
+        return plain(whole.to_owned());
+    }
+    let fraction = digits.contains('.') && !digits.contains(['e', 'E']);
+    if fraction && digits.len() > EXACT_DIGITS + 1 {
+        return call("cast", vec![text(digits), text("BIG_DECIMAL")]);
+    }
+    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole && digits.parse::<u64>().is_err() {
+        let low = digits.bytes().fold(0_i64, |value, digit| {
+            value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'))
+        });
+        return match low.checked_neg() {
+            Some(positive) if low < 0 => Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: Box::new(plain(positive.to_string())),
+            },
+            _ => plain(low.to_string()),
+        };
+    }
+    plain(digits.to_owned())
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr, MultiStageError> {
+    let name = match op {
+        BinaryOperator::Plus => "$plus",
+        BinaryOperator::Minus => "$minus",
+        BinaryOperator::Multiply => "$times",
+        BinaryOperator::Divide => "$divide",
+        BinaryOperator::Modulo => "$mod",
+        BinaryOperator::StringConcat => "concat",
+        _ => {
+            return Ok(Expr::BinaryOp {
+                left: Box::new(left),
+                op,
+                right: Box::new(right),
+            });
+        }
+    };
+    match (name, left, right) {
+        ("$plus" | "$minus", left, Expr::Interval(interval)) => moved(left, &interval, name),
+        ("$plus", Expr::Interval(interval), right) => moved(right, &interval, name),
+        (name, left, right) => Ok(call(name, vec![left, right])),
+    }
+}
+
+/// A time moved by an interval.
+fn moved(time: Expr, interval: &ast::Interval, name: &str) -> Result<Expr, MultiStageError> {
+    let refused = || MultiStageError::invalid(format!("`{interval}` is not supported"));
+    let amount = match interval.value.as_ref() {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::Number(text, _) => text.trim().to_owned(),
+            _ => return Err(refused()),
+        },
+        _ => return Err(refused()),
+    };
+    let field = interval.leading_field.as_ref().ok_or_else(refused)?;
+    let unit = field.to_string().to_uppercase();
+    let (unit, amount) = match (&interval.last_field, amount.split_once('-')) {
+        (None, _) => (unit, amount.parse::<i64>().map_err(|_| refused())?),
+        (Some(_), Some((years, months))) if unit == "YEAR" => {
+            let years: i64 = years.parse().map_err(|_| refused())?;
+            let months: i64 = months.parse().map_err(|_| refused())?;
+            (
+                "MONTH".to_owned(),
+                years.saturating_mul(12).saturating_add(months),
+            )
+        }
+        _ => return Err(refused()),
+    };
+    let negative = (name == "$minus") != (amount < 0);
+    let mut amount = number(&amount.unsigned_abs().to_string());
+    if negative {
+        amount = Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: Box::new(amount),
+        };
+    }
+    Ok(call("timestampadd", vec![text(unit), amount, time]))
+}
+
+fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
+    match (op, &operand) {
+        (UnaryOperator::Plus, _) => Ok(operand),
+        (UnaryOperator::Minus, Expr::Value(value)) if matches!(value.value, Value::Number(..)) => {
+            Ok(Expr::UnaryOp {
+                op,
+                expr: Box::new(operand),
+            })
+        }
+        (
+            UnaryOperator::Minus,
+            Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr,
+            },
+        ) => Ok(expr.as_ref().clone()),
+        (UnaryOperator::Minus, Expr::Function(_)) if decimal_text(&operand).is_some() => {
+            let digits = decimal_text(&operand).unwrap_or_default();
+            Ok(call(
+                "cast",
+                vec![text(format!("-{digits}")), text("BIG_DECIMAL")],
+            ))
+        }
+        (UnaryOperator::Minus, _) => Err(MultiStageError::invalid(
+            "unary minus is not supported over an expression: subtract it from 0",
+        )),
+        _ => Ok(Expr::UnaryOp {
+            op,
+            expr: Box::new(operand),
+        }),
+    }
+}
+
+/// The digits of a long fraction, as [`number`] made it.
+fn decimal_text(expr: &Expr) -> Option<String> {
+    let Expr::Function(function) = expr else {
+        return None;
+    };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    match list.args.as_slice() {
+        [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(to)),
+        ] if *to == text("BIG_DECIMAL") => match &value.value {
+            Value::SingleQuotedString(digits) => Some(digits.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Syntax of its own that is a function to Pinot.
+fn special(expr: Expr) -> Result<Expr, MultiStageError> {
+    Ok(match expr {
+        Expr::AtTimeZone { .. } => {
+            return Err(MultiStageError::invalid("AT TIME ZONE is not supported"));
+        }
+        Expr::Cast {
+            kind: ast::CastKind::DoubleColon,
+            ..
+        } => return Err(checks::no_syntax("`::`: use CAST")),
+        Expr::Cast {
+            kind: ast::CastKind::TryCast | ast::CastKind::SafeCast,
+            ..
+        } => {
+            return Err(MultiStageError::invalid(
+                "No match found for function signature TRY_CAST",
+            ));
+        }
+        Expr::Like {
+            negated,
+            any: false,
+            expr,
+            pattern,
+            escape_char,
+        } => {
+            let mut args = vec![*expr, *pattern];
+            args.extend(escape_char.map(Expr::Value));
+            let like = call("like", args);
+            if negated {
+                Expr::UnaryOp {
+                    op: UnaryOperator::Not,
+                    expr: Box::new(like),
+                }
+            } else {
+                like
+            }
+        }
+        Expr::Cast {
+            expr, data_type, ..
+        } => {
+            let name = match &data_type {
+                ast::DataType::Int(_) | ast::DataType::Integer(_) => "INTEGER".to_owned(),
+                ast::DataType::BigInt(_) => "LONG".to_owned(),
+                other => other.to_string().to_uppercase(),
+            };
+            call("cast", vec![*expr, text(name)])
+        }
+        Expr::Extract { field, expr, .. } => call(
+            "extract",
+            vec![text(field.to_string().to_uppercase()), *expr],
+        ),
+        Expr::Ceil { expr, .. } => call("ceil", vec![*expr]),
+        Expr::Floor { expr, .. } => call("floor", vec![*expr]),
+        Expr::Substring {
+            expr,
+            substring_from,
+            substring_for,
+            shorthand,
+            ..
+        } => {
+            let mut args = vec![*expr];
+            args.extend(
+                [substring_from, substring_for]
+                    .into_iter()
+                    .flatten()
+                    .map(|e| *e),
+            );
+            call(if shorthand { "substr" } else { "substring" }, args)
+        }
+        Expr::Trim {
+            trim_where,
+            trim_what,
+            expr,
+            ..
+        } => {
+            let side =
+                trim_where.map_or_else(|| "BOTH".to_owned(), |s| s.to_string().to_uppercase());
+            let what = trim_what.map_or_else(|| text(" "), |e| *e);
+            call("trim", vec![text(side), what, *expr])
+        }
+        Expr::Position { expr, r#in } => call("position", vec![*expr, *r#in]),
+        Expr::Array(array) => call("arrayvalueconstructor", array.elem),
+        Expr::TypedString(typed) => call("cast", vec![Expr::Value(typed.value), text("TIMESTAMP")]),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let mut out = *root;
+            for access in &access_chain {
+                match access {
+                    ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => {
+                        out = call("item", vec![out, index.clone()]);
+                    }
+                    other => {
+                        return Err(MultiStageError::invalid(format!(
+                            "`{other}` is not supported"
+                        )));
+                    }
+                }
+            }
+            out
+        }
+        Expr::Overlay {
+            expr,
+            overlay_what,
+            overlay_from,
+            overlay_for,
+        } => {
+            let mut args = vec![*expr, *overlay_what, *overlay_from];
+            args.extend(overlay_for.map(|e| *e));
+            call("overlay", args)
+        }
+        other => other,
+    })
+}
+
+/// Functions that may have a bare unit first (`TIMESTAMPADD(DAY, ..)`).
+fn takes_unit(name: &str) -> bool {
+    matches!(
+        name,
+        "timestampadd" | "timestampdiff" | "dateadd" | "datediff"
+    )
+}
+
+fn call_of(mut function: Function) -> Result<Expr, MultiStageError> {
+    let written: Vec<String> = function
+        .name
+        .0
+        .iter()
+        .map(|part| match part {
+            ObjectNamePart::Identifier(ident) => ident.value.clone(),
+            other @ ObjectNamePart::Function(_) => other.to_string(),
+        })
+        .collect();
+    let mut name = canonical_name(&written.join("."));
+    checks::call(&name, &function)?;
+    if let FunctionArguments::List(list) = &mut function.args {
+        let distinct = list.duplicate_treatment.take() == Some(DuplicateTreatment::Distinct);
+        if distinct {
+            let known = match name.as_str() {
+                "count" if list.args.len() == 1 => Some("distinctcount"),
+                "sum" => Some("distinctsum"),
+                "avg" => Some("distinctavg"),
+                "min" | "max" | "boolor" | "booland" => Some(name.as_str()),
+                _ => None,
+            };
+            match known {
+                Some(known) => name = known.to_owned(),
+                None => list.duplicate_treatment = Some(DuplicateTreatment::Distinct),
+            }
+        }
+        if takes_unit(&name)
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit)))) =
+                list.args.first()
+        {
+            list.args[0] =
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(text(unit.value.to_uppercase())));
+        }
+        if name == "count"
+            && matches!(
+                list.args.first(),
+                Some(FunctionArg::Unnamed(FunctionArgExpr::Wildcard))
+            )
+        {
+            let one = Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
+            list.args[0] = FunctionArg::Unnamed(FunctionArgExpr::Expr(one));
+        }
+        spliced(&mut list.args);
+    }
+    if function.over.is_some() {
+        name = match name.as_str() {
+            "rownumber" => "row_number",
+            "denserank" => "dense_rank",
+            "firstvalue" => "first_value",
+            "lastvalue" => "last_value",
+            other => other,
+        }
+        .to_owned();
+    } else if matches!(function.args, FunctionArguments::None) {
+        // `CURRENT_TIMESTAMP` and its like are columns' names to Pinot.
+        return Ok(Expr::Identifier(Ident::with_quote('"', written.join("."))));
+    }
+    function.name = object_name(&name);
+    Ok(Expr::Function(function))
+}
+
+/// `STEPS(a, b)` inside a call becomes `'steps', a, b`, as aggregates read it.
+fn spliced(args: &mut Vec<FunctionArg>) {
+    let mut out = Vec::with_capacity(args.len());
+    for arg in args.drain(..) {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(inner))) = &arg
+            && let name = canonical_name(&inner.name.to_string().replace('"', ""))
+            && matches!(name.as_str(), "steps" | "correlateby" | "settings")
+            && let FunctionArguments::List(list) = &inner.args
+        {
+            out.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(name))));
+            out.extend(list.args.iter().cloned());
+        } else {
+            out.push(arg);
+        }
+    }
+    *args = out;
+}

@@ -1,0 +1,367 @@
+//! Pinot's types for literals and comparisons, put into a plan before the engine's own coercion sees it.
+//!
+//! Must not know: tables. Invariant: names of outputs stay; an integer literal is INT where it fits; both sides of a
+//! comparison have one type.
+
+use std::sync::Arc;
+
+use common::{ColumnType, DataType, ErrorCode, Value};
+use datafusion::arrow::datatypes::DataType as ArrowType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::config::ConfigOptions;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::RawBinaryExpr;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    ScalarFunctionArgs, Union, Values, Volatility, lit,
+};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::error::{MultiStageError, Phase, of};
+use crate::scalar;
+use crate::types::{arrow_type, column_type, scalar_of, value_of};
+
+/// Types a plan.
+///
+/// # Errors
+/// Where two types have nothing in common.
+pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let done = plan.transform_up_with_subqueries(|node| {
+        if matches!(node, LogicalPlan::Limit(_)) {
+            return Ok(Transformed::no(node));
+        }
+        if let LogicalPlan::Values(values) = node {
+            return Ok(Transformed::yes(typed_values(values)?));
+        }
+        let mut schema = merge_schema(&node.inputs());
+        if let LogicalPlan::TableScan(scan) = &node {
+            schema.merge(&DFSchema::try_from_qualified_schema(
+                scan.table_name.clone(),
+                &scan.source.schema(),
+            )?);
+        }
+        let names = NamePreserver::new(&node);
+        let changed = node.map_expressions(|expr| {
+            let saved = names.save(&expr);
+            let expr = expr
+                .transform_up(|inner| Ok(Transformed::yes(expression(inner, &schema)?)))?
+                .data;
+            Ok(Transformed::yes(saved.restore(expr)))
+        })?;
+        let typed = match changed.data {
+            LogicalPlan::Union(union) => {
+                LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?)
+            }
+            other => other.recompute_schema()?,
+        };
+        Ok(Transformed::yes(typed))
+    })?;
+    Ok(done.data)
+}
+
+fn typed_values(values: Values) -> Result<LogicalPlan> {
+    let nothing = DFSchema::empty();
+    let rows = values
+        .values
+        .into_iter()
+        .map(|row| {
+            row.into_iter()
+                .map(|expr| {
+                    let typed = expr
+                        .transform_up(|inner| Ok(Transformed::yes(expression(inner, &nothing)?)))?;
+                    Ok(typed.data)
+                })
+                .collect::<Result<Vec<_>>>()
+        })
+        .collect::<Result<Vec<_>>>()?;
+    LogicalPlanBuilder::values(rows)?.build()
+}
+
+/// A comparison that is being planned, with both sides in one type; `None` for another operator.
+///
+/// # Errors
+/// Where the types have nothing in common.
+pub(crate) fn compared(raw: &RawBinaryExpr, schema: &DFSchema) -> Result<Option<Expr>> {
+    let op = match raw.op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return Ok(None),
+    };
+    let side = |expr: &Expr| {
+        let typed = expr
+            .clone()
+            .transform_up(|inner| Ok(Transformed::yes(expression(inner, schema)?)))?;
+        Ok::<_, DataFusionError>(Box::new(typed.data))
+    };
+    let (left, right) = (side(&raw.left)?, side(&raw.right)?);
+    if left.get_type(schema).is_err() || right.get_type(schema).is_err() {
+        return Ok(None);
+    }
+    comparison(BinaryExpr::new(left, op, right), schema).map(Some)
+}
+
+fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
+            Ok(value) => lit(value),
+            Err(_) => Expr::Literal(ScalarValue::Int64(Some(value)), metadata),
+        },
+        // Larger integers keep the low 64 bits.
+        Expr::Literal(ScalarValue::UInt64(Some(value)), _) => lit(value.cast_signed()),
+        Expr::Negative(inner) => negated(*inner),
+        Expr::BinaryExpr(binary) if compares(binary.op) => comparison(binary, schema)?,
+        Expr::InList(list) => in_list(list, schema)?,
+        Expr::Between(between) => between_of(between, schema)?,
+        Expr::Case(case) => conditions_checked(case, schema)?,
+        Expr::ScalarFunction(function) => folded(function, schema)?,
+        other => other,
+    })
+}
+
+fn conditions_checked(case: Case, schema: &DFSchema) -> Result<Expr> {
+    if case.expr.is_none() {
+        for (when, _) in &case.when_then_expr {
+            let found = when.get_type(schema)?;
+            if !matches!(found, ArrowType::Boolean | ArrowType::Null) {
+                return Err(
+                    MultiStageError::invalid("Expected a boolean type in CASE WHEN").into(),
+                );
+            }
+        }
+    }
+    Ok(Expr::Case(case))
+}
+
+/// A call of literals is answered while planning.
+fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    let literals: Option<Vec<ScalarValue>> = function
+        .args
+        .iter()
+        .map(|arg| match arg {
+            Expr::Literal(scalar, _) => Some(scalar.clone()),
+            _ => None,
+        })
+        .collect();
+    let pure = function.func.signature().volatility == Volatility::Immutable;
+    let Some(literals) = literals.filter(|_| pure) else {
+        return Ok(Expr::ScalarFunction(function));
+    };
+    let name = function.func.name().to_owned();
+    let call = Expr::ScalarFunction(function.clone());
+    let return_field = call.to_field(schema)?.1;
+    if matches!(return_field.data_type(), ArrowType::List(_)) {
+        return Ok(call);
+    }
+    let arg_fields = function
+        .args
+        .iter()
+        .map(|arg| Ok(arg.to_field(schema)?.1))
+        .collect::<Result<Vec<_>>>()?;
+    let answered = function.func.invoke_with_args(ScalarFunctionArgs {
+        args: literals.into_iter().map(ColumnarValue::Scalar).collect(),
+        arg_fields,
+        number_rows: 1,
+        return_field,
+        config_options: Arc::new(ConfigOptions::new()),
+    });
+    let scalar = match answered {
+        Ok(ColumnarValue::Scalar(scalar)) => scalar,
+        Ok(ColumnarValue::Array(array)) => ScalarValue::try_from_array(&array, 0)?,
+        Err(error) => {
+            let found = of(&error, Phase::Planning);
+            return Err(MultiStageError::new(ErrorCode::QueryPlanning, found.message).into());
+        }
+    };
+    let from_time = matches!(
+        function.args.first(),
+        Some(Expr::Literal(ScalarValue::TimestampMillisecond(..), _))
+    );
+    let scalar = match scalar {
+        // Nor have they one as text.
+        ScalarValue::Utf8(Some(text)) if name == "cast" && from_time => {
+            let whole = text.split('.').next().unwrap_or_default();
+            ScalarValue::Utf8(Some(whole.to_owned()))
+        }
+        scalar if name == "timestampadd" => scalar,
+        scalar => whole_seconds(scalar),
+    };
+    Ok(Expr::Literal(scalar, None))
+}
+
+/// The planner's TIMESTAMP literals have no fraction of a second.
+fn whole_seconds(scalar: ScalarValue) -> ScalarValue {
+    match scalar {
+        ScalarValue::TimestampMillisecond(Some(ms), zone) => {
+            ScalarValue::TimestampMillisecond(Some(ms.div_euclid(1000).saturating_mul(1000)), zone)
+        }
+        other => other,
+    }
+}
+
+fn negated(inner: Expr) -> Expr {
+    match inner {
+        Expr::Literal(ScalarValue::Int32(Some(v)), _) => match v.checked_neg() {
+            Some(v) => lit(v),
+            None => lit(-i64::from(v)),
+        },
+        Expr::Literal(ScalarValue::Int64(Some(v)), _) => {
+            let v = v.wrapping_neg();
+            i32::try_from(v).map_or_else(|_| lit(v), lit)
+        }
+        Expr::Literal(ScalarValue::Float64(Some(v)), _) => lit(-v),
+        other => Expr::Negative(Box::new(other)),
+    }
+}
+
+fn compares(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
+fn comparison(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
+    let BinaryExpr { left, op, right } = binary;
+    let target = common(&left.get_type(schema)?, &right.get_type(schema)?)?;
+    let left = converted(*left, &target, schema)?;
+    let right = converted(*right, &target, schema)?;
+    Ok(Expr::BinaryExpr(BinaryExpr::new(
+        Box::new(left),
+        op,
+        Box::new(right),
+    )))
+}
+
+fn in_list(list: InList, schema: &DFSchema) -> Result<Expr> {
+    let mut target = list.expr.get_type(schema)?;
+    for item in &list.list {
+        let found = item.get_type(schema)?;
+        same_kind(&target, &found)?;
+        target = common(&target, &found)?;
+    }
+    let expr = converted(*list.expr, &target, schema)?;
+    let items = list
+        .list
+        .into_iter()
+        .map(|item| converted(item, &target, schema))
+        .collect::<Result<_>>()?;
+    Ok(Expr::InList(InList::new(
+        Box::new(expr),
+        items,
+        list.negated,
+    )))
+}
+
+fn between_of(between: Between, schema: &DFSchema) -> Result<Expr> {
+    let mut target = between.expr.get_type(schema)?;
+    same_kind(&target, &between.low.get_type(schema)?)?;
+    same_kind(&target, &between.high.get_type(schema)?)?;
+    target = common(&target, &between.low.get_type(schema)?)?;
+    target = common(&target, &between.high.get_type(schema)?)?;
+    Ok(Expr::Between(Between::new(
+        Box::new(converted(*between.expr, &target, schema)?),
+        between.negated,
+        Box::new(converted(*between.low, &target, schema)?),
+        Box::new(converted(*between.high, &target, schema)?),
+    )))
+}
+
+/// Refuses a time beside a number where the planner does: IN and BETWEEN.
+fn same_kind(left: &ArrowType, right: &ArrowType) -> Result<()> {
+    let (a, b) = (column_type(left).data_type, column_type(right).data_type);
+    let mixed = |x: DataType, y: DataType| x == DataType::Timestamp && y.is_numeric();
+    if mixed(a, b) || mixed(b, a) {
+        return Err(MultiStageError::invalid(format!(
+            "Values passed to IN or BETWEEN must have compatible types, found {a} and {b}"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// The type in which two are compared.
+fn common(left: &ArrowType, right: &ArrowType) -> Result<ArrowType> {
+    let (a, b) = (column_type(left), column_type(right));
+    if a == b {
+        return Ok(arrow_type(a));
+    }
+    if a.data_type == DataType::Unknown || b.data_type == DataType::Unknown {
+        let known = if a.data_type == DataType::Unknown {
+            b
+        } else {
+            a
+        };
+        return Ok(arrow_type(known));
+    }
+    let refused = || {
+        MultiStageError::invalid(format!(
+            "Cannot apply a comparison to arguments of type '<{a}>' and '<{b}>'"
+        ))
+        .into()
+    };
+    if a.multi || b.multi {
+        return Err(refused());
+    }
+    let (x, y) = (a.data_type, b.data_type);
+    let target = match (x, y) {
+        (DataType::Bytes, _) | (_, DataType::Bytes) => return Err(refused()),
+        (DataType::String, other) | (other, DataType::String) => other,
+        (DataType::Timestamp, _) | (_, DataType::Timestamp) => DataType::Long,
+        (DataType::Boolean, other) | (other, DataType::Boolean) => other,
+        (DataType::BigDecimal, _) | (_, DataType::BigDecimal) => DataType::BigDecimal,
+        (DataType::Int, DataType::Long) | (DataType::Long, DataType::Int) => DataType::Long,
+        _ => DataType::Double,
+    };
+    Ok(arrow_type(ColumnType::sv(target)))
+}
+
+/// An expression in a type: a literal at once, a number by widening, anything else by CAST.
+fn converted(expr: Expr, target: &ArrowType, schema: &DFSchema) -> Result<Expr> {
+    let from = expr.get_type(schema)?;
+    if from == *target || from == ArrowType::Null {
+        return Ok(expr);
+    }
+    let to = column_type(target);
+    if let Expr::Literal(scalar, _) = &expr
+        && let Some(value) = value_of(scalar)
+    {
+        let cast = value
+            .cast(to.data_type)
+            .map_err(|error| MultiStageError::new(ErrorCode::QueryPlanning, error.to_string()))?;
+        if let Some(scalar) = scalar_of(&cast, to) {
+            let text = matches!(value, Value::String(_));
+            let scalar = if text { whole_seconds(scalar) } else { scalar };
+            return Ok(Expr::Literal(scalar, None));
+        }
+    }
+    let widens = from.is_numeric() && target.is_numeric();
+    if widens {
+        return Ok(Expr::Cast(Cast::new(Box::new(expr), target.clone())));
+    }
+    cast(expr, to)
+}
+
+/// `CAST(expr AS to)` by Pinot's rules.
+fn cast(expr: Expr, to: ColumnType) -> Result<Expr> {
+    let function = scalar::find("cast", 0)
+        .ok_or_else(|| MultiStageError::invalid("there is no function `cast`"))?;
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
+        function,
+        vec![expr, lit(to.data_type.name())],
+    )))
+}

@@ -1,0 +1,126 @@
+//! Recorded answers of Apache Pinot 1.5.1 over our own data sets, asked of the multi-stage engine in process.
+//!
+//! Its leaves are the single-stage queries of the neighbouring test. Must not know: any single query.
+//! Invariant: a suite's share of equal answers never falls below its floor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use common::{QueryException, Schema};
+use multistage::{Leaves, Request};
+use query::ResultTable;
+use serde_json::Value as Json;
+use sql::{Options, Statement};
+
+use super::dataset::{self, Dataset};
+use super::{Failure, NOW_MS, compare, root};
+
+/// As for the single stage.
+const FLOORS: &[(&str, f64)] = &[
+    ("errors", 80.0),
+    ("functions_aggregate", 96.0),
+    ("functions_datetime", 97.0),
+    ("functions_scalar", 97.0),
+    ("functions_window", 98.0),
+    ("predicates", 96.0),
+    ("random_multistage", 99.5),
+    ("semantics", 92.0),
+];
+
+/// One query's leaves.
+struct InProcess {
+    datasets: Arc<BTreeMap<String, Dataset>>,
+    options: Options,
+}
+
+#[async_trait]
+impl Leaves for InProcess {
+    fn table(&self, name: &str) -> Option<(String, Arc<Schema>)> {
+        let raw = name.rsplit('.').next().unwrap_or_default();
+        let found = self
+            .datasets
+            .values()
+            .find(|d| d.schema.name.eq_ignore_ascii_case(raw))?;
+        Some((found.schema.name.clone(), Arc::new(found.schema.clone())))
+    }
+
+    async fn answer(&self, sql: &str) -> Result<ResultTable, QueryException> {
+        super::ask(sql, &self.options, &self.datasets)
+    }
+}
+
+async fn ask(
+    sql: &str,
+    datasets: &Arc<BTreeMap<String, Dataset>>,
+) -> Result<ResultTable, QueryException> {
+    let statement = Statement::split(sql, &Options::default())?;
+    let mut options = statement.options.clone();
+    options.set("multistageleaf", "true");
+    let leaves = InProcess {
+        datasets: Arc::clone(datasets),
+        options,
+    };
+    let request = Request {
+        statement,
+        now_ms: NOW_MS,
+    };
+    multistage::answer(&request, Arc::new(leaves))
+        .await
+        .map_err(QueryException::from)
+}
+
+async fn check(case: &Json, datasets: &Arc<BTreeMap<String, Dataset>>) -> Option<Failure> {
+    let sql = case["sql"].as_str().unwrap_or_default().to_owned();
+    let (asked, datasets) = (sql.clone(), Arc::clone(datasets));
+    let answered = tokio::spawn(async move { ask(&asked, &datasets).await }).await;
+    let difference = match answered {
+        Ok(answer) => compare::difference(case, &answer),
+        Err(_) => Some("PANIC".to_owned()),
+    };
+    difference.map(|difference| Failure {
+        id: case["id"].as_str().unwrap_or_default().to_owned(),
+        sql,
+        difference,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn multi_stage_answers_equal_the_recorded_ones() -> Result<()> {
+    let root = root();
+    let datasets = Arc::new(dataset::load_all(&root.join("datasets"))?);
+    let show: usize = std::env::var("TOURIGA_SHOW")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
+    let only = std::env::var("TOURIGA_SUITE").ok();
+    let mut below = Vec::new();
+    for (suite, cases) in dataset::suites(&root.join("suites"))? {
+        if only.as_ref().is_some_and(|only| *only != suite) {
+            continue;
+        }
+        let (mut total, mut failures) = (0, Vec::new());
+        for case in &cases {
+            if dataset::is_multi_stage(case) && dataset::has_data(case, &datasets) {
+                total += 1;
+                failures.extend(check(case, &datasets).await);
+            }
+        }
+        if total == 0 {
+            continue;
+        }
+        let share = 100.0 * (total - failures.len()) as f64 / total as f64;
+        println!("{suite:22} {:5} of {total:5}  {share:6.2} %", total - failures.len());
+        for failure in failures.iter().take(show) {
+            println!("   {}  {}\n      {}", failure.id, failure.sql, failure.difference);
+        }
+        let floor = FLOORS.iter().find(|(name, _)| *name == suite);
+        let floor = floor.map_or(0.0, |(_, floor)| *floor);
+        if share < floor {
+            below.push(format!("{suite}: {share:.2} % is below its floor of {floor} %"));
+        }
+    }
+    anyhow::ensure!(below.is_empty(), "{}", below.join("\n"));
+    Ok(())
+}
