@@ -5,8 +5,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use common::{Block, Values};
+use common::Values;
 use functions::{Grouped, Groups};
+use parking_lot::Mutex;
 use rayon::prelude::*;
 use segment::{Docs, Segment};
 
@@ -16,12 +17,16 @@ use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanAggregation, Shape};
-use crate::project::{BLOCK_ROWS, Projection, SegmentColumns, Source};
+use crate::project::{BLOCK_ROWS, Projection, SegmentColumns};
+use crate::select::Cut;
+use crate::star_tree::Search;
+use crate::statistics::SeenIds;
 use crate::stats::QueryStats;
-use crate::{QueryError, prune, select};
+use crate::{QueryError, prune, reduce, select, star_tree, statistics};
 
-/// Rows of one task: large segments are split so that all threads work on one query.
-const TASK_ROWS: u32 = 1 << 19;
+/// Fewest and most rows of one task: segments are split so that all threads work on one query, but groups of one segment are
+/// cheaper to find together.
+const TASK_ROWS: Range<u32> = 1 << 16..1 << 20;
 
 /// What a server answers with: the merged partial result and its counters.
 pub struct Executed {
@@ -35,6 +40,8 @@ pub struct Executed {
 pub(crate) struct Task<'a> {
     pub(crate) segment: &'a dyn Segment,
     pub(crate) rows: Range<u32>,
+    /// Records of a star-tree that answer for all rows.
+    pub(crate) search: Option<Search<'a>>,
 }
 
 /// Executes on the current rayon pool. `host` is what `$hostName` shows.
@@ -49,33 +56,75 @@ pub fn execute(
 ) -> Result<Executed, QueryError> {
     let mut stats = QueryStats::default();
     let kept = prune::select(plan, segments, &mut stats);
+    let rows: u64 = kept.iter().map(|s| u64::from(s.doc_count())).sum();
+    let threads = rayon::current_num_threads().max(1) as u64;
+    let task_rows = (rows / (threads * 2)).clamp(u64::from(TASK_ROWS.start), TASK_ROWS.end.into());
     let tasks: Vec<Task<'_>> = kept
         .iter()
-        .flat_map(|segment| tasks_of(segment.as_ref()))
+        .flat_map(|segment| tasks_of(plan, segment.as_ref(), task_rows as u32))
         .collect();
-    let run = |task: &Task<'_>| run_task(plan, task, limits, host);
-    let parts: Vec<(Partial, QueryStats)> = if tasks.len() < 2 {
-        tasks.iter().map(run).collect::<Result<_, _>>()?
-    } else {
-        tasks.par_iter().map(run).collect::<Result<_, _>>()?
-    };
-    let mut partial = Partial::empty(plan);
+    let parts = run_all(plan, tasks, limits, host)?;
+    let mut partials = Vec::with_capacity(parts.len());
     for (part, part_stats) in parts {
         stats.add(&part_stats);
-        partial.merge(part, plan)?;
-        limits.check()?;
+        partials.push(part);
+    }
+    limits.check()?;
+    let mut partial = Partial::merge_all(partials, plan)?;
+    if let Partial::Groups(table) = &mut partial {
+        stats.groups_trimmed |= reduce::trim(plan, table)?;
     }
     Ok(Executed { partial, stats })
 }
 
-fn tasks_of(segment: &dyn Segment) -> Vec<Task<'_>> {
+type Part = (Partial, QueryStats);
+
+/// Runs tasks on all threads, those first that ORDER BY puts first; answers in the order of the tasks.
+fn run_all(
+    plan: &Plan,
+    tasks: Vec<Task<'_>>,
+    limits: &Limits,
+    host: &str,
+) -> Result<Vec<Part>, QueryError> {
+    let short = tasks.iter().all(|task| task.search.is_some());
+    let cut = Cut::new(plan);
+    if tasks.len() < 2 || short {
+        let run = |task| run_task(plan, task, &cut, limits, host);
+        return tasks.into_iter().map(run).collect();
+    }
+    let mut queue: Vec<(usize, Task<'_>)> = tasks.into_iter().enumerate().collect();
+    // Taken from the end.
+    queue.sort_by_key(|(at, task)| std::cmp::Reverse((cut.best(task.segment), *at)));
+    let count = queue.len();
+    let queue = Mutex::new(queue);
+    let mut parts: Vec<(usize, Part)> = (0..count)
+        .into_par_iter()
+        .with_max_len(1)
+        .filter_map(|_| {
+            let (at, task) = queue.lock().pop()?;
+            Some(run_task(plan, task, &cut, limits, host).map(|part| (at, part)))
+        })
+        .collect::<Result<_, _>>()?;
+    parts.sort_by_key(|(at, _)| *at);
+    Ok(parts.into_iter().map(|(_, part)| part).collect())
+}
+
+fn tasks_of<'a>(plan: &Plan, segment: &'a dyn Segment, task_rows: u32) -> Vec<Task<'a>> {
     let docs = segment.doc_count();
-    let pieces = docs.div_ceil(TASK_ROWS).max(1);
+    if let Some(search) = star_tree::search(plan, segment) {
+        return vec![Task {
+            segment,
+            rows: 0..docs,
+            search: Some(search),
+        }];
+    }
+    let pieces = docs.div_ceil(task_rows.max(1)).max(1);
     let size = docs.div_ceil(pieces).next_multiple_of(BLOCK_ROWS as u32);
     (0..pieces)
         .map(|piece| Task {
             segment,
             rows: (piece * size).min(docs)..((piece + 1) * size).min(docs),
+            search: None,
         })
         .filter(|task| !task.rows.is_empty() || task.rows.start == 0)
         .collect()
@@ -83,11 +132,16 @@ fn tasks_of(segment: &dyn Segment) -> Vec<Task<'_>> {
 
 fn run_task(
     plan: &Plan,
-    task: &Task<'_>,
+    mut task: Task<'_>,
+    cut: &Cut,
     limits: &Limits,
     host: &str,
 ) -> Result<(Partial, QueryStats), QueryError> {
     limits.check()?;
+    if let Some(search) = task.search.take() {
+        return star_tree::run(plan, search);
+    }
+    let task = &task;
     let columns = SegmentColumns::open(task.segment, &plan.columns, plan.null_handling, host);
     let valid = if is_distinct_of_dictionary(plan, task.segment) {
         None
@@ -111,7 +165,10 @@ fn run_task(
         stats: QueryStats::default(),
     };
     let partial = match &plan.shape {
-        Shape::Selection { outputs } => select::rows(&mut scan, outputs)?,
+        Shape::Selection { outputs } if cut.excludes(task.segment) => {
+            select::no_rows(plan, outputs)
+        }
+        Shape::Selection { outputs } => select::rows(&mut scan, outputs, cut)?,
         Shape::Distinct { keys } => scan.groups(keys, &[], distinct_limit(plan))?,
         Shape::Aggregation {
             keys, aggregations, ..
@@ -235,12 +292,23 @@ impl Scan<'_> {
                 self.count_entries(aggregations, &[]);
                 return Ok(partial);
             }
-            let filters = own_filters(aggregations, self.columns, self.rows.end, self.plan)?;
+            let filters = own_filters(aggregations, columns, self.rows.end, self.plan)?;
+            let mut by_ids: Vec<Option<SeenIds<'_>>> = aggregations
+                .iter()
+                .map(|aggregation| SeenIds::of(aggregation, columns))
+                .collect();
             self.for_each_block(|scan, docs| {
                 let mut projection = Projection::new(scan.columns, docs.clone());
-                for ((aggregation, state), filter) in
-                    aggregations.iter().zip(&mut states).zip(&filters)
+                for (((aggregation, state), filter), seen) in aggregations
+                    .iter()
+                    .zip(&mut states)
+                    .zip(&filters)
+                    .zip(&mut by_ids)
                 {
+                    if let Some(seen) = seen {
+                        seen.add(&docs);
+                        continue;
+                    }
                     match filter {
                         None => update(
                             aggregation,
@@ -264,6 +332,11 @@ impl Scan<'_> {
                 }
                 Ok(true)
             })?;
+            for (state, seen) in states.iter_mut().zip(&by_ids) {
+                if let Some(values) = seen.as_ref().and_then(SeenIds::values) {
+                    state.update(Groups::One(values.rows()), &[values])?;
+                }
+            }
             self.count_entries(aggregations, &[]);
         }
         Ok(Partial::Groups(GroupTable::from_distinct(
@@ -292,7 +365,10 @@ impl Scan<'_> {
         for aggregation in aggregations {
             if aggregation.inputs.is_empty() {
                 plans.push(None);
-            } else if everything && let Some(values) = self.distinct_values(aggregation) {
+            } else if everything
+                && let Some(values) = statistics::by_statistics(aggregation, self.columns)
+                    .or_else(|| statistics::distinct_values(aggregation, self.columns))
+            {
                 plans.push(Some(values));
             } else {
                 return Ok(false);
@@ -306,29 +382,6 @@ impl Scan<'_> {
         }
         self.stats.num_docs_scanned = count;
         Ok(true)
-    }
-
-    /// The dictionary of an aggregation's column, where the answer depends on the distinct values only.
-    fn distinct_values(&self, aggregation: &PlanAggregation) -> Option<Block> {
-        let sql::Expr::Call(call) = &aggregation.expr else {
-            return None;
-        };
-        if !SET_LIKE.contains(&call.name.as_str()) {
-            return None;
-        }
-        let [input] = aggregation.inputs.as_slice() else {
-            return None;
-        };
-        let index = input.as_column()?;
-        let Source::Stored { column, .. } = &self.columns.sources[index] else {
-            return None;
-        };
-        if column.column_type().multi || self.columns.handled_nulls(index).is_some() {
-            return None;
-        }
-        let dictionary = column.dictionary()?;
-        let ids: Vec<u32> = (0..dictionary.len()).collect();
-        Some(Block::new(column.column_type(), dictionary.decode(&ids)))
     }
 
     /// The rows among `docs` that pass an aggregation's own filter, and their positions.
@@ -477,28 +530,6 @@ fn own_filters<'b>(
         })
         .collect()
 }
-
-/// Aggregations whose answer is the same over distinct values as over all values.
-const SET_LIKE: &[&str] = &[
-    "min",
-    "max",
-    "minmaxrange",
-    "distinctcount",
-    "distinctcounthll",
-    "distinctcountrawhll",
-    "distinctcounthllplus",
-    "distinctcountbitmap",
-    "distinctcountull",
-    "distinctcountsmarthll",
-    "distinctsum",
-    "distinctavg",
-    "distinctcountthetasketch",
-    "distinctcountcpcsketch",
-    "minlong",
-    "maxlong",
-    "minstring",
-    "maxstring",
-];
 
 fn update(
     aggregation: &PlanAggregation,

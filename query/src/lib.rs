@@ -13,11 +13,14 @@ mod kernel;
 pub mod limits;
 pub mod literals;
 pub mod merge;
+mod order;
 pub mod plan;
 pub mod project;
 pub mod prune;
 pub mod reduce;
 pub mod select;
+mod star_tree;
+mod statistics;
 pub mod stats;
 pub mod wire;
 

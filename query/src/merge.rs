@@ -44,6 +44,31 @@ impl Partial {
         }
     }
 
+    /// Merges many parts, in their order.
+    ///
+    /// # Errors
+    /// Where the parts are of different plans.
+    pub fn merge_all(parts: Vec<Self>, plan: &Plan) -> Result<Self, QueryError> {
+        let mut tables = Vec::with_capacity(parts.len());
+        let mut rows = Self::empty(plan);
+        for part in parts {
+            match part {
+                Self::Groups(table) => tables.push(table),
+                part => rows.merge(part, plan)?,
+            }
+        }
+        let states = match &plan.shape {
+            Shape::Aggregation { aggregations, .. } => {
+                aggregations.iter().map(|a| a.function.grouped()).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(match GroupTable::merge_all(tables, states)? {
+            Some(table) => Self::Groups(table),
+            None => rows,
+        })
+    }
+
     /// Merges another part in.
     ///
     /// # Errors

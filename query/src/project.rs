@@ -35,6 +35,7 @@ pub struct SegmentColumns<'a> {
     /// In the order of the plan.
     pub sources: Vec<Source<'a>>,
     types: Vec<ColumnType>,
+    names: Vec<&'a str>,
     null_handling: bool,
 }
 
@@ -43,7 +44,7 @@ impl<'a> SegmentColumns<'a> {
     #[must_use]
     pub fn open(
         segment: &'a dyn Segment,
-        columns: &[PlanColumn],
+        columns: &'a [PlanColumn],
         null_handling: bool,
         host: &str,
     ) -> Self {
@@ -65,6 +66,7 @@ impl<'a> SegmentColumns<'a> {
         Self {
             sources,
             types: columns.iter().map(|c| c.column_type).collect(),
+            names: columns.iter().map(|c| c.name.as_str()).collect(),
             null_handling,
         }
     }
@@ -92,6 +94,12 @@ impl<'a> SegmentColumns<'a> {
                 }
             }
         }
+    }
+
+    /// The name of a column.
+    #[must_use]
+    pub fn name(&self, index: usize) -> &str {
+        self.names.get(index).copied().unwrap_or_default()
     }
 
     /// Whether the query has null handling.

@@ -2,20 +2,80 @@
 //!
 //! Must not know: aggregation. Invariant: at most LIMIT + OFFSET rows leave a task.
 
-use std::cmp::Ordering;
+use std::cmp::Ordering as Order;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use common::{Block, Value};
-use segment::Docs;
+use common::{Block, DataType, Value};
+use segment::{Docs, Segment};
 
 use crate::QueryError;
 use crate::execute::Scan;
 use crate::expr::{BoundExpr, without_nulls};
 use crate::merge::Partial;
-use crate::plan::{Plan, PlanOrder};
-use crate::project::Projection;
+use crate::plan::{Plan, PlanOrder, Shape};
+use crate::project::{Projection, Source};
+
+/// How far the first ORDER BY key may reach into the segments, as tasks find better rows: whole numbers of a column only.
+pub(crate) struct Cut {
+    /// Column of the first key, and whether small values come first.
+    key: Option<(String, bool)>,
+    /// The largest rank that is still of interest.
+    worst: AtomicI64,
+}
+
+impl Cut {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let first = match &plan.shape {
+            Shape::Selection { .. } if !plan.null_handling => plan.order_by.first(),
+            _ => None,
+        };
+        let key = first.and_then(|order| {
+            let index = order.expr.as_column()?;
+            let column = &plan.columns[index];
+            let data_type = column.column_type.data_type;
+            let whole = matches!(data_type, DataType::Int | DataType::Long);
+            whole.then(|| (column.name.clone(), order.ascending))
+        });
+        Self {
+            key,
+            worst: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    /// The best rank that a segment's rows can have.
+    pub(crate) fn best(&self, segment: &dyn Segment) -> i64 {
+        let best = || -> Option<i64> {
+            let (name, ascending) = self.key.as_ref()?;
+            let stats = segment.column(name)?.stats();
+            if *ascending {
+                stats.min?.as_i64()
+            } else {
+                stats.max?.as_i64().map(|max| !max)
+            }
+        };
+        best().unwrap_or(i64::MIN)
+    }
+
+    /// True where no row of a segment can be among the first any more.
+    pub(crate) fn excludes(&self, segment: &dyn Segment) -> bool {
+        self.key.is_some() && self.best(segment) > self.worst.load(Ordering::Relaxed)
+    }
+
+    /// The last of enough rows has this value.
+    fn lower(&self, last: &Value) {
+        if let (Some((_, ascending)), Some(value)) = (&self.key, last.as_i64()) {
+            let rank = if *ascending { value } else { !value };
+            self.worst.fetch_min(rank, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Selects rows of a task.
-pub(crate) fn rows(scan: &mut Scan<'_>, outputs: &[BoundExpr]) -> Result<Partial, QueryError> {
+pub(crate) fn rows(
+    scan: &mut Scan<'_>,
+    outputs: &[BoundExpr],
+    cut: &Cut,
+) -> Result<Partial, QueryError> {
     let plan = scan.plan;
     let wanted = plan.limit.saturating_add(plan.offset);
     let docs = if wanted == 0 {
@@ -23,7 +83,7 @@ pub(crate) fn rows(scan: &mut Scan<'_>, outputs: &[BoundExpr]) -> Result<Partial
     } else if plan.order_by.is_empty() {
         first(scan, wanted)?
     } else {
-        best(scan, wanted)?
+        best(scan, wanted, cut)?
     };
     let mut read = std::collections::HashSet::new();
     for expr in outputs.iter().chain(plan.order_by.iter().map(|o| &o.expr)) {
@@ -60,72 +120,123 @@ fn first(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
     Ok(kept)
 }
 
+/// A row that is kept: the rank of its first key, its keys, the row.
+type Kept = (i64, Vec<Value>, u32);
+
 /// The best rows by ORDER BY, in that order.
-fn best(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
+fn best(scan: &mut Scan<'_>, wanted: usize, cut: &Cut) -> Result<Vec<u32>, QueryError> {
     let plan = scan.plan;
-    let mut kept: Vec<(Vec<Value>, u32)> = Vec::new();
-    let mut threshold: Option<Vec<Value>> = None;
-    let room = wanted.saturating_mul(2).max(4096);
-    let order = |a: &(Vec<Value>, u32), b: &(Vec<Value>, u32)| {
-        compare(&a.0, &b.0, &plan.order_by).then(a.1.cmp(&b.1))
-    };
+    let mut kept: Vec<Kept> = Vec::new();
+    let mut worst: Option<Kept> = None;
+    let room = wanted.saturating_mul(2).max(1024);
+    let order = |a: &Kept, b: &Kept| compare(&a.1, &b.1, &plan.order_by).then(a.2.cmp(&b.2));
+    let mut ranks = Vec::new();
     scan.for_each_block(|scan, docs| {
-        let mut projection = Projection::new(scan.columns, docs.clone());
+        let ranked = first_key_ranks(scan, &docs, &mut ranks);
+        // Most rows are hopeless by their first key alone: of those no other key is read.
+        let mut list = Vec::new();
+        if ranked && let Some((limit, ..)) = &worst {
+            let mut row = 0;
+            docs.for_each(|doc| {
+                if ranks[row] <= *limit {
+                    ranks[list.len()] = ranks[row];
+                    list.push(doc);
+                }
+                row += 1;
+            });
+            if list.is_empty() {
+                return Ok(true);
+            }
+        } else {
+            docs.for_each(|doc| list.push(doc));
+        }
+        let mut projection = Projection::new(scan.columns, Docs::List(&list));
         let keys = plan
             .order_by
             .iter()
             .map(|o| o.expr.evaluate(&mut projection, &plan.context))
             .collect::<Result<Vec<Block>, _>>()?;
-        let mut row = 0;
-        docs.for_each(|doc| {
+        for (row, doc) in list.iter().enumerate() {
             let first = keys[0].value(row);
-            let hopeless = threshold.as_ref().is_some_and(|worst| {
-                compare(
-                    std::slice::from_ref(&first),
-                    &worst[..1],
-                    &plan.order_by[..1],
-                ) == Ordering::Greater
+            let hopeless = worst.as_ref().is_some_and(|(_, worst, _)| {
+                let (mine, theirs) = (std::slice::from_ref(&first), &worst[..1]);
+                compare(mine, theirs, &plan.order_by[..1]) == Order::Greater
             });
             if !hopeless {
                 let mut values = Vec::with_capacity(keys.len());
                 values.push(first);
                 values.extend(keys[1..].iter().map(|key| key.value(row)));
-                kept.push((values, doc));
+                kept.push((if ranked { ranks[row] } else { 0 }, values, *doc));
             }
-            row += 1;
-        });
+        }
         if kept.len() >= room {
             kept.select_nth_unstable_by(wanted - 1, order);
             kept.truncate(wanted);
-            threshold = kept
-                .iter()
-                .max_by(|a, b| order(a, b))
-                .map(|worst| worst.0.clone());
+            worst = kept.iter().max_by(|a, b| order(a, b)).cloned();
         }
         Ok(true)
     })?;
     kept.sort_unstable_by(order);
     kept.truncate(wanted);
-    Ok(kept.into_iter().map(|(_, doc)| doc).collect())
+    if let (true, Some((_, values, _))) = (kept.len() == wanted, kept.last()) {
+        cut.lower(&values[0]);
+    }
+    Ok(kept.into_iter().map(|(_, _, doc)| doc).collect())
+}
+
+/// Numbers that ascend as the first key's order goes, within this segment; false where the key has none.
+fn first_key_ranks(scan: &Scan<'_>, docs: &Docs<'_>, ranks: &mut Vec<i64>) -> bool {
+    let Some(key) = scan.plan.order_by.first() else {
+        return false;
+    };
+    let Some(index) = key.expr.as_column() else {
+        return false;
+    };
+    let Source::Stored { column, .. } = &scan.columns.sources[index] else {
+        return false;
+    };
+    if column.column_type().multi || scan.columns.handled_nulls(index).is_some() {
+        return false;
+    }
+    match column.dictionary() {
+        Some(dictionary) if dictionary.is_sorted() => {
+            let mut ids = Vec::new();
+            column.ids(docs.clone(), &mut ids);
+            ranks.clear();
+            ranks.extend(ids.iter().map(|id| i64::from(*id)));
+        }
+        Some(_) => return false,
+        None => {
+            let data_type = column.column_type().data_type.stored();
+            let whole = matches!(data_type, DataType::Int | DataType::Long);
+            if !whole || !column.longs(docs, ranks) {
+                return false;
+            }
+        }
+    }
+    if !key.ascending {
+        ranks.iter_mut().for_each(|rank| *rank = !*rank);
+    }
+    true
 }
 
 /// Compares two rows of keys.
-pub(crate) fn compare(a: &[Value], b: &[Value], order: &[PlanOrder]) -> Ordering {
+pub(crate) fn compare(a: &[Value], b: &[Value], order: &[PlanOrder]) -> Order {
     for ((x, y), key) in a.iter().zip(b).zip(order) {
         let ordering = match (x.is_null(), y.is_null()) {
-            (true, true) => Ordering::Equal,
-            (true, false) if key.nulls_first => Ordering::Less,
-            (true, false) => Ordering::Greater,
-            (false, true) if key.nulls_first => Ordering::Greater,
-            (false, true) => Ordering::Less,
+            (true, true) => Order::Equal,
+            (true, false) if key.nulls_first => Order::Less,
+            (true, false) => Order::Greater,
+            (false, true) if key.nulls_first => Order::Greater,
+            (false, true) => Order::Less,
             _ if key.ascending => x.total_cmp(y),
             _ => y.total_cmp(x),
         };
-        if ordering != Ordering::Equal {
+        if ordering != Order::Equal {
             return ordering;
         }
     }
-    Ordering::Equal
+    Order::Equal
 }
 
 /// Reads outputs and keys of rows given in any order.

@@ -43,13 +43,14 @@ pub fn encode(executed: &Executed) -> Vec<u8> {
         }
         Partial::Groups(table) => {
             out.push(1);
-            put_len(&mut out, table.len());
-            put_blocks(&mut out, &table.key_blocks());
+            let (keys, groups) = table.leaving();
+            put_len(&mut out, groups.len());
+            put_blocks(&mut out, &keys);
             let mut state = Vec::new();
             for states in &table.states {
-                for group in 0..table.len() {
+                for group in &groups {
                     state.clear();
-                    states.save(group, &mut state);
+                    states.save(*group as usize, &mut state);
                     put_bytes(&mut out, &state);
                 }
             }

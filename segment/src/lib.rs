@@ -24,6 +24,8 @@ mod var;
 pub use error::SegmentError;
 pub use format::footer::{ColumnMetadata, SegmentMetadata};
 pub use ids::IdSet;
+pub use index::star_tree::reader::{Asked, StarTree};
+pub use index::star_tree::{StarTreeMetadata, Stored};
 pub use mutable::{MutableSegment, SegmentWriter};
 pub use predicate::{Answer, Bound, Predicate};
 pub use reader::{Column, ColumnStats, Dictionary, Docs, IndexReader, Segment};

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::error::{Result, SegmentError};
 use crate::format::codec::Codec;
+use crate::index;
 
 /// The plan of one column.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct ColumnPlan {
     pub default: Value,
     /// Mutable segments keep posting lists.
     pub inverted: bool,
+    /// Indexes that mutable segments only announce.
+    pub announced: Vec<&'static str>,
     /// A sealed segment may store numbers instead of ids where nearly every row has its own.
     pub may_drop_dictionary: bool,
     /// Partition function, its settings and the number of partitions.
@@ -118,6 +121,7 @@ fn column_plan(
         nullable: schema.records_nulls(field, indexing.null_handling_enabled),
         default,
         inverted: inverted && !raw,
+        announced: index::unbuilt(table, field),
         may_drop_dictionary: !raw && !inverted && may_drop_dictionary(table, field),
         partition: partition(table, &field.name),
     })

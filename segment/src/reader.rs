@@ -8,6 +8,7 @@ use std::sync::Arc;
 use common::{ColumnType, Value, Values};
 use roaring::RoaringBitmap;
 
+use crate::index::star_tree::reader::StarTree;
 use crate::{Answer, Bound, IdSet, Predicate};
 
 /// Rows of a segment, ascending.
@@ -85,6 +86,10 @@ pub trait Segment: Send + Sync {
     /// True while the segment takes rows.
     fn is_consuming(&self) -> bool {
         false
+    }
+    /// Star-trees, in the order in which to ask them.
+    fn star_trees(&self) -> &[StarTree] {
+        &[]
     }
     /// When the newest row became visible, for a consuming segment.
     fn last_indexed_ms(&self) -> Option<i64> {

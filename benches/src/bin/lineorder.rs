@@ -107,6 +107,18 @@ fn batches(file: &Path, schema: &Schema) -> Result<Vec<RowBatch>> {
     Ok(out)
 }
 
+/// Time that all threads of this process have run, where the system tells it.
+fn cpu_ms() -> f64 {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return 0.0;
+    };
+    let of_task = |entry: std::io::Result<std::fs::DirEntry>| -> Option<f64> {
+        let text = std::fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    };
+    tasks.filter_map(of_task).sum::<f64>() / 1e6
+}
+
 fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()> {
     let schema: Schema = read(schema)?;
     let queries: serde_json::Value = read(queries)?;
@@ -130,6 +142,7 @@ fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()>
             continue;
         }
         let mut times = Vec::with_capacity(runs);
+        let before = cpu_ms();
         let mut shown = String::new();
         for at in 0..=runs {
             let start = Instant::now();
@@ -160,7 +173,8 @@ fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()>
         times.sort_by(f64::total_cmp);
         let median = times.get(times.len() / 2).copied().unwrap_or(0.0);
         let least = times.first().copied().unwrap_or(0.0);
-        println!("{id:16} {median:9.3} {least:9.3} {shown}");
+        let cpu = (cpu_ms() - before) / (runs + 1) as f64;
+        println!("{id:16} {median:9.3} {least:9.3} cpu {cpu:9.3} {shown}");
     }
     Ok(())
 }

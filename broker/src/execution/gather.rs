@@ -296,11 +296,11 @@ impl<'a> Gather<'a> {
                 .unwrap_or_else(|error| Err(QueryError::execution(error.to_string())))
         };
         match reduced {
-            Ok(mut table) => {
+            Ok((mut table, columns)) => {
                 if table.rows.is_empty() && self.stats.num_segments_processed == 0 {
                     table.types = types;
                 }
-                Ok(Some(table))
+                Ok(Some((table, columns)))
             }
             Err(error) => {
                 let message = QueryException::from(error).message;

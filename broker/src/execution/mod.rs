@@ -227,7 +227,6 @@ impl Core {
         {
             return self.gapfilled(&job, &statement, &gapfill).await;
         }
-        let compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
         let began = Instant::now();
         let mut compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
         if let compile::Outcome::Planned(found) = &compiled {

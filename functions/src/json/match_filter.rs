@@ -113,6 +113,21 @@ pub struct JsonMatch {
     root: Compiled,
 }
 
+/// Documents that can match, told by the keys and values of their records; more may be among them than do match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidates {
+    /// Every document.
+    All,
+    /// Documents with that key.
+    Key(String),
+    /// Documents with that key and one of these values.
+    Values(String, Vec<String>),
+    /// All of them.
+    And(Vec<Candidates>),
+    /// Any of them.
+    Or(Vec<Candidates>),
+}
+
 /// A node with its paths turned into keys.
 #[derive(Debug, Clone)]
 enum Compiled {
@@ -161,6 +176,12 @@ impl JsonMatch {
         records.iter().any(|record| self.root.holds(record))
     }
 
+    /// Where to look for matching documents.
+    #[must_use]
+    pub fn candidates(&self) -> Candidates {
+        self.root.candidates()
+    }
+
     /// True where one record matches; what jsonExtractIndex filters by.
     #[must_use]
     pub fn matches_record(&self, record: &Record) -> bool {
@@ -182,6 +203,20 @@ impl Compiled {
             }
             Node::Test(path, test) => Self::Test(Condition::new(&path, test)?),
         })
+    }
+
+    fn candidates(&self) -> Candidates {
+        let of = |nodes: &[Self]| nodes.iter().map(Self::candidates).collect();
+        match self {
+            Self::And(all) => Candidates::And(of(all)),
+            Self::Or(any) => Candidates::Or(of(any)),
+            Self::Not(_) => Candidates::All,
+            Self::Test(condition) => match &condition.test {
+                Test::IsNull => Candidates::All,
+                Test::In(values) => Candidates::Values(condition.key.clone(), values.clone()),
+                _ => Candidates::Key(condition.key.clone()),
+            },
+        }
     }
 
     fn holds(&self, record: &Record) -> bool {

@@ -15,7 +15,7 @@ mod text;
 
 pub(crate) use evaluate::place_text;
 pub use flatten::{Record, flatten, search_key};
-pub use match_filter::JsonMatch;
+pub use match_filter::{Candidates, JsonMatch};
 pub use path::JsonPath;
 pub use text::{Numbers, is_valid_document, java_object_text, quoted};
 

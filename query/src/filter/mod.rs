@@ -5,6 +5,7 @@
 //! Must not know: what is done with the rows. Invariant: the answer equals testing every row; with null handling a row is
 //! in exactly one of true, false and unknown.
 
+mod index;
 pub mod mask;
 mod scan;
 
@@ -77,7 +78,7 @@ impl<'a> SegmentFilter<'a> {
         context: &'a EvalContext,
     ) -> Result<Self, QueryError> {
         let compiler = Compiler { columns, docs };
-        let mut root = compiler.node(filter)?;
+        let mut root = index::choose(compiler.node(filter)?, docs);
         if let Some(valid) = valid {
             root = Node::And(vec![Node::Bitmap(valid.clone()), root]);
         }
@@ -196,7 +197,10 @@ impl<'a> Compiler<'a> {
         let node = match &self.columns.sources[index] {
             Source::DocId => Node::Values(test),
             Source::Constant(value, _) => Node::Constant(constant_matches(test, value)),
-            Source::Stored { column, .. } => self.stored(index, *column, test),
+            Source::Stored { column, .. } => {
+                self.refuse_without_index(index, *column, &test.matcher)?;
+                self.stored(index, *column, test)
+            }
         };
         Ok(match self.columns.handled_nulls(index) {
             // What no value of the segment passes is false for nulls too, as Pinot has it: NOT of it is true for them.
@@ -209,7 +213,47 @@ impl<'a> Compiler<'a> {
         })
     }
 
+    fn refuse_without_index(
+        &self,
+        index: usize,
+        column: &dyn Column,
+        matcher: &Matcher,
+    ) -> Result<(), QueryError> {
+        let Some((kind, function)) = matcher.needed_index() else {
+            return Ok(());
+        };
+        let mut ids = column.indexes().iter().map(|index| index.id());
+        if ids.any(|id| id.strip_suffix("_index") == Some(kind)) {
+            return Ok(());
+        }
+        let name = self.columns.name(index);
+        Err(QueryError::execution(format!(
+            "Cannot apply {function} on column: {name} without {kind} index"
+        )))
+    }
+
+    /// Rows that an index names, each to be checked, where they are fewer than the values to check otherwise.
+    fn candidates(&self, column: &dyn Column, test: &'a BoundTest) -> Option<Node<'a>> {
+        test.matcher.needed_index()?;
+        let predicate = test.matcher.predicate(column.column_type().data_type)?;
+        let mut indexes = column.indexes().iter();
+        let Answer::AtMost(found) = indexes.find_map(|index| index.matching(&predicate))? else {
+            return None;
+        };
+        let values = column
+            .dictionary()
+            .map_or(self.docs, segment::Dictionary::len);
+        if found.is_empty() {
+            return Some(Node::Constant(test.negated));
+        }
+        let fewer = found.len() < u64::from(values) && !test.negated;
+        fewer.then(|| Node::And(vec![Node::Bitmap(found), Node::Values(test)]))
+    }
+
     fn stored(&self, index: usize, column: &'a dyn Column, test: &'a BoundTest) -> Node<'a> {
+        if let Some(node) = self.candidates(column, test) {
+            return node;
+        }
         if let Some(ids) = dictionary_ids(column, &test.matcher) {
             return self.by_ids(index, column, ids, test.negated);
         }
@@ -240,13 +284,6 @@ impl<'a> Compiler<'a> {
         {
             return self.maybe_negated(Node::Docs(docs), negated);
         }
-        let predicate = Predicate::Ids(ids);
-        if let Some(Answer::Exact(bitmap)) = ask(column, &predicate) {
-            return self.maybe_negated(Node::Bitmap(bitmap), negated);
-        }
-        let Predicate::Ids(ids) = predicate else {
-            return Node::Constant(false);
-        };
         if negated && !column.column_type().multi {
             return Node::Ids {
                 index,
@@ -297,7 +334,7 @@ fn constant_matches(test: &BoundTest, value: &common::Value) -> bool {
 }
 
 /// The ids of a dictionary that a matcher accepts; `None` for a raw column.
-fn dictionary_ids(column: &dyn Column, matcher: &Matcher) -> Option<IdSet> {
+pub(crate) fn dictionary_ids(column: &dyn Column, matcher: &Matcher) -> Option<IdSet> {
     let dictionary = column.dictionary()?;
     if let Some(test) = matcher.text_test() {
         return Some(dictionary.matching_text(&mut |text| test(text)));

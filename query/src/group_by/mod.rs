@@ -3,6 +3,7 @@
 //! Must not know: aggregations. Invariant: group numbers are dense from 0; every group was seen in at least one row.
 
 mod interner;
+mod key;
 mod keys;
 mod table;
 

@@ -4,18 +4,27 @@
 
 use common::{Block, ColumnType, Value, Values};
 use functions::Grouped;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use rayon::prelude::*;
 
+use super::key::{self, KeyColumn};
 use crate::QueryError;
+
+/// Groups of all parts from which on parts are merged by all threads.
+const LARGE: usize = 1 << 16;
 
 /// Groups with their keys and states.
 pub struct GroupTable {
     types: Vec<ColumnType>,
-    keys: Vec<(Values, Vec<bool>)>,
-    index: HashMap<Vec<u8>, u32, ahash::RandomState>,
+    keys: Vec<KeyColumn>,
+    /// Hash of each group's key, once there is an index.
+    hashes: Vec<u64>,
+    index: HashTable<u32>,
     /// One a aggregation.
     pub states: Vec<Box<dyn Grouped>>,
     count: usize,
+    /// The groups that leave the server, where not all do.
+    pub(crate) sent: Option<Vec<u32>>,
 }
 
 impl GroupTable {
@@ -24,14 +33,19 @@ impl GroupTable {
     pub fn new(types: Vec<ColumnType>, states: Vec<Box<dyn Grouped>>) -> Self {
         let keys = types
             .iter()
-            .map(|t| (Values::empty(t.data_type), Vec::new()))
+            .map(|t| KeyColumn {
+                values: Values::empty(t.data_type),
+                nulls: None,
+            })
             .collect();
         Self {
             types,
             keys,
-            index: HashMap::default(),
+            hashes: Vec::new(),
+            index: HashTable::new(),
             states,
             count: 0,
+            sent: None,
         }
     }
 
@@ -41,19 +55,19 @@ impl GroupTable {
         let types = keys.iter().map(Block::column_type).collect();
         let keys = keys
             .into_iter()
-            .map(|block| {
-                let nulls = block
-                    .nulls()
-                    .map_or_else(|| vec![false; count], <[bool]>::to_vec);
-                (block.into_values(), nulls)
+            .map(|block| KeyColumn {
+                nulls: block.nulls().map(<[bool]>::to_vec),
+                values: block.into_values(),
             })
             .collect();
         Self {
             types,
             keys,
-            index: HashMap::default(),
+            hashes: Vec::new(),
+            index: HashTable::new(),
             states,
             count,
+            sent: None,
         }
     }
 
@@ -75,10 +89,20 @@ impl GroupTable {
         self.types
             .iter()
             .zip(&self.keys)
-            .map(|(column_type, (values, nulls))| {
-                Block::new(*column_type, values.clone()).with_nulls(Some(nulls.clone()))
+            .map(|(column_type, key)| {
+                Block::new(*column_type, key.values.clone()).with_nulls(key.nulls.clone())
             })
             .collect()
+    }
+
+    /// The key columns of the groups that leave the server, and their numbers.
+    pub(crate) fn leaving(&self) -> (Vec<Block>, Vec<u32>) {
+        let Some(sent) = &self.sent else {
+            return (self.key_blocks(), (0..self.count as u32).collect());
+        };
+        let blocks = self.key_blocks();
+        let blocks = blocks.iter().map(|block| block.take(sent)).collect();
+        (blocks, sent.clone())
     }
 
     /// Approximate bytes held.
@@ -89,15 +113,34 @@ impl GroupTable {
     }
 
     fn build_index(&mut self) {
-        if self.index.is_empty() && self.count > 0 {
-            self.index.reserve(self.count);
-            let mut key = Vec::new();
-            for group in 0..self.count {
-                key.clear();
-                encode(&self.keys, group, &mut key);
-                self.index.insert(key.clone(), group as u32);
+        self.sent = None;
+        if self.hashes.len() < self.count {
+            self.hashes = key::hashes(&self.keys, self.count);
+            self.index = HashTable::with_capacity(self.count);
+            for (group, hash) in (0..).zip(&self.hashes) {
+                self.index
+                    .insert_unique(*hash, group, |g| self.hashes[*g as usize]);
             }
         }
+    }
+
+    /// The group of a row of other key columns; a new one where there is none.
+    fn place(&mut self, keys: &[KeyColumn], row: usize, hash: u64) -> u32 {
+        let mine = &self.keys;
+        let same = |group: &u32| key::equal(mine, *group as usize, keys, row);
+        if let Some(found) = self.index.find(hash, same) {
+            return *found;
+        }
+        let next = self.count as u32;
+        self.hashes.push(hash);
+        let hashes = &self.hashes;
+        self.index
+            .insert_unique(hash, next, |g| hashes[*g as usize]);
+        for (to, from) in self.keys.iter_mut().zip(keys) {
+            to.push_from(from, row);
+        }
+        self.count += 1;
+        next
     }
 
     /// Merges another table in.
@@ -118,28 +161,16 @@ impl GroupTable {
             return self.merge(smaller);
         }
         self.build_index();
-        let mut to = Vec::with_capacity(other.count);
-        let mut key = Vec::new();
-        for group in 0..other.count {
-            key.clear();
-            encode(&other.keys, group, &mut key);
-            let next = self.count as u32;
-            let number = match self.index.get(key.as_slice()) {
-                Some(number) => *number,
-                None => {
-                    self.index.insert(key.clone(), next);
-                    for ((values, nulls), (from, from_nulls)) in
-                        self.keys.iter_mut().zip(&other.keys)
-                    {
-                        values.push_from(from, group);
-                        nulls.push(from_nulls[group]);
-                    }
-                    self.count += 1;
-                    next
-                }
-            };
-            to.push(number);
-        }
+        let hashes = if other.hashes.len() == other.count {
+            other.hashes
+        } else {
+            key::hashes(&other.keys, other.count)
+        };
+        let to: Vec<u32> = hashes
+            .iter()
+            .enumerate()
+            .map(|(row, hash)| self.place(&other.keys, row, *hash))
+            .collect();
         for (mine, theirs) in self.states.iter_mut().zip(other.states) {
             mine.grow(self.count);
             mine.merge(theirs, &to)?;
@@ -147,68 +178,200 @@ impl GroupTable {
         Ok(())
     }
 
+    /// Merges many tables, with all threads where they are large; `states` are those of no group yet.
+    ///
+    /// # Errors
+    /// Where states do not fit each other.
+    pub fn merge_all(
+        tables: Vec<Self>,
+        states: Vec<Box<dyn Grouped>>,
+    ) -> Result<Option<Self>, QueryError> {
+        let total: usize = tables.iter().map(Self::len).sum();
+        let threads = rayon::current_num_threads();
+        let mut tables: Vec<Self> = tables;
+        if total < LARGE || threads < 2 || tables.len() < 2 || tables[0].keys.is_empty() {
+            let mut parts = tables.into_iter();
+            let Some(mut first) = parts.next() else {
+                return Ok(None);
+            };
+            parts.try_for_each(|part| first.merge(part))?;
+            return Ok(Some(first));
+        }
+        tables.par_iter_mut().for_each(|table| {
+            if table.hashes.len() < table.count {
+                table.hashes = key::hashes(&table.keys, table.count);
+            }
+        });
+        let parts = (threads * 4).next_power_of_two();
+        let numbered: Vec<Part> = (0..parts)
+            .into_par_iter()
+            .map(|part| Part::of(&tables, part as u64, parts as u64, total / parts))
+            .collect();
+        Self::joined(tables, &numbered, states).map(Some)
+    }
+
+    /// One table of groups that parts have numbered.
+    fn joined(
+        tables: Vec<Self>,
+        parts: &[Part],
+        mut states: Vec<Box<dyn Grouped>>,
+    ) -> Result<Self, QueryError> {
+        let mut to: Vec<Vec<u32>> = tables.iter().map(|t| vec![0; t.count]).collect();
+        let mut first = Vec::new();
+        for part in parts {
+            let offset = first.len() as u32;
+            first.extend_from_slice(&part.first);
+            for (table, row, number) in &part.rows {
+                to[*table as usize][*row as usize] = offset + number;
+            }
+        }
+        let keys = (0..tables[0].keys.len())
+            .into_par_iter()
+            .map(|at| {
+                let columns: Vec<&KeyColumn> = tables.iter().map(|t| &t.keys[at]).collect();
+                KeyColumn::gather(&columns, &first)
+            })
+            .collect();
+        let types = tables[0].types.clone();
+        let count = first.len();
+        let mut of_tables: Vec<_> = tables
+            .into_iter()
+            .map(|table| table.states.into_iter())
+            .collect();
+        let columns: Vec<Vec<Box<dyn Grouped>>> = states
+            .iter()
+            .map(|_| of_tables.iter_mut().filter_map(Iterator::next).collect())
+            .collect();
+        states.par_iter_mut().zip(columns).try_for_each(
+            |(mine, of_tables)| -> Result<(), QueryError> {
+                mine.grow(count);
+                for (theirs, to) in of_tables.into_iter().zip(&to) {
+                    mine.merge(theirs, to)?;
+                }
+                Ok(())
+            },
+        )?;
+        Ok(Self {
+            types,
+            keys,
+            hashes: Vec::new(),
+            index: HashTable::new(),
+            states,
+            count,
+            sent: None,
+        })
+    }
+
     /// Adds one group by its key, as it comes from the wire; answers its number.
     pub fn add(&mut self, key_blocks: &[Block], row: usize) -> u32 {
         self.build_index();
-        let keys: Vec<(Values, Vec<bool>)> = key_blocks
+        let keys: Vec<KeyColumn> = key_blocks
             .iter()
             .map(|block| {
                 let mut values = Values::empty(block.column_type().data_type);
                 values.push_from(block.values(), block.at(row));
-                (values, vec![block.is_null(row)])
+                KeyColumn {
+                    values,
+                    nulls: block.is_null(row).then(|| vec![true]),
+                }
             })
             .collect();
-        let mut key = Vec::new();
-        encode(&keys, 0, &mut key);
-        let next = self.count as u32;
-        if let Some(found) = self.index.get(key.as_slice()) {
-            return *found;
-        }
-        self.index.insert(key, next);
-        for ((values, nulls), (from, from_nulls)) in self.keys.iter_mut().zip(&keys) {
-            values.push_from(from, 0);
-            nulls.push(from_nulls[0]);
-        }
-        self.count += 1;
+        let hash = key::hashes(&keys, 1)[0];
+        let group = self.place(&keys, 0, hash);
         self.states
             .iter_mut()
             .for_each(|state| state.grow(self.count));
-        next
+        group
     }
 
     /// The value of a key of a group.
     #[must_use]
     pub fn key(&self, group: usize, key: usize) -> Value {
-        let (values, nulls) = &self.keys[key];
-        if nulls[group] {
+        let column = &self.keys[key];
+        if column.is_null(group) {
             Value::Null
         } else {
-            values.get(group, self.types[key].data_type)
+            column.values.get(group, self.types[key].data_type)
         }
     }
 }
 
-/// A group's key as bytes; equal keys give equal bytes.
-fn encode(keys: &[(Values, Vec<bool>)], group: usize, out: &mut Vec<u8>) {
-    for (values, nulls) in keys {
-        if nulls[group] {
-            out.push(0);
-            continue;
+/// The groups of all tables whose hash falls into one part.
+struct Part {
+    /// Where each group occurs first: table and row.
+    first: Vec<(u32, u32)>,
+    /// Table, row, number within the part.
+    rows: Vec<(u32, u32, u32)>,
+}
+
+impl Part {
+    fn of(tables: &[GroupTable], part: u64, parts: u64, expected: usize) -> Self {
+        let mut first: Vec<(u32, u32)> = Vec::with_capacity(expected);
+        let mut rows = Vec::with_capacity(expected);
+        let mut index: HashTable<u32> = HashTable::with_capacity(expected);
+        for (number, table) in (0..).zip(tables) {
+            for (row, hash) in (0_u32..).zip(&table.hashes) {
+                // The lowest bits choose the part; the table uses others.
+                if hash & (parts - 1) != part {
+                    continue;
+                }
+                let same = |group: &u32| {
+                    let (other, at) = first[*group as usize];
+                    let other = &tables[other as usize].keys;
+                    key::equal(other, at as usize, &table.keys, row as usize)
+                };
+                let hash = hash.rotate_left(17);
+                let group = match index.find(hash, same) {
+                    Some(found) => *found,
+                    None => {
+                        let next = first.len() as u32;
+                        index.insert_unique(hash, next, |g| {
+                            let (other, at) = first[*g as usize];
+                            tables[other as usize].hashes[at as usize].rotate_left(17)
+                        });
+                        first.push((number, row));
+                        next
+                    }
+                };
+                rows.push((number, row, group));
+            }
         }
-        out.push(1);
-        let variable = |bytes: &[u8], out: &mut Vec<u8>| {
-            out.extend((bytes.len() as u32).to_le_bytes());
-            out.extend_from_slice(bytes);
-        };
-        match values {
-            Values::Int(v) => out.extend(v[group].to_le_bytes()),
-            Values::Long(v) => out.extend(v[group].to_le_bytes()),
-            Values::Float(v) => out.extend(v[group].to_bits().to_le_bytes()),
-            Values::Double(v) => out.extend(v[group].to_bits().to_le_bytes()),
-            Values::BigDecimal(v) => variable(v[group].normalized().to_string().as_bytes(), out),
-            Values::Text(v) => variable(v.get(group).as_bytes(), out),
-            Values::Bytes(v) => variable(v.get(group), out),
-            Values::Array(_) => {}
-        }
+        Self { first, rows }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::DataType;
+
+    use super::*;
+
+    fn table(keys: &[i64]) -> GroupTable {
+        let values: Vec<Value> = keys.iter().map(|k| Value::Long(*k)).collect();
+        let block = Block::from_values(DataType::Long, &values);
+        GroupTable::from_distinct(vec![block], keys.len(), Vec::new())
+    }
+
+    #[test]
+    fn large_parts_merge_as_small_ones_do() {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(2)
+            .build()
+            .unwrap();
+        let parts: Vec<Vec<i64>> = (0..3_i64)
+            .map(|part| (part * 30_000..part * 30_000 + 50_000).collect())
+            .collect();
+        let merged = pool.install(|| {
+            let tables = parts.iter().map(|keys| table(keys)).collect();
+            GroupTable::merge_all(tables, Vec::new())
+        });
+        let merged = merged.unwrap().unwrap();
+        assert_eq!(merged.len(), 110_000);
+        let mut found: Vec<Value> = (0..merged.len())
+            .map(|group| merged.key(group, 0))
+            .collect();
+        found.sort_by(Value::total_cmp);
+        let expected: Vec<Value> = (0..110_000).map(Value::Long).collect();
+        assert!(found == expected);
     }
 }

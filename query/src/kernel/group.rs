@@ -11,8 +11,8 @@ use crate::project::{SegmentColumns, Source};
 
 /// Combinations up to which each is a place of its own.
 const DIRECT: u64 = 1 << 16;
-/// Combinations up to which an array maps them to places.
-const MAPPED: u64 = 1 << 23;
+/// Combinations up to which an array maps them to places; a hash table does beyond.
+const MAPPED: u64 = 1 << 20;
 /// Places up to which neighbouring rows use copies of their own, so that sums of one group do not wait for each other.
 const LANED: u64 = 512;
 const LANES: usize = 4;
@@ -20,7 +20,17 @@ const LANES: usize = 4;
 struct Key<'a> {
     column: &'a dyn Column,
     cardinality: u32,
-    stride: u32,
+    stride: u64,
+}
+
+/// How a combination becomes a place.
+enum Map {
+    /// It is the place.
+    Direct,
+    /// Place + 1 by combination.
+    Array(Vec<u32>),
+    /// Place + 1, found by the combination's hash and the next free slots; a power of two, at most half full.
+    Hashed(Vec<u32>),
 }
 
 /// The places of a block's rows.
@@ -37,11 +47,11 @@ pub(super) struct GroupKeys<'a> {
     keys: Vec<Key<'a>>,
     combinations: u64,
     lanes: usize,
-    /// Place + 1 of each combination, where they are mapped.
-    mapped: Option<Vec<u32>>,
+    map: Map,
     /// Combination of each place, where they are mapped.
-    seen: Vec<u32>,
+    seen: Vec<u64>,
     ids: Vec<u32>,
+    wide: Vec<u64>,
     places: Vec<u32>,
 }
 
@@ -53,12 +63,25 @@ impl<'a> GroupKeys<'a> {
         rows: usize,
         group_limit: usize,
     ) -> Option<Self> {
-        let mut keys = Vec::with_capacity(exprs.len());
-        let mut combinations = 1_u64;
+        let mut stored: Vec<&'a dyn Column> = Vec::with_capacity(exprs.len());
         for expr in exprs {
             let Source::Stored { column, .. } = &columns.sources[expr.as_column()?] else {
                 return None;
             };
+            stored.push(*column);
+        }
+        Self::of_columns(&stored, rows, group_limit)
+    }
+
+    /// The same for columns.
+    pub(super) fn of_columns(
+        columns: &[&'a dyn Column],
+        rows: usize,
+        group_limit: usize,
+    ) -> Option<Self> {
+        let mut keys = Vec::with_capacity(columns.len());
+        let mut combinations = 1_u64;
+        for column in columns {
             if column.column_type().multi {
                 return None;
             }
@@ -66,14 +89,18 @@ impl<'a> GroupKeys<'a> {
             keys.push(Key {
                 column: *column,
                 cardinality,
-                stride: u32::try_from(combinations).ok()?,
+                stride: combinations,
             });
             combinations = combinations.checked_mul(u64::from(cardinality))?;
         }
-        if combinations > MAPPED || combinations.min(rows as u64) > group_limit as u64 {
+        if combinations.min(rows as u64) > group_limit as u64 {
             return None;
         }
-        let mapped = (combinations > DIRECT).then(|| vec![0; combinations as usize]);
+        let map = match combinations {
+            ..=DIRECT => Map::Direct,
+            ..=MAPPED => Map::Array(vec![0; combinations as usize]),
+            _ => Map::Hashed(vec![0; 1 << 12]),
+        };
         Some(Self {
             lanes: if combinations <= LANED && !keys.is_empty() {
                 LANES
@@ -82,9 +109,10 @@ impl<'a> GroupKeys<'a> {
             },
             keys,
             combinations,
-            mapped,
+            map,
             seen: Vec::new(),
             ids: Vec::new(),
+            wide: Vec::new(),
             places: Vec::new(),
         })
     }
@@ -96,9 +124,9 @@ impl<'a> GroupKeys<'a> {
 
     /// Accumulators that are needed so far.
     pub(super) fn room(&self) -> usize {
-        match &self.mapped {
-            Some(_) => self.seen.len(),
-            None => self.combinations as usize * self.lanes,
+        match &self.map {
+            Map::Direct => self.combinations as usize * self.lanes,
+            _ => self.seen.len(),
         }
     }
 
@@ -116,21 +144,24 @@ impl<'a> GroupKeys<'a> {
         let Some((first, others)) = self.keys.split_first() else {
             return;
         };
+        if let Map::Hashed(_) = self.map {
+            return self.locate_hashed(docs);
+        }
         first.column.ids(docs.clone(), &mut self.places);
         let largest = first.cardinality - 1;
         self.places.iter_mut().for_each(|p| *p = (*p).min(largest));
         for key in others {
             key.column.ids(docs.clone(), &mut self.ids);
-            let largest = key.cardinality - 1;
+            let (largest, stride) = (key.cardinality - 1, key.stride as u32);
             for (place, id) in self.places.iter_mut().zip(&self.ids) {
-                *place += (*id).min(largest) * key.stride;
+                *place += (*id).min(largest) * stride;
             }
         }
-        if let Some(mapped) = &mut self.mapped {
+        if let Map::Array(mapped) = &mut self.map {
             for place in &mut self.places {
                 let slot = &mut mapped[*place as usize];
                 if *slot == 0 {
-                    self.seen.push(*place);
+                    self.seen.push(u64::from(*place));
                     *slot = self.seen.len() as u32;
                 }
                 *place = *slot - 1;
@@ -142,6 +173,46 @@ impl<'a> GroupKeys<'a> {
                     *place += lane * stride;
                 }
             }
+        }
+    }
+
+    fn locate_hashed(&mut self, docs: &Docs<'_>) {
+        self.wide.clear();
+        self.wide.resize(docs.len(), 0);
+        for key in &self.keys {
+            key.column.ids(docs.clone(), &mut self.ids);
+            let largest = key.cardinality - 1;
+            for (combination, id) in self.wide.iter_mut().zip(&self.ids) {
+                *combination += u64::from((*id).min(largest)) * key.stride;
+            }
+        }
+        self.places.clear();
+        let Map::Hashed(slots) = &mut self.map else {
+            return;
+        };
+        if slots.len() < (self.seen.len() + self.wide.len()) * 2 {
+            let size = (self.seen.len() + self.wide.len()) * 4;
+            *slots = vec![0; size.next_power_of_two()];
+            for (place, combination) in (1..).zip(&self.seen) {
+                let at = free_slot(slots, *combination);
+                slots[at] = place;
+            }
+        }
+        for combination in &self.wide {
+            let last = slots.len() - 1;
+            let mut at = slot_of(slots.len(), *combination);
+            let place = loop {
+                match slots[at] {
+                    0 => {
+                        self.seen.push(*combination);
+                        slots[at] = self.seen.len() as u32;
+                        break slots[at] - 1;
+                    }
+                    place if self.seen[place as usize - 1] == *combination => break place - 1,
+                    _ => at = (at + 1) & last,
+                }
+            };
+            self.places.push(place);
         }
     }
 
@@ -162,14 +233,14 @@ impl<'a> GroupKeys<'a> {
 
     /// The key columns of places.
     pub(super) fn decode(&self, places: &[u32]) -> Vec<Block> {
-        let combination = |place: u32| match &self.mapped {
-            Some(_) => self.seen.get(place as usize).copied().unwrap_or(0),
-            None => place,
+        let combination = |place: u32| match &self.map {
+            Map::Direct => u64::from(place),
+            _ => self.seen.get(place as usize).copied().unwrap_or(0),
         };
         let of_key = |key: &Key<'_>| {
             let ids: Vec<u32> = places
                 .iter()
-                .map(|place| combination(*place) / key.stride % key.cardinality)
+                .map(|place| (combination(*place) / key.stride % u64::from(key.cardinality)) as u32)
                 .collect();
             let column_type = ColumnType::sv(key.column.column_type().data_type);
             let values = match key.column.dictionary() {
@@ -180,4 +251,19 @@ impl<'a> GroupKeys<'a> {
         };
         self.keys.iter().map(of_key).collect()
     }
+}
+
+/// Where the search for a combination begins, among a power of two of slots.
+#[inline]
+fn slot_of(slots: usize, combination: u64) -> usize {
+    let mixed = combination.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 32) as usize & (slots - 1)
+}
+
+fn free_slot(slots: &[u32], combination: u64) -> usize {
+    let mut at = slot_of(slots.len(), combination);
+    while slots[at] != 0 {
+        at = (at + 1) & (slots.len() - 1);
+    }
+    at
 }

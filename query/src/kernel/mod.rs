@@ -6,6 +6,7 @@
 
 mod group;
 mod number;
+mod tree;
 
 use common::{Block, BytesVec, DataType, Values};
 use functions::{Grouped, Groups};
@@ -17,9 +18,13 @@ use crate::expr::BoundExpr;
 use crate::group_by::GroupTable;
 use crate::merge::Partial;
 use crate::plan::PlanAggregation;
-use crate::project::SegmentColumns;
+use crate::project::{BLOCK_ROWS, SegmentColumns};
 use group::{GroupKeys, Places};
 use number::{EXACT, Number, Slots, Span};
+pub(crate) use tree::Source;
+
+/// Rows that are aggregated at a time, so that their values stay in the fastest cache.
+const PIECE: usize = 2048;
 
 /// What is computed of a group.
 enum Measure {
@@ -35,6 +40,8 @@ pub(crate) struct Kernel<'a> {
     keys: GroupKeys<'a>,
     slots: Slots<'a>,
     measures: Vec<Measure>,
+    /// How many rows each record stands for, where records are no rows.
+    weights: Option<Number>,
     /// One accumulator a place for each measure; none for COUNT.
     totals: Vec<Vec<i64>>,
     /// Rows of each place.
@@ -59,14 +66,39 @@ impl<'a> Kernel<'a> {
             .iter()
             .map(|aggregation| measure(aggregation, &mut slots, columns, rows))
             .collect::<Option<_>>()?;
+        Some(Self::with(keys, slots, measures, None))
+    }
+
+    fn with(
+        keys: GroupKeys<'a>,
+        slots: Slots<'a>,
+        measures: Vec<Measure>,
+        weights: Option<Number>,
+    ) -> Self {
         let totals = measures.iter().map(|_| Vec::new()).collect();
-        Some(Self {
+        Self {
             keys,
             slots,
             measures,
+            weights,
             totals,
             counts: Vec::new(),
-        })
+        }
+    }
+
+    /// Runs over listed records.
+    pub(crate) fn run_list(
+        mut self,
+        records: &[u32],
+        aggregations: &[PlanAggregation],
+    ) -> Result<Partial, QueryError> {
+        for piece in records.chunks(BLOCK_ROWS) {
+            let docs = Docs::List(piece);
+            if self.slots.load(&docs) {
+                self.add(&docs);
+            }
+        }
+        self.finish(aggregations)
     }
 
     /// Runs over the rows that pass the filter.
@@ -76,8 +108,15 @@ impl<'a> Kernel<'a> {
         aggregations: &[PlanAggregation],
     ) -> Result<Partial, QueryError> {
         scan.for_each_block(|_, docs| {
-            if self.slots.load(&docs) {
-                self.add(&docs);
+            let read = match docs {
+                Docs::Range(rows) => rows.clone().step_by(PIECE).all(|from| {
+                    self.load_and_add(&Docs::Range(from..rows.end.min(from + PIECE as u32)))
+                }),
+                Docs::List(rows) => rows
+                    .chunks(PIECE)
+                    .all(|piece| self.load_and_add(&Docs::List(piece))),
+            };
+            if read {
                 Ok(true)
             } else {
                 Err(QueryError::execution(
@@ -90,29 +129,36 @@ impl<'a> Kernel<'a> {
         self.finish(aggregations)
     }
 
+    fn load_and_add(&mut self, docs: &Docs<'_>) -> bool {
+        let read = self.slots.load(docs);
+        if read {
+            self.add(docs);
+        }
+        read
+    }
+
     fn add(&mut self, docs: &Docs<'_>) {
         let rows = docs.len();
         self.keys.locate(docs);
         let places = self.keys.places();
         let room = self.keys.room();
         grow(&mut self.counts, room, 0);
-        match places {
-            Places::One => self.counts[0] += rows as i64,
-            Places::Each(places) => places.iter().for_each(|p| self.counts[*p as usize] += 1),
+        match (places, &self.weights) {
+            (places, Some(weights)) => self.slots.with(weights, rows, |weights| {
+                add_up(&mut self.counts, places, weights);
+            }),
+            (Places::One, None) => self.counts[0] += rows as i64,
+            (Places::Each(places), None) => {
+                places.iter().for_each(|p| self.counts[*p as usize] += 1);
+            }
         }
         for (measure, totals) in self.measures.iter().zip(&mut self.totals) {
             match measure {
                 Measure::Count => {}
                 Measure::Sum(number) | Measure::Average(number) => {
                     grow(totals, room, 0);
-                    self.slots.with(number, rows, |values| match places {
-                        Places::One => totals[0] += values.iter().sum::<i64>(),
-                        Places::Each(places) => {
-                            for (place, value) in places.iter().zip(values) {
-                                totals[*place as usize] += value;
-                            }
-                        }
-                    });
+                    self.slots
+                        .with(number, rows, |values| add_up(totals, places, values));
                 }
                 Measure::Least(number) => {
                     grow(totals, room, i64::MAX);
@@ -198,6 +244,17 @@ fn grow(values: &mut Vec<i64>, room: usize, empty: i64) {
             *values = vec![0; room];
         } else {
             values.resize(room, empty);
+        }
+    }
+}
+
+fn add_up(totals: &mut [i64], places: Places<'_>, values: &[i64]) {
+    match places {
+        Places::One => totals[0] += values.iter().sum::<i64>(),
+        Places::Each(places) => {
+            for (place, value) in places.iter().zip(values) {
+                totals[*place as usize] += value;
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! DOUBLE arithmetic bit by bit.
 
 use common::{DataType, Value};
+use functions::scalar::BoundScalar;
 use segment::{Column, Docs};
 
 use crate::expr::BoundExpr;
@@ -27,6 +28,21 @@ pub(super) enum Operation {
     Times,
 }
 
+impl Operation {
+    /// The operation of a function over columns.
+    pub(super) fn of(function: &BoundScalar) -> Option<Self> {
+        if function.returns().data_type != DataType::Double {
+            return None;
+        }
+        match *function.function().names.first()? {
+            "plus" => Some(Self::Plus),
+            "minus" => Some(Self::Minus),
+            "times" => Some(Self::Times),
+            _ => None,
+        }
+    }
+}
+
 /// Smallest and largest value an expression can have.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
@@ -35,7 +51,22 @@ pub(super) struct Span {
 }
 
 impl Span {
-    fn exact(self) -> Option<Self> {
+    /// The values of a single-value column of whole numbers.
+    pub(super) fn of_column(column: &dyn Column) -> Option<Self> {
+        let column_type = column.column_type();
+        let whole = matches!(column_type.data_type, DataType::Int | DataType::Long);
+        if column_type.multi || !whole {
+            return None;
+        }
+        let stats = column.stats();
+        let span = Self {
+            low: i128::from(stats.min?.as_i64()?),
+            high: i128::from(stats.max?.as_i64()?),
+        };
+        span.exact()
+    }
+
+    pub(super) fn exact(self) -> Option<Self> {
         (self.low >= -EXACT && self.high <= EXACT).then_some(self)
     }
 
@@ -48,7 +79,8 @@ impl Span {
 /// A column that expressions read, each block once.
 pub(super) struct Slot<'a> {
     column: &'a dyn Column,
-    index: usize,
+    /// Its position in the plan, where it has one.
+    index: Option<usize>,
     /// Values by id, where the column has a dictionary.
     by_id: Option<Vec<i64>>,
     ids: Vec<u32>,
@@ -75,15 +107,7 @@ impl<'a> Slots<'a> {
                 let [a, b] = args.as_slice() else {
                     return None;
                 };
-                if function.returns().data_type != DataType::Double {
-                    return None;
-                }
-                let operation = match *function.function().names.first()? {
-                    "plus" => Operation::Plus,
-                    "minus" => Operation::Minus,
-                    "times" => Operation::Times,
-                    _ => return None,
-                };
+                let operation = Operation::of(function)?;
                 let (a, of_a) = self.number(a, columns)?;
                 let (b, of_b) = self.number(b, columns)?;
                 let span = combined(operation, of_a, of_b).exact()?;
@@ -96,18 +120,8 @@ impl<'a> Slots<'a> {
         let Source::Stored { column, .. } = &columns.sources[index] else {
             return None;
         };
-        let column_type = column.column_type();
-        let whole = matches!(column_type.data_type, DataType::Int | DataType::Long);
-        if column_type.multi || !whole {
-            return None;
-        }
-        let stats = column.stats();
-        let span = Span {
-            low: i128::from(stats.min?.as_i64()?),
-            high: i128::from(stats.max?.as_i64()?),
-        };
-        let span = span.exact()?;
-        if let Some(at) = self.0.iter().position(|slot| slot.index == index) {
+        let span = Span::of_column(*column)?;
+        if let Some(at) = self.0.iter().position(|slot| slot.index == Some(index)) {
             return Some((Number::Slot(at), span));
         }
         let by_id = match column.dictionary() {
@@ -125,12 +139,24 @@ impl<'a> Slots<'a> {
         };
         self.0.push(Slot {
             column: *column,
-            index,
+            index: Some(index),
             by_id,
             ids: Vec::new(),
             values: Vec::new(),
         });
         Some((Number::Slot(self.0.len() - 1), span))
+    }
+
+    /// Adds a column of numbers without dictionary.
+    pub(super) fn add(&mut self, column: &'a dyn Column) -> Number {
+        self.0.push(Slot {
+            column,
+            index: None,
+            by_id: None,
+            ids: Vec::new(),
+            values: Vec::new(),
+        });
+        Number::Slot(self.0.len() - 1)
     }
 
     /// Reads the columns for some rows; false where one cannot be read.
@@ -173,12 +199,14 @@ impl<'a> Slots<'a> {
     }
 }
 
-fn literal(value: i64) -> (Number, Span) {
+/// A constant.
+pub(super) fn literal(value: i64) -> (Number, Span) {
     let of = i128::from(value);
     (Number::Literal(value), Span { low: of, high: of })
 }
 
-fn combined(operation: Operation, a: Span, b: Span) -> Span {
+/// The values of an operation's result.
+pub(super) fn combined(operation: Operation, a: Span, b: Span) -> Span {
     match operation {
         Operation::Plus => Span {
             low: a.low + b.low,

@@ -11,6 +11,7 @@ use common::cast::text_is_true;
 use common::value::compare_text;
 use common::{BigDecimal, ColumnType, DataType, Value, Values};
 use functions::pattern::Pattern;
+use segment::index::text::query::TextQuery;
 use segment::{Bound, Predicate};
 use sql::Test;
 
@@ -101,14 +102,10 @@ impl Matcher {
                 ignore_case,
             } => (Self::regexp(pattern, *ignore_case, column_type)?, false),
             Test::JsonMatch(condition) => (Self::json(condition)?, false),
+            Test::TextMatch(query) => (Self::text(query, column_type)?, false),
             Test::TextContains(_) => {
                 return Err(QueryError::execution(
                     "TEXT_CONTAINS is supported only on native text index",
-                ));
-            }
-            Test::TextMatch(_) => {
-                return Err(QueryError::execution(
-                    "Cannot apply TEXT_MATCH on a column without text index",
                 ));
             }
             Test::VectorSimilarity { .. } => {
@@ -288,6 +285,31 @@ impl Matcher {
             TextTest(Arc::new(move |text| compiled.matches(text))),
             predicate,
         ))
+    }
+
+    fn text(query: &str, column_type: ColumnType) -> Result<Self, QueryError> {
+        let compiled = TextQuery::parse(query).map_err(|problem| {
+            QueryError::execution(format!("Invalid text match filter: {query}: {problem}"))
+        })?;
+        if column_type.data_type.stored() != DataType::String {
+            return Err(QueryError::validation(format!(
+                "TEXT_MATCH expects text, not {column_type}"
+            )));
+        }
+        Ok(Self::Text(
+            TextTest(Arc::new(move |text| compiled.matches(text))),
+            Predicate::TextMatch(query.to_owned()),
+        ))
+    }
+
+    /// The index without which the test is refused, and the function that asks for it.
+    #[must_use]
+    pub fn needed_index(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Text(_, Predicate::JsonMatch(_)) => Some(("json", "JSON_MATCH")),
+            Self::Text(_, Predicate::TextMatch(_)) => Some(("text", "TEXT_MATCH")),
+            _ => None,
+        }
     }
 
     /// The test in the form that indexes and dictionaries answer.

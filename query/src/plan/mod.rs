@@ -116,6 +116,8 @@ pub struct Plan {
     pub group_limit: usize,
     /// The query's time.
     pub context: EvalContext,
+    /// False with the option `useStarTree=false`.
+    pub use_star_tree: bool,
     /// EXPLAIN.
     pub explain: bool,
     /// True with GROUP BY.
@@ -209,6 +211,10 @@ impl Plan {
             skip_upsert: query.options.is_true("skipupsert"),
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
+            use_star_tree: query
+                .options
+                .get("usestartree")
+                .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
             explain: query.explain,
             grouped: !query.group_by.is_empty(),
         };

@@ -1,69 +1,98 @@
-//! Bit-packed unsigned numbers: value `i` of width `w` has the bits from `i * w`, little endian, without gaps.
+//! Bit-packed unsigned numbers in blocks of 128, four lanes wide: value `i` of a block is in lane `i % 4`, and each lane
+//! packs its 32 values into `w` words of 32 bits, lowest bits first; words of the lanes take turns.
 //!
-//! Blocks of 32 values are exactly `w` 32-bit words, so whole blocks decode with constant shifts, and any single value
-//! is one unaligned 64-bit read. Must not know: dictionaries.
-//! Invariant: a buffer carries [`PADDING`] bytes after the last value; reading past the end gives 0.
+//! So four neighbours unpack with the same shifts, which any processor does at once, and any single value is in at most
+//! two words. Must not know: dictionaries. Invariant: whole blocks are written; reading past the end gives 0.
 
-/// Bytes after the packed values.
-pub(crate) const PADDING: usize = 8;
+/// Values of a block.
+const BLOCK: usize = 128;
+const LANES: usize = 4;
 
 /// Bits that hold every number below `count`.
 pub(crate) fn width_for(count: u32) -> u32 {
     (u32::BITS - count.saturating_sub(1).leading_zeros()).max(1)
 }
 
+/// Bytes of that many packed values.
+pub(crate) fn packed_len(count: u64, width: u32) -> u64 {
+    count.div_ceil(BLOCK as u64) * u64::from(width) * 16
+}
+
 /// Packs numbers, each below `1 << width`.
 pub(crate) fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
-    out.reserve(values.len() * width as usize / 8 + PADDING + 8);
-    let (mut word, mut used) = (0_u64, 0_u32);
-    for value in values {
-        word |= u64::from(*value) << used;
-        used += width;
-        if used >= 32 {
-            out.extend_from_slice(&(word as u32).to_le_bytes());
-            word >>= 32;
-            used -= 32;
+    out.reserve(packed_len(values.len() as u64, width) as usize);
+    let mut words = vec![0_u32; width as usize * LANES];
+    for block in values.chunks(BLOCK) {
+        words.fill(0);
+        for (at, value) in block.iter().enumerate() {
+            let bit = at / LANES * width as usize;
+            let (word, shift) = (bit / 32 * LANES + at % LANES, bit % 32);
+            let wide = u64::from(*value) << shift;
+            words[word] |= wide as u32;
+            if shift + width as usize > 32 {
+                words[word + LANES] |= (wide >> 32) as u32;
+            }
         }
+        words
+            .iter()
+            .for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
     }
-    out.extend_from_slice(&word.to_le_bytes());
-    out.extend_from_slice(&[0; PADDING]);
 }
 
 /// One value.
 #[inline]
 pub(crate) fn get(bytes: &[u8], width: u32, index: usize) -> u32 {
-    let bit = index * width as usize;
-    let mask = (1_u64 << width) - 1;
-    match bytes
-        .get(bit / 8..)
-        .and_then(|rest| rest.first_chunk::<8>())
-    {
-        Some(chunk) => ((u64::from_le_bytes(*chunk) >> (bit % 8)) & mask) as u32,
-        None => 0,
+    let (block, at) = (index / BLOCK, index % BLOCK);
+    let bit = at / LANES * width as usize;
+    let word = block * width as usize * LANES + bit / 32 * LANES + at % LANES;
+    let read = |word: usize| {
+        let chunk = bytes
+            .get(word.saturating_mul(4)..)
+            .and_then(|rest| rest.first_chunk::<4>());
+        chunk.map_or(0, |chunk| u32::from_le_bytes(*chunk))
+    };
+    let shift = bit % 32;
+    let mask = ((1_u64 << width) - 1) as u32;
+    let low = read(word) >> shift;
+    if shift + width as usize > 32 {
+        (low | (read(word + LANES) << (32 - shift))) & mask
+    } else {
+        low & mask
     }
 }
 
 #[inline(always)]
-fn block<const W: usize>(source: &[u8], out: &mut [u32]) {
-    let mut words = [0_u32; 33];
-    for (word, chunk) in words.iter_mut().zip(source[..W * 4].as_chunks::<4>().0) {
-        *word = u32::from_le_bytes(*chunk);
+fn four(chunk: &[u8; 16]) -> [u32; LANES] {
+    let mut words = [0; LANES];
+    for (word, bytes) in words.iter_mut().zip(chunk.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
     }
-    let mask = (1_u64 << W) - 1;
-    for (j, place) in out[..32].iter_mut().enumerate() {
-        let bit = j * W;
-        let pair = u64::from(words[bit / 32]) | (u64::from(words[bit / 32 + 1]) << 32);
-        *place = ((pair >> (bit % 32)) & mask) as u32;
+    words
+}
+
+/// Unpacks one block.
+#[inline(always)]
+fn block<const W: usize>(source: &[[u8; 16]], out: &mut [u32; BLOCK]) {
+    let Some(source) = source.first_chunk::<W>() else {
+        return;
+    };
+    let mask = ((1_u64 << W) - 1) as u32;
+    for (at, places) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let (word, shift) = (at * W / 32, at * W % 32);
+        let low = four(&source[word]);
+        // Where the value ends within its word, what is taken from the next one is cut off by the mask.
+        let high = four(&source[(word + 1).min(W - 1)]);
+        for lane in 0..LANES {
+            let above = (high[lane] << 1) << (31 - shift);
+            places[lane] = ((low[lane] >> shift) | above) & mask;
+        }
     }
 }
 
-fn blocks<const W: usize>(mut source: &[u8], out: &mut [u32]) {
-    for place in out.chunks_exact_mut(32) {
-        if source.len() < W * 4 {
-            return;
-        }
-        block::<W>(source, place);
-        source = &source[W * 4..];
+fn blocks<const W: usize>(source: &[u8], out: &mut [[u32; BLOCK]]) {
+    let chunks = source.as_chunks::<16>().0;
+    for (place, words) in out.iter_mut().zip(chunks.chunks_exact(W)) {
+        block::<W>(words, place);
     }
 }
 
@@ -71,6 +100,11 @@ macro_rules! by_width {
     ($width:expr, $source:expr, $out:expr, $($w:literal)*) => {
         match $width { $($w => blocks::<$w>($source, $out),)* _ => {} }
     };
+}
+
+fn unpack_blocks(source: &[u8], width: u32, out: &mut [[u32; BLOCK]]) {
+    by_width!(width, source, out,
+        1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
 }
 
 /// Appends the values of consecutive indexes.
@@ -87,21 +121,30 @@ pub(crate) fn get_range(
 
 /// Fills `out` with the values from an index on.
 pub(crate) fn unpack(bytes: &[u8], width: u32, start: usize, out: &mut [u32]) {
-    let head = (start.next_multiple_of(32) - start).min(out.len());
+    let block_bytes = width as usize * 16;
+    let of_block = |block: usize| {
+        bytes
+            .get(block.saturating_mul(block_bytes)..)
+            .unwrap_or(&[])
+    };
+    let partly = |index: usize, out: &mut [u32]| {
+        let mut whole = [[0; BLOCK]];
+        unpack_blocks(of_block(index / BLOCK), width, &mut whole);
+        let from = index % BLOCK;
+        out.copy_from_slice(&whole[0][from..from + out.len()]);
+    };
+    let head = (start.next_multiple_of(BLOCK) - start).min(out.len());
     let (first, rest) = out.split_at_mut(head);
-    for (index, place) in (start..).zip(first) {
-        *place = get(bytes, width, index);
+    if !first.is_empty() {
+        partly(start, first);
     }
     let index = start + head;
-    let whole = rest.len() / 32 * 32;
-    let (blocks_out, last) = rest.split_at_mut(whole);
-    if whole > 0 {
-        let source = bytes.get(index / 32 * width as usize * 4..).unwrap_or(&[]);
-        by_width!(width, source, blocks_out,
-            1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+    let (whole, last) = rest.as_chunks_mut::<BLOCK>();
+    if !whole.is_empty() {
+        unpack_blocks(of_block(index / BLOCK), width, whole);
     }
-    for (index, place) in (index + whole..).zip(last) {
-        *place = get(bytes, width, index);
+    if !last.is_empty() {
+        partly(index + whole.len() * BLOCK, last);
     }
 }
 
@@ -154,6 +197,12 @@ mod tests {
             let mut out = Vec::new();
             get_range(&packed, width, 3..517, &mut out);
             assert_eq!(out, values[3..], "width {width}");
+            out.clear();
+            get_range(&packed, width, 130..140, &mut out);
+            assert_eq!(out, values[130..140], "width {width}");
+            let single: Vec<u32> = (0..517).map(|i| get(&packed, width, i)).collect();
+            assert_eq!(single, values, "width {width}");
+            assert_eq!(packed.len() as u64, packed_len(517, width));
             assert_eq!(get(&packed, width, 99), values[99]);
             assert_eq!(get(&packed, width, 1 << 30), 0);
         }

@@ -4,6 +4,7 @@
 
 mod column;
 mod encode;
+mod star_trees;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -70,14 +71,17 @@ pub fn seal(
         time_column: plan.time_column.clone(),
         time_range_ms: None,
         columns: Vec::with_capacity(plan.columns.len()),
+        star_trees: Vec::new(),
         custom: settings.custom.clone(),
     };
     let mark = crate::plan::index_mark(table);
     metadata
         .custom
         .insert(crate::plan::INDEX_MARK.to_owned(), mark);
+    let mut trees = star_trees::Collector::new(&plan, rows);
     for column in &plan.columns {
         let data = ColumnData::load(source, column, order.as_deref(), rows)?;
+        trees.look_at(&data);
         let written = encode::write(&data, &plan, &mut file)?;
         if plan.time_column.as_ref() == Some(&column.name) {
             let format = plan.time_format.as_deref();
@@ -87,6 +91,7 @@ pub fn seal(
         }
         metadata.columns.push(written.metadata);
     }
+    metadata.star_trees = trees.write(&mut file)?;
     let crc = file.finish(metadata.clone())?;
     Ok(Built {
         metadata,

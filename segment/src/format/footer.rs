@@ -7,6 +7,7 @@ use common::{ColumnType, DataType, Value};
 use serde::{Deserialize, Serialize};
 
 use super::codec::Codec;
+use crate::index::star_tree::StarTreeMetadata;
 use crate::number::{Number, with_number};
 
 /// A buffer of the file.
@@ -192,6 +193,9 @@ pub struct SegmentMetadata {
     pub time_range_ms: Option<(i64, i64)>,
     /// Columns.
     pub columns: Vec<ColumnMetadata>,
+    /// Star-trees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub star_trees: Vec<StarTreeMetadata>,
     /// Anything else to be kept with the segment (offsets of a stream, names of merged segments).
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub custom: std::collections::BTreeMap<String, String>,

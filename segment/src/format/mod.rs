@@ -41,6 +41,8 @@ pub(crate) mod kind {
     pub(crate) const CHUNK_ENDS: &str = "raw_chunk_ends";
     /// `u32` end of each row among the entries of a multi-value column.
     pub(crate) const ROW_ENDS: &str = "row_ends";
+    /// Nodes of a star-tree.
+    pub(crate) const TREE_NODES: &str = "nodes";
     /// Roaring bitmap of null rows.
     pub(crate) const NULLS: &str = "nullvalue_vector";
 }

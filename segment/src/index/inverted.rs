@@ -132,7 +132,7 @@ const COOKIE: u32 = 12_346;
 const ARRAY_MAX: usize = 4096;
 
 /// Appends the portable form of ascending rows. Short lists are written here: building a bitmap costs more than its bytes.
-fn write_bitmap(rows: &[u32], out: &mut Vec<u8>) {
+pub(crate) fn write_bitmap(rows: &[u32], out: &mut Vec<u8>) {
     if rows.len() > ARRAY_MAX {
         let bitmap = RoaringBitmap::from_sorted_iter(rows.iter().copied()).unwrap_or_default();
         // Writing to memory does not fail.
@@ -156,7 +156,7 @@ fn write_bitmap(rows: &[u32], out: &mut Vec<u8>) {
 }
 
 /// Calls `add` for the rows of a bitmap in portable form; nothing where it is damaged.
-fn read_bitmap(bytes: &[u8], add: &mut impl FnMut(u32)) {
+pub(crate) fn read_bitmap(bytes: &[u8], add: &mut impl FnMut(u32)) {
     if read_arrays(bytes, add).is_none() {
         match RoaringBitmap::deserialize_from(bytes) {
             Ok(bitmap) => bitmap.iter().for_each(add),

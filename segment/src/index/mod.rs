@@ -5,7 +5,11 @@
 pub(crate) mod bloom;
 pub(crate) mod collect;
 pub(crate) mod inverted;
+pub(crate) mod json;
 pub(crate) mod range;
+pub mod star_tree;
+pub(crate) mod terms;
+pub mod text;
 
 use std::sync::Arc;
 
@@ -34,12 +38,44 @@ pub(crate) trait IndexType: Send + Sync {
 }
 
 /// Every kind of index, in the order in which a column's are asked.
-pub(crate) static TYPES: &[&dyn IndexType] =
-    &[&bloom::Bloom, &inverted::Inverted, &range::RangeIndex];
+pub(crate) static TYPES: &[&dyn IndexType] = &[
+    &bloom::Bloom,
+    &inverted::Inverted,
+    &range::RangeIndex,
+    &json::JsonIndex,
+    &text::TextIndex,
+];
 
 /// The kind of an id.
 pub(crate) fn by_id(id: &str) -> Option<&'static dyn IndexType> {
     TYPES.iter().copied().find(|kind| kind.id() == id)
+}
+
+/// An index that a growing segment is asked for but does not keep: rows are tested one by one.
+pub(crate) struct Unbuilt(pub(crate) &'static str);
+
+impl IndexReader for Unbuilt {
+    fn id(&self) -> &'static str {
+        self.0
+    }
+
+    fn estimate(&self, _predicate: &Predicate) -> Option<u32> {
+        None
+    }
+
+    fn matching(&self, _predicate: &Predicate) -> Option<crate::Answer> {
+        None
+    }
+}
+
+/// The indexes without which a query is refused, as a growing segment announces them.
+pub(crate) fn unbuilt(table: &TableConfig, field: &FieldSpec) -> Vec<&'static str> {
+    let needed: [&dyn IndexType; 2] = [&json::JsonIndex, &text::TextIndex];
+    let needed = needed.into_iter();
+    needed
+        .filter(|kind| kind.configure(table, field, false).is_some())
+        .map(IndexType::id)
+        .collect()
 }
 
 /// What an index is built from.

@@ -52,6 +52,7 @@ impl ColumnWriter {
         let shared = ColumnShared {
             name: plan.name.clone(),
             column_type: plan.column_type,
+            announced: plan.announced.clone(),
             encoded: match &encoding {
                 Encoding::Dictionary {
                     dictionary,

@@ -14,6 +14,7 @@ use super::hash_table::Table;
 use super::postings::{GrowingInverted, Postings};
 use super::store::Store;
 use crate::buffer::chunks::Chunks;
+use crate::index::Unbuilt;
 use crate::{Column, ColumnStats, Dictionary, Docs, IndexReader, Segment};
 
 /// How a column keeps its values.
@@ -32,6 +33,7 @@ pub(crate) struct ColumnShared {
     pub(crate) name: String,
     pub(crate) column_type: ColumnType,
     pub(crate) encoded: Encoded,
+    pub(crate) announced: Vec<&'static str>,
     pub(crate) offsets: Option<Arc<Chunks<u32>>>,
     pub(crate) nulls: Option<Arc<Chunks<u32>>>,
 }
@@ -63,7 +65,10 @@ struct PublishedColumnView {
 
 impl SnapshotColumn {
     fn new(shared: &Arc<ColumnShared>, rows: u32, published: &PublishedColumn) -> Self {
-        let mut indexes: Vec<Arc<dyn IndexReader>> = Vec::new();
+        let announced = shared.announced.iter();
+        let mut indexes: Vec<Arc<dyn IndexReader>> = announced
+            .map(|id| Arc::new(Unbuilt(id)) as Arc<dyn IndexReader>)
+            .collect();
         let dictionary = match &shared.encoded {
             Encoded::Dictionary {
                 store,

@@ -7,12 +7,14 @@ mod column;
 mod dictionary;
 mod forward;
 pub(crate) mod packed;
+mod star_trees;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
 
+use crate::buffer::bits;
 use crate::buffer::map::Region;
 use crate::error::{Result, SegmentError};
 use crate::format::footer::{BufferEntry, ColumnMetadata, Encoding, SegmentMetadata};
@@ -20,7 +22,7 @@ use crate::format::kind;
 use crate::format::reader::SegmentFile;
 use crate::index::{self, ColumnContext};
 use crate::number::with_number;
-use crate::{Column, ColumnStats, Dictionary, IndexReader, Segment};
+use crate::{Column, ColumnStats, Dictionary, IndexReader, Segment, StarTree};
 use column::SealedColumn;
 use dictionary::SealedDictionary;
 use forward::{ChunkedValues, Forward};
@@ -31,6 +33,7 @@ pub struct SealedSegment {
     file: SegmentFile,
     columns: Vec<SealedColumn>,
     positions: HashMap<String, usize>,
+    star_trees: Vec<StarTree>,
 }
 
 impl SealedSegment {
@@ -42,13 +45,16 @@ impl SealedSegment {
         let file = SegmentFile::open(path)?;
         let columns = open_columns(&file)?;
         let names = file.footer.metadata.columns.iter();
-        let positions = names
+        let positions: HashMap<String, usize> = names
             .enumerate()
             .map(|(at, column)| (column.name.clone(), at))
             .collect();
+        let column = |name: &str| columns.get(*positions.get(name)?);
+        let star_trees = star_trees::open(&file, &column)?;
         Ok(Self {
             columns,
             positions,
+            star_trees,
             file,
         })
     }
@@ -259,7 +265,7 @@ fn open_forward(buffers: &Buffers<'_>, metadata: &ColumnMetadata, entries: u32) 
             if !(1..=32).contains(&metadata.bits) {
                 return Err(buffers.corrupt(0, &format!("ids of {} bits", metadata.bits)));
             }
-            let size = (u64::from(entries) * u64::from(metadata.bits)).div_ceil(8);
+            let size = bits::packed_len(u64::from(entries), metadata.bits);
             Forward::Ids {
                 bytes: buffers.sized(kind::IDS, size)?,
                 width: metadata.bits,
@@ -327,5 +333,9 @@ impl Segment for SealedSegment {
 
     fn time_range_ms(&self) -> Option<(i64, i64)> {
         self.metadata().time_range_ms
+    }
+
+    fn star_trees(&self) -> &[StarTree] {
+        &self.star_trees
     }
 }

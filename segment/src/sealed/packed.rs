@@ -124,6 +124,15 @@ impl PackedNumbers {
         self.bytes.get(head.start..).unwrap_or(&[])
     }
 
+    /// The least and the greatest number.
+    pub(crate) fn extremes(&self) -> (i64, i64) {
+        let blocks = (self.entries as usize).div_ceil(BLOCK);
+        let heads = (0..blocks).map(|block| self.head(block));
+        heads.fold((i64::MAX, i64::MIN), |(low, high), head| {
+            (low.min(head.least), high.max(head.greatest))
+        })
+    }
+
     /// One number.
     pub(crate) fn get(&self, entry: u32) -> i64 {
         let (block, at) = (entry as usize / BLOCK, entry as usize % BLOCK);

@@ -1,0 +1,213 @@
+//! An index may change how fast an answer comes, never the answer: random queries over the same rows with and without.
+//!
+//! Must not know: how any index works. Invariant: every query answers the same rows.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::sync::Arc;
+
+use common::{Schema, TableConfig, Value};
+use query::{Limits, Plan};
+use segment::build::{BuildSettings, seal_rows};
+use segment::testing::Random;
+use segment::{RowBatch, SealedSegment, Segment};
+use serde_json::json;
+
+const ROWS: u64 = 3_000;
+const WORDS: [&str; 8] = [
+    "java", "rust", "machine", "learning", "fast", "index", "the", "query",
+];
+
+fn schema() -> Schema {
+    serde_json::from_value(json!({
+        "schemaName": "t",
+        "dimensionFieldSpecs": [
+            {"name": "region", "dataType": "STRING"}, {"name": "year", "dataType": "INT"},
+            {"name": "city", "dataType": "STRING"}, {"name": "words", "dataType": "STRING"},
+            {"name": "doc", "dataType": "JSON"}, {"name": "id", "dataType": "LONG"},
+            {"name": "tags", "dataType": "STRING", "singleValueField": false}],
+        "metricFieldSpecs": [
+            {"name": "price", "dataType": "INT"}, {"name": "cost", "dataType": "LONG"},
+            {"name": "weight", "dataType": "DOUBLE"}]
+    }))
+    .unwrap()
+}
+
+fn config(indexes: bool) -> TableConfig {
+    let indexing = if indexes {
+        json!({
+            "invertedIndexColumns": ["region", "city", "tags"], "rangeIndexColumns": ["price", "id", "year"],
+            "bloomFilterColumns": ["id", "city"], "jsonIndexColumns": ["doc"],
+            "starTreeIndexConfigs": [
+                {"dimensionsSplitOrder": ["region", "year"], "maxLeafRecords": 1,
+                 "functionColumnPairs": ["COUNT__*", "SUM__price", "MIN__cost"]},
+                {"dimensionsSplitOrder": ["city", "region", "year"], "maxLeafRecords": 40,
+                 "skipStarNodeCreationForDimensions": ["region"],
+                 "functionColumnPairs": ["SUM__price", "SUM__cost", "MIN__cost", "MAX__price"]}]
+        })
+    } else {
+        // Without a JSON index there is no JSON_MATCH.
+        json!({"jsonIndexColumns": ["doc"]})
+    };
+    serde_json::from_value(json!({
+        "tableName": "t", "tableType": "OFFLINE", "segmentsConfig": {}, "tableIndexConfig": indexing,
+        "fieldConfigList": [{"name": "words", "encodingType": "RAW", "indexTypes": ["TEXT"]}]
+    }))
+    .unwrap()
+}
+
+fn batch(schema: &Schema, seed: u64) -> RowBatch {
+    let mut batch = RowBatch::new(schema).unwrap();
+    let mut random = Random(seed);
+    for row in 0..ROWS {
+        let r = random.next();
+        let pick = |shift: u32, of: u64| (r >> shift) % of;
+        let text = |at: u64| WORDS[(r >> (at * 5)) as usize % WORDS.len()].to_owned();
+        let tags =
+            (0..1 + pick(3, 3)).map(|t| Value::String(format!("t{}", pick(t as u32 * 9, 30))));
+        let values = [
+            ("region", Value::String(format!("R{}", pick(0, 5)))),
+            ("year", Value::Int(2000 + (row / 700) as i32)),
+            ("city", Value::String(format!("C{:03}", pick(7, 300)))),
+            (
+                "words",
+                Value::String((0..4).map(text).collect::<Vec<_>>().join(" ")),
+            ),
+            (
+                "doc",
+                Value::Json(format!(
+                    r#"{{"k":"v{}","n":{},"list":[{{"a":{}}},{{"a":{}}}]}}"#,
+                    pick(2, 50),
+                    pick(9, 1000),
+                    pick(20, 7),
+                    pick(30, 7)
+                )),
+            ),
+            ("id", Value::Long((row * 7 + seed) as i64)),
+            (
+                "tags",
+                Value::Array(common::DataType::String, tags.collect()),
+            ),
+            ("price", Value::Int(pick(11, 1000) as i32 - 300)),
+            ("cost", Value::Long(pick(13, 1 << 30) as i64)),
+            ("weight", Value::Double(pick(17, 1000) as f64 / 8.0)),
+        ];
+        for ((_, field), column) in schema.fields.iter().zip(batch.columns_mut()) {
+            let value = values.iter().find(|(name, _)| *name == field.name);
+            column.push(&value.unwrap().1);
+        }
+    }
+    batch
+}
+
+fn condition(random: &mut Random) -> String {
+    let r = random.next();
+    let number = |of: u64| (r >> 8) % of;
+    match r % 17 {
+        0 => format!("region = 'R{}'", number(6)),
+        1 => format!("region IN ('R{}','R3')", number(5)),
+        2 => format!("region != 'R{}'", number(5)),
+        3 => format!("year BETWEEN {} AND {}", 2000 + number(3), 2001 + number(5)),
+        4 => format!("city = 'C{:03}'", number(320)),
+        5 => format!("city LIKE 'C{}%'", number(4)),
+        6 => format!("city NOT IN ('C001','C{:03}')", number(300)),
+        7 => format!("price > {}", number(1000) as i64 - 300),
+        8 => format!("price BETWEEN {} AND 200", number(400) as i64 - 300),
+        9 => format!("id < {}", number(60_000)),
+        10 => format!("tags = 't{}'", number(32)),
+        11 => format!("tags != 't{}'", number(30)),
+        12 => format!("JSON_MATCH(doc, '\"$.k\" = ''v{}''')", number(55)),
+        13 => format!(
+            "JSON_MATCH(doc, '\"$.list[*].a\" = {} AND \"$.n\" > {}')",
+            number(8),
+            number(900)
+        ),
+        14 => format!(
+            "TEXT_MATCH(words, '{} AND {}')",
+            WORDS[number(8) as usize],
+            WORDS[number(7) as usize]
+        ),
+        15 => format!(
+            "TEXT_MATCH(words, '\"{} {}\" mach*')",
+            WORDS[number(6) as usize],
+            WORDS[number(7) as usize]
+        ),
+        _ => format!("weight < {}", number(120)),
+    }
+}
+
+fn filter(random: &mut Random) -> String {
+    let (a, b, c) = (condition(random), condition(random), condition(random));
+    match random.next() % 7 {
+        0 => String::new(),
+        1 => format!("WHERE {a}"),
+        2 => format!("WHERE {a} AND {b}"),
+        3 => format!("WHERE {a} AND ({b} OR {c})"),
+        4 => format!("WHERE {a} AND NOT {b}"),
+        5 => format!("WHERE {a} AND {b} AND {c}"),
+        _ => format!("WHERE {a} OR {b}"),
+    }
+}
+
+fn query(random: &mut Random) -> String {
+    let filter = filter(random);
+    match random.next() % 9 {
+        0 => format!("SELECT COUNT(*) FROM t {filter}"),
+        1 => format!(
+            "SELECT region, COUNT(*), SUM(price) FROM t {filter} GROUP BY region LIMIT 9000"
+        ),
+        2 => format!(
+            "SELECT region, year, SUM(price - cost), AVG(price) FROM t {filter} GROUP BY region, year LIMIT 9000"
+        ),
+        3 => format!("SELECT SUM(price * 2), MIN(cost), MAX(price), AVG(cost) FROM t {filter}"),
+        4 => format!(
+            "SELECT city, year, MIN(cost), MAX(price) FROM t {filter} GROUP BY city, year LIMIT 9000"
+        ),
+        5 => format!("SELECT id, price FROM t {filter} ORDER BY price DESC, id LIMIT 30"),
+        6 => format!("SELECT DISTINCTCOUNT(city), SUM(price * cost), SUM(weight) FROM t {filter}"),
+        7 => format!(
+            "SELECT city, SUM(cost) AS s FROM t {filter} GROUP BY city ORDER BY s DESC, city LIMIT 20"
+        ),
+        _ => format!("SELECT id FROM t {filter} ORDER BY id DESC LIMIT 25"),
+    }
+}
+
+fn answer(sql: &str, schema: &Schema, segments: &[Arc<dyn Segment>]) -> Vec<String> {
+    let statement = sql::Statement::split(sql, &sql::Options::default()).unwrap();
+    let plan = Plan::new(sql::parse::query(&statement, 0).unwrap(), schema, 0).unwrap();
+    let limits = Limits::new(60_000, 1 << 30);
+    let done = query::execute(&plan, segments, &limits, "here").unwrap();
+    let table = query::reduce(&plan, done.partial).unwrap();
+    let mut rows: Vec<String> = table.rows.iter().map(|row| format!("{row:?}")).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn an_index_never_changes_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = schema();
+    let segments = |indexes: bool| -> Vec<Arc<dyn Segment>> {
+        let build = |seed: u64| {
+            let name = format!("s{seed}_{indexes}");
+            let path = folder.path().join(&name);
+            let settings = BuildSettings {
+                name,
+                ..BuildSettings::default()
+            };
+            let rows = [batch(&schema, seed)];
+            seal_rows(rows, &schema, &config(indexes), &settings, &path).unwrap();
+            Arc::new(SealedSegment::open(&path).unwrap()) as Arc<dyn Segment>
+        };
+        (1..4).map(build).collect()
+    };
+    let (plain, indexed) = (segments(false), segments(true));
+    assert_eq!(indexed[0].star_trees().len(), 2);
+    let mut random = Random(11);
+    for _ in 0..250 {
+        let sql = query(&mut random);
+        let expected = answer(&sql, &schema, &plain);
+        assert_eq!(answer(&sql, &schema, &indexed), expected, "{sql}");
+        let without = format!("SET useStarTree=false; {sql}");
+        assert_eq!(answer(&without, &schema, &indexed), expected, "{without}");
+    }
+}
