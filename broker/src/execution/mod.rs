@@ -225,7 +225,6 @@ impl Core {
         {
             return self.gapfilled(&job, &statement, &gapfill).await;
         }
-        let compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
         let began = Instant::now();
         let mut compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
         if let compile::Outcome::Planned(found) = &compiled {
@@ -273,12 +272,7 @@ impl Core {
         statement: &Statement,
         gapfill: &sql::gapfill::Gapfill,
     ) -> Result<BrokerResponse, Stop> {
-        let input = QueryInput {
-            sql: gapfill.inner.clone(),
-            options: statement.options.clone(),
-            database: job.input.database.clone(),
-            ..QueryInput::default()
-        };
+        let input = job.input.inner(&gapfill.inner, &statement.options);
         let mut response = Box::pin(self.answer(input)).await;
         if let Some(table) = response.table.take() {
             let context = functions::scalar::EvalContext { now_ms: job.now_ms };

@@ -6,7 +6,6 @@ use common::{ErrorCode, QueryException, Value};
 use sql::Statement;
 
 use super::{Core, Job, Stop};
-use crate::request::QueryInput;
 
 const NAMES: [&str; 2] = ["in_subquery", "insubquery"];
 /// Inner queries of one query.
@@ -51,13 +50,7 @@ impl Core {
     }
 
     async fn inner(&self, job: &Job, outer: &Statement, sql: &str) -> Result<String, Stop> {
-        let input = QueryInput {
-            sql: sql.to_owned(),
-            options: outer.options.clone(),
-            database: job.input.database.clone(),
-            principal: job.input.principal.clone(),
-            ..QueryInput::default()
-        };
+        let input = job.input.inner(sql, &outer.options);
         let response = Box::pin(self.answer(input)).await;
         if let Some(failure) = response.failures.into_iter().next() {
             return Err(Stop::Failed(failure));

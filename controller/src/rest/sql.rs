@@ -11,12 +11,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cluster::Permission;
 use common::{ErrorCode, QueryException};
 use serde_json::{Map, Value as Json, json as object};
 use sql::Statement;
 use sql::statement::Options;
 
-use super::{Answer, Parameters, Refusal, Shared, json, rows};
+use super::{Answer, Parameters, Refusal, Shared, access, json, rows};
 use crate::core::Core;
 use crate::insert;
 
@@ -75,14 +76,14 @@ async fn sent(State(core): Shared, headers: HeaderMap, body: Bytes) -> Response 
             "JSON Payload is missing the query string field 'sql'",
         );
     }
-    if let Some(answer) = inserted(&core, &json).await {
+    if let Some(answer) = inserted(&core, &headers, &json).await {
         return answer;
     }
     forward(&core, &headers, body).await
 }
 
 /// INSERT is done here; `None` for everything else.
-async fn inserted(core: &Core, request: &Json) -> Option<Response> {
+async fn inserted(core: &Core, headers: &HeaderMap, request: &Json) -> Option<Response> {
     let text = request.get("sql").and_then(Json::as_str)?;
     let mut options = Options::default();
     if let Some(more) = request.get("queryOptions").and_then(Json::as_str) {
@@ -90,6 +91,13 @@ async fn inserted(core: &Core, request: &Json) -> Option<Response> {
     }
     let statement = Statement::split(text, &options).ok()?;
     let parsed = insert::parse(&statement.sql)?;
+    if let Ok(insert) = &parsed {
+        let table = Some(insert.table.as_str());
+        if !access::verified(&core.access, headers, table, Permission::Create).await {
+            let why = format!("Permission is denied for CREATE {}", insert.table);
+            return Some(failed(ErrorCode::AccessDenied, &why));
+        }
+    }
     Some(match parsed {
         Err(why) => failed(ErrorCode::SqlParsing, &why),
         Ok(insert) => match rows::insert(core, insert, &statement.options).await {
@@ -110,7 +118,7 @@ async fn asked(State(core): Shared, parameters: Parameters, headers: HeaderMap) 
         return failed(ErrorCode::JsonParsing, "Query parameter 'sql' is missing");
     }
     let body = Json::Object(body);
-    if let Some(answer) = inserted(&core, &body).await {
+    if let Some(answer) = inserted(&core, &headers, &body).await {
         return answer;
     }
     forward(&core, &headers, Bytes::from(body.to_string())).await
