@@ -6,8 +6,10 @@ pub mod access;
 pub mod deep_store;
 pub mod health;
 pub mod identity;
+pub mod listen;
 pub mod metadata_store;
 pub mod process;
+pub mod rates;
 pub mod settings;
 pub mod task_group;
 

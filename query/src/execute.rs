@@ -22,7 +22,7 @@ use crate::select::Cut;
 use crate::star_tree::Search;
 use crate::statistics::SeenIds;
 use crate::stats::QueryStats;
-use crate::{QueryError, prune, reduce, select, star_tree, statistics};
+use crate::{QueryError, prune, select, star_tree, statistics};
 
 /// Fewest and most rows of one task: segments are split so that all threads work on one query, but groups of one segment are
 /// cheaper to find together.
@@ -70,10 +70,7 @@ pub fn execute(
         partials.push(part);
     }
     limits.check()?;
-    let mut partial = Partial::merge_all(partials, plan)?;
-    if let Partial::Groups(table) = &mut partial {
-        stats.groups_trimmed |= reduce::trim(plan, table)?;
-    }
+    let partial = Partial::merge_all(partials, plan)?;
     Ok(Executed { partial, stats })
 }
 

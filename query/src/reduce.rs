@@ -215,34 +215,6 @@ fn finished(plan: &Plan, table: &GroupTable, no_keys: bool) -> Columns {
     Columns { blocks, rows }
 }
 
-/// Groups above which a server sends only the first ones by ORDER BY.
-const TRIM_ABOVE: usize = 100_000;
-/// Fewest groups that a server sends then.
-const TRIM_TO: usize = 5_000;
-
-/// Leaves out groups that ORDER BY and LIMIT will hardly reach, as Pinot's servers do: five times LIMIT leave, at least 5000.
-///
-/// # Errors
-/// Where an ORDER BY expression refuses a value.
-pub(crate) fn trim(plan: &Plan, table: &mut GroupTable) -> Result<bool, QueryError> {
-    let Shape::Aggregation { having, .. } = &plan.shape else {
-        return Ok(false);
-    };
-    if plan.order_by.is_empty() || having.is_some() || table.len() <= TRIM_ABOVE {
-        return Ok(false);
-    }
-    let wanted = plan.limit.saturating_add(plan.offset).saturating_mul(5);
-    let wanted = wanted.max(TRIM_TO);
-    if wanted >= table.len() {
-        return Ok(false);
-    }
-    let mut columns = finished(plan, table, false);
-    let keys = order_keys(plan, &mut columns)?;
-    let first = RowOrder::new(&keys, &plan.order_by).first(columns.rows, wanted);
-    table.sent = Some(first);
-    Ok(true)
-}
-
 /// A block of answers; one whose type differs from the announced is converted, or left null where it cannot be.
 fn typed(column_type: ColumnType, rows: usize, values: impl Iterator<Item = Value>) -> Block {
     let mut out = if column_type.multi {

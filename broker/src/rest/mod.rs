@@ -53,6 +53,8 @@ pub(crate) fn router(core: Arc<Core>, request_bytes_limit: usize) -> Router {
         .route("/debug/routingTable/{table}", get(debug::routing_of_table))
         .route("/debug/serverRoutingStats", get(debug::servers))
         .route("/health", get(health))
+        .route("/health/liveness", get(async || "OK"))
+        .route("/health/readiness", get(health))
         .route("/version", get(version))
         .route("/metrics", get(metrics))
         .route("/timeseries/api/v1/query_range", head(not_found))
@@ -121,7 +123,7 @@ async fn version() -> Response {
 }
 
 async fn metrics(State(core): Shared) -> Response {
-    let mut response = core.metrics.text().into_response();
+    let mut response = core.metrics.text(core.clock.now_ms()).into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
