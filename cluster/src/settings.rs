@@ -82,7 +82,7 @@ impl Settings {
             }
             _ => settings.properties(&text),
         }
-        settings.from_environment(|variable| std::env::var(variable).ok());
+        settings.read_environment(|variable| std::env::var(variable).ok());
         Ok(settings)
     }
 
@@ -190,7 +190,7 @@ impl Settings {
     }
 
     /// Puts the value of the environment variable that a setting names in its place, where `dynamic.env.config` lists the setting.
-    fn from_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
+    fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
         for name in self.list(FROM_ENVIRONMENT) {
             if let Some(value) = self.get(&name).and_then(&variable) {
                 self.set(name, value);
@@ -234,7 +234,7 @@ mod tests {
     fn values_may_come_from_the_environment() {
         let mut settings = Settings::default();
         settings.properties("a.b=VARIABLE\nc=VARIABLE\ndynamic.env.config=a.b\nlong=1,\\\n  2");
-        settings.from_environment(|name| (name == "VARIABLE").then(|| "seen".to_owned()));
+        settings.read_environment(|name| (name == "VARIABLE").then(|| "seen".to_owned()));
         assert_eq!(settings.get("a.b"), Some("seen"));
         assert_eq!(settings.get("c"), Some("VARIABLE"));
         assert_eq!(settings.list("long"), ["1", "2"]);

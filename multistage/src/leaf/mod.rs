@@ -46,11 +46,13 @@ impl Leaf {
 
     /// The statement.
     fn sql(&self) -> String {
-        let list = if self.outputs.is_empty() {
-            "\"$docId\"".to_owned()
-        } else {
-            self.outputs.join(", ")
-        };
+        let mut list = self.outputs.join(", ");
+        if self.groups.is_none() && !self.distinct && !self.outputs.iter().any(|o| names_column(o))
+        {
+            // Literals alone would be answered without the table: once, not once a row.
+            let between = if list.is_empty() { "" } else { ", " };
+            list.push_str(&format!("{between}\"$docId\""));
+        }
         let distinct = if self.distinct { "DISTINCT " } else { "" };
         let mut sql = format!("SELECT {distinct}{list} FROM \"{}\"", self.table);
         let mut clause = |word: &str, parts: &[String], between: &str| {
@@ -81,6 +83,11 @@ impl Leaf {
             statistics_requests: BTreeSet::new(),
         })
     }
+}
+
+/// True where an expression has a name outside its texts.
+fn names_column(sql: &str) -> bool {
+    sql.split('\'').step_by(2).any(|part| part.contains('"'))
 }
 
 /// LIMIT of a leaf that must answer all its rows.

@@ -28,13 +28,11 @@ pub fn of(text: &str) -> Vec<String> {
 #[must_use]
 pub fn placed(text: &str) -> Vec<(u32, String)> {
     let mut out = Vec::new();
-    let mut position = 0;
-    for word in split(text) {
+    for (position, word) in (0..).zip(split(text)) {
         let lower = word.to_lowercase();
         if !is_common(&lower) {
             out.push((position, lower));
         }
-        position += 1;
     }
     out
 }
