@@ -88,7 +88,7 @@ fn run_task(
 ) -> Result<(Partial, QueryStats), QueryError> {
     limits.check()?;
     let columns = SegmentColumns::open(task.segment, &plan.columns, plan.null_handling, host);
-    let valid = task.segment.valid_docs();
+    let valid = task.segment.valid_docs().filter(|_| !plan.skip_upsert);
     let docs = task.segment.doc_count();
     let filter = SegmentFilter::compile(
         &plan.filter,

@@ -114,6 +114,8 @@ pub struct Plan {
     pub context: EvalContext,
     /// EXPLAIN.
     pub explain: bool,
+    /// `skipUpsert`: rows that newer ones replaced are read, too.
+    pub skip_upsert: bool,
     /// True with GROUP BY.
     grouped: bool,
 }
@@ -200,6 +202,7 @@ impl Plan {
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
             context: EvalContext { now_ms },
             explain: query.explain,
+            skip_upsert: query.options.is_true("skipupsert"),
             grouped: !query.group_by.is_empty(),
         };
         if query.distinct {
