@@ -3,7 +3,7 @@
 //! Must not know: signs, exponents' forms. Invariant: the digits read back as the number.
 
 use num_bigint::BigUint;
-use num_traits::ToPrimitive;
+use num_traits::{FromPrimitive, Num, ToPrimitive};
 
 /// Digits without trailing zeros of a positive number, and the place of the point counted from their left.
 pub(crate) fn of_double(value: f64) -> (String, i32) {
@@ -62,8 +62,26 @@ fn of_integer(fraction: u64, exponent: i32, power: i32, precision: i32) -> (Stri
     (trimmed(text), point)
 }
 
-fn power_of(base: u32, exponent: i32) -> BigUint {
-    BigUint::from(base).pow(exponent.max(0) as u32)
+/// A number that digits are developed with.
+trait Wide: Num + Clone + PartialOrd + ToPrimitive + FromPrimitive {
+    fn of(value: u64) -> Self {
+        Self::from_u64(value).unwrap_or_else(Self::zero)
+    }
+
+    fn times_power(self, base: u64, exponent: i32) -> Self {
+        if exponent <= 0 {
+            return self;
+        }
+        self * num_traits::pow(Self::of(base), exponent as usize)
+    }
+}
+
+impl Wide for u128 {}
+impl Wide for BigUint {}
+
+/// The bits of a power of five.
+fn bits_of_fives(exponent: i32) -> i32 {
+    exponent.max(0) * 7 / 3 + 1
 }
 
 /// Digit by digit, until the rest is less than half the distance to the neighbours.
@@ -73,28 +91,40 @@ fn of_fraction(fraction: u64, exponent: i32, power: i32) -> (String, i32) {
     let estimate = (mantissa - 1.5) * 0.289_529_654
         + 0.176_091_259
         + f64::from(power) * std::f64::consts::LOG10_2;
-    let mut decimal = estimate.floor() as i32;
-    // Everything times four, for the quarter of a unit below a power of two.
-    let scale = |value: BigUint, twos: i32| value * power_of(2, twos) * power_of(5, -decimal);
+    let decimal = estimate.floor() as i32;
     let twos = exponent - decimal;
-    let (up, down) = (twos.max(0), (-twos).max(0));
+    let length = 64 - fraction.leading_zeros() as i32;
+    let most = (length + bits_of_fives(-decimal) + twos.max(0))
+        .max(bits_of_fives(decimal) + (-twos).max(0));
+    // Six bits more for the factors four and ten.
+    if most + 6 < 128 {
+        developed::<u128>(fraction, twos, decimal)
+    } else {
+        developed::<BigUint>(fraction, twos, decimal)
+    }
+}
+
+fn developed<T: Wide>(fraction: u64, twos: i32, mut decimal: i32) -> (String, i32) {
+    // Everything times four, for the quarter of a unit below a power of two.
+    let scaled = |value: u64| T::of(value).times_power(5, -decimal).times_power(2, twos);
     let quarter = u64::from(fraction.is_power_of_two());
-    let mut rest = scale(BigUint::from(fraction) * 4_u32, up);
-    let unit = power_of(5, decimal) * power_of(2, down) * 4_u32;
-    let mut half = scale(BigUint::from(2 - quarter), up);
-    let ten = &unit * 10_u32;
-    let mut out = String::new();
-    let step = |rest: &mut BigUint, half: &mut BigUint| {
-        let digit = (&*rest / &unit).to_u32().unwrap_or(0);
-        *rest = (&*rest % &unit) * 10_u32;
-        *half *= 10_u32;
-        (digit, *rest < *half, &*rest + &*half > ten)
+    let mut rest = scaled(fraction) * T::of(4);
+    let mut half = scaled(2 - quarter);
+    let unit = T::of(4).times_power(5, decimal).times_power(2, -twos);
+    let ten = unit.clone() * T::of(10);
+    let step = |rest: &mut T, half: &mut T| {
+        let digit = (rest.clone() / unit.clone()).to_u32().unwrap_or(0);
+        *rest = (rest.clone() % unit.clone()) * T::of(10);
+        *half = half.clone() * T::of(10);
+        let is_high = rest.clone() + half.clone() > ten;
+        (digit, *rest < *half, is_high)
     };
+    let mut out = String::new();
     let (first, mut low, mut high) = step(&mut rest, &mut half);
     if first == 0 && !high {
         decimal -= 1;
     } else {
-        out.push(char::from(b'0' + first as u8));
+        out.push(char::from(b'0' + first.min(9) as u8));
     }
     // Numbers with an exponent show a digit after the point in any case.
     if !(-3..8).contains(&decimal) {
@@ -105,7 +135,7 @@ fn of_fraction(fraction: u64, exponent: i32, power: i32) -> (String, i32) {
         out.push(char::from(b'0' + digit.min(9) as u8));
         (low, high) = (is_low, is_high);
     }
-    let doubled = rest << 1;
+    let doubled = rest * T::of(2);
     let odd = out.bytes().last().is_some_and(|b| b % 2 == 1);
     let up = high && (!low || doubled > ten || (doubled == ten && odd));
     let carried = up && round_up(&mut out);

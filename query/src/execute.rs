@@ -143,7 +143,7 @@ fn run_task(
     let valid = if is_distinct_of_dictionary(plan, task.segment) {
         None
     } else {
-        task.segment.valid_docs()
+        task.segment.valid_docs().filter(|_| !plan.skip_upsert)
     };
     let docs = task.segment.doc_count();
     let filter = SegmentFilter::compile(

@@ -60,6 +60,7 @@ fn by_limit<'a>(
         }
         rows += segment
             .valid_docs()
+            .filter(|_| !plan.skip_upsert)
             .map_or(u64::from(segment.doc_count()), |valid| valid.len());
         out.push(segment);
     }

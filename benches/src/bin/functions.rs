@@ -17,43 +17,41 @@ const BLOCK_ROWS: usize = 4096;
 /// Different values in a column.
 const VARIETY: usize = 512;
 
-/// Arguments that are not made up: (function, literal texts by position).
+/// Arguments that are not made up: (function, literal texts by position). A function over arrays has those of its name
+/// without `mv`.
+#[rustfmt::skip]
 const LITERALS: &[(&str, &[&str])] = &[
-    (
-        "datetrunc",
-        &["DAY", "", "MILLISECONDS", "America/Sao_Paulo", "HOURS"],
-    ),
-    (
-        "datetimeconvert",
-        &["", "1:MILLISECONDS:EPOCH", "1:DAYS:EPOCH", "1:DAYS", "UTC"],
-    ),
-    (
-        "datetimeconvertwindowhop",
-        &[
-            "",
-            "1:MILLISECONDS:EPOCH",
-            "1:HOURS:EPOCH",
-            "1:HOURS",
-            "2:HOURS",
-        ],
-    ),
-    ("timestampadd", &["DAY", "", ""]),
-    ("timestampdiff", &["DAY", "", ""]),
-    ("timeconvert", &["", "MILLISECONDS", "DAYS"]),
-    ("extract", &["YEAR", ""]),
+    ("ago", &["PT1H"]),
+    ("arraysliceint", &["", "0", "1"]), ("arrayslicestring", &["", "0", "1"]),
     ("cast", &["", "STRING"]),
-    ("todatetime", &["", "yyyy-MM-dd", "UTC"]),
+    ("datebin", &["15m", "", ""]),
+    ("datetimeconvert", &["", "1:MILLISECONDS:EPOCH", "1:DAYS:EPOCH", "1:DAYS", "UTC"]),
+    ("datetimeconvertwindowhop", &["", "1:MILLISECONDS:EPOCH", "1:HOURS:EPOCH", "1:HOURS", "2:HOURS"]),
+    ("datetrunc", &["DAY", "", "MILLISECONDS", "America/Sao_Paulo", "HOURS"]),
+    ("day", ZONE), ("dayofweek", ZONE), ("dayofyear", ZONE), ("hour", ZONE), ("millisecond", ZONE), ("minute", ZONE),
+    ("month", ZONE), ("quarter", ZONE), ("second", ZONE), ("week", ZONE), ("year", ZONE), ("yearofweek", ZONE),
+    ("extract", &["YEAR", ""]),
+    ("fromdatetime", &["2025-12-01", "yyyy-MM-dd", "UTC", "0"]),
+    ("fromiso8601", &["2025-12-01T01:02:03Z"]),
+    ("frombase64", &["aGVsbG8="]), ("hextobytes", &["0aff"]),
+    ("generateintarray", &["1", "9", "2"]),
+    ("jsonextractkey", &["", "$.*", "maxDepth=2"]),
     ("jsonextractscalar", &["", "$.a", "INT", "0"]),
-    ("jsonpath", &["", "$.a"]),
-    ("jsonpathstring", &["", "$.a", "x"]),
-    ("jsonpathlong", &["", "$.a", "0"]),
-    ("jsonpathdouble", &["", "$.a", "0"]),
-    ("jsonpathexists", &["", "$.a"]),
-    ("regexpextract", &["", "([0-9]+)", "1", "x"]),
-    ("regexpreplace", &["", "[0-9]", "#", "0", "-1", "i"]),
-    ("regexplike", &["", "1.*", "i"]),
+    ("jsonpath", &["", "$.a"]), ("jsonpathdouble", &["", "$.a", "0"]), ("jsonpathexists", &["", "$.a"]),
+    ("jsonpathlong", &["", "$.a", "0"]), ("jsonpathstring", &["", "$.a", "x"]),
     ("like", &["", "%1%", "!"]),
+    ("normalize", &["", "NFC"]),
+    ("regexpextract", &["", "([0-9]+)", "1", "x"]), ("regexplike", &["", "1.*", "i"]),
+    ("regexpreplace", &["", "[0-9]", "#", "0", "-1", "i"]),
+    ("timeconvert", &["", "MILLISECONDS", "DAYS"]),
+    ("timeseriesbucket", &["", "MILLISECONDS", "1700000000", "3600", "0"]),
+    ("timestampadd", &["DAY", "1", ""]), ("timestampdiff", &["DAY", "", ""]), ("timestampdiffmvreverse", &["DAY", "", ""]),
+    ("timezonehour", &["UTC", ""]), ("timezoneminute", &["UTC", ""]),
+    ("todatetime", &["", "yyyy-MM-dd", "UTC"]),
 ];
+
+/// A time and a zone.
+const ZONE: &[&str] = &["", "America/Sao_Paulo"];
 
 fn text(index: usize, function: &str) -> String {
     match function {
@@ -95,6 +93,17 @@ fn column(column_type: ColumnType, function: &str) -> Block {
     Block::from_values(column_type, &values)
 }
 
+/// Functions whose first argument must be a list though any type may stand there.
+const OF_LISTS: &[&str] = &[
+    "arraylength",
+    "arraysum",
+    "arrayaverage",
+    "arraymin",
+    "arraymax",
+    "valuein",
+    "mapvalue",
+];
+
 fn argument_type(param: Param) -> ColumnType {
     match param {
         Param::Is(column_type) => column_type,
@@ -102,6 +111,31 @@ fn argument_type(param: Param) -> ColumnType {
         Param::Number => DataType::Double.into(),
         Param::AnyArray => ColumnType::mv(DataType::Int),
     }
+}
+
+fn literal_argument(text: &str, wanted: ColumnType) -> (Argument, Block) {
+    let literal = Value::String(text.to_owned());
+    if wanted.multi {
+        // Arrays of texts come as a column.
+        let list = Value::Array(DataType::String, vec![literal]);
+        let column_type = ColumnType::mv(DataType::String);
+        let argument = Argument {
+            column_type,
+            literal: None,
+        };
+        return (
+            argument,
+            Block::constant(column_type, &list, BLOCK_ROWS).flattened(),
+        );
+    }
+    let literal = literal.cast(wanted.data_type).unwrap_or(literal);
+    let column_type = literal.column_type();
+    let block = Block::constant(column_type, &literal, BLOCK_ROWS);
+    let argument = Argument {
+        column_type,
+        literal: Some(literal),
+    };
+    (argument, block)
 }
 
 /// Blocks for a row's parameters, with what binding sees of them.
@@ -113,24 +147,23 @@ fn arguments(row: &ScalarFunction) -> Vec<(Argument, Block)> {
             .collect(),
     };
     let name = row.names[0];
-    let literals = LITERALS.iter().find(|(f, _)| *f == name).map(|(_, l)| *l);
+    let plain = name.strip_suffix("mv").unwrap_or(name);
+    let of = |name: &str| LITERALS.iter().find(|(f, _)| *f == name).map(|(_, l)| *l);
+    let literals = of(name).or_else(|| of(plain));
     params
         .into_iter()
         .enumerate()
         .map(|(at, param)| {
             let literal = literals.and_then(|l| l.get(at)).filter(|l| !l.is_empty());
             match literal {
-                Some(text) => {
-                    let literal = Value::String((*text).to_owned());
-                    let block = Block::constant(DataType::String, &literal, BLOCK_ROWS);
-                    let argument = Argument {
-                        column_type: DataType::String.into(),
-                        literal: Some(literal),
-                    };
-                    (argument, block)
-                }
+                Some(text) => literal_argument(text, argument_type(param)),
                 None => {
-                    let column_type = argument_type(param);
+                    let listed = at == 0 && OF_LISTS.contains(&name);
+                    let column_type = if listed {
+                        ColumnType::mv(DataType::Int)
+                    } else {
+                        argument_type(param)
+                    };
                     let argument = Argument {
                         column_type,
                         literal: None,

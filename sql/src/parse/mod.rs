@@ -3,6 +3,8 @@
 //! Must not know: schemas. Invariant: what only the multi-stage engine can answer is refused with that hint.
 
 mod expression;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use common::Value;
