@@ -17,7 +17,10 @@ pub fn double_text(value: f64) -> String {
     let mut buffer = ryu::Buffer::new();
     let shortest = buffer.format_finite(value);
     let plain = (1e-3..1e7).contains(&value.abs());
-    let exact = value == 0.0 || value.abs() >= f64::MIN_POSITIVE && digits_of(shortest) <= 15;
+    let exact = value == 0.0
+        || value.abs() >= f64::MIN_POSITIVE
+            && !(LARGE_DOUBLE..LARGEST).contains(&value.abs())
+            && digits_of(shortest) <= 15;
     if exact {
         write_digits(&mut out, shortest, value == 0.0, plain);
     } else {
@@ -61,13 +64,22 @@ pub fn write_float(out: &mut String, value: f32) {
     let mut buffer = ryu::Buffer::new();
     let shortest = buffer.format_finite(value);
     let plain = (1e-3..1e7).contains(&value.abs());
-    let exact = value == 0.0 || value.abs() >= f32::MIN_POSITIVE && digits_of(shortest) <= 6;
+    let exact = value == 0.0
+        || value.abs() >= f32::MIN_POSITIVE
+            && !(LARGE_FLOAT..LARGEST).contains(&f64::from(value.abs()))
+            && digits_of(shortest) <= 6;
     if exact {
         write_digits(out, shortest, value == 0.0, plain);
     } else {
         write_places(out, java_digits::of_float(value.abs()), value < 0.0, plain);
     }
 }
+
+/// Whole numbers from here on have bits that the type does not hold, and below [`LARGEST`] Java prints what it holds exactly: the FLOAT
+/// nearest to 1E11 is 9.9999998E10.
+const LARGE_FLOAT: f64 = 16_777_216.0;
+const LARGE_DOUBLE: f64 = 9_007_199_254_740_992.0;
+const LARGEST: f64 = 9_223_372_036_854_775_808.0;
 
 /// The number of digits between the first and the last that is not zero. So few that they are exact for sure are what
 /// Java prints, too.
@@ -257,6 +269,18 @@ mod tests {
             Some(1_714_521_600_100)
         );
         assert_eq!(parse_timestamp("2024-5-1 1:2:3"), Some(1_714_525_323_000));
+    }
+
+    #[test]
+    fn large_floats_print_what_they_hold() {
+        for (value, text) in [
+            (99_999_999_999.0_f32, "9.9999998E10"),
+            (1e10, "1.0E10"),
+            (16_777_218.0, "1.6777218E7"),
+        ] {
+            assert_eq!(float_text(value), text);
+        }
+        assert_eq!(double_text(1e18), "1.0E18");
     }
 
     #[test]
