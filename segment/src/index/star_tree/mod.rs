@@ -166,7 +166,7 @@ fn default_tree(schema: &Schema, cardinality: &dyn Fn(&str) -> Option<u32>) -> O
             }
         }
     }
-    dimensions.sort_by(|a, b| b.0.cmp(&a.0));
+    dimensions.sort_by_key(|dimension| std::cmp::Reverse(dimension.0));
     let mut names: Vec<String> = dimensions.into_iter().map(|(_, name)| name).collect();
     names.append(&mut times);
     (!names.is_empty()).then_some(Wanted {
