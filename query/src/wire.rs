@@ -43,14 +43,13 @@ pub fn encode(executed: &Executed) -> Vec<u8> {
         }
         Partial::Groups(table) => {
             out.push(1);
-            let (keys, groups) = table.leaving();
-            put_len(&mut out, groups.len());
-            put_blocks(&mut out, &keys);
+            put_len(&mut out, table.len());
+            put_blocks(&mut out, &table.key_blocks());
             let mut state = Vec::new();
             for states in &table.states {
-                for group in &groups {
+                for group in 0..table.len() {
                     state.clear();
-                    states.save(*group as usize, &mut state);
+                    states.save(group, &mut state);
                     put_bytes(&mut out, &state);
                 }
             }

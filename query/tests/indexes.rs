@@ -211,3 +211,42 @@ fn an_index_never_changes_an_answer() {
         assert_eq!(answer(&without, &schema, &indexed), expected, "{without}");
     }
 }
+
+#[test]
+fn the_nearest_vectors_are_found_in_every_segment() {
+    let schema: Schema = serde_json::from_value(json!({
+        "schemaName": "t",
+        "dimensionFieldSpecs": [{"name": "id", "dataType": "INT"},
+            {"name": "place", "dataType": "FLOAT", "singleValueField": false}]
+    }))
+    .unwrap();
+    let config: TableConfig = serde_json::from_value(json!({
+        "tableName": "t", "tableType": "OFFLINE", "segmentsConfig": {}, "tableIndexConfig": {},
+        "fieldConfigList": [{"name": "place", "encodingType": "RAW", "indexType": "VECTOR",
+            "properties": {"vectorDimension": "2", "vectorDistanceFunction": "EUCLIDEAN"}}]
+    }))
+    .unwrap();
+    let mut batch = RowBatch::new(&schema).unwrap();
+    for row in 0..50 {
+        let place = [row as f32, 50.0 - row as f32].map(Value::Float).to_vec();
+        for ((_, field), column) in schema.fields.iter().zip(batch.columns_mut()) {
+            column.push(&match field.name.as_str() {
+                "id" => Value::Int(row),
+                _ => Value::Array(common::DataType::Float, place.clone()),
+            });
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v");
+    let settings = BuildSettings::default();
+    seal_rows([&batch], &schema, &config, &settings, &path).unwrap();
+    let (mut writer, growing) = segment::MutableSegment::create("g", &schema, &config).unwrap();
+    writer.append(&batch).unwrap();
+    writer.publish(1);
+    let sealed: Arc<dyn Segment> = Arc::new(SealedSegment::open(&path).unwrap());
+    let sql = "SELECT id FROM t WHERE VECTOR_SIMILARITY(place, ARRAY[10.0, 40.0], 3)";
+    for segment in [sealed, growing.snapshot()] {
+        let rows = answer(sql, &schema, &[segment]);
+        assert_eq!(rows, ["[Int(10)]", "[Int(11)]", "[Int(9)]"]);
+    }
+}

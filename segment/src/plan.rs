@@ -30,7 +30,7 @@ pub struct ColumnPlan {
     /// Mutable segments keep posting lists.
     pub inverted: bool,
     /// Indexes that mutable segments only announce.
-    pub announced: Vec<&'static str>,
+    pub announced: Vec<(&'static str, Json)>,
     /// A sealed segment may store numbers instead of ids where nearly every row has its own.
     pub may_drop_dictionary: bool,
     /// Partition function, its settings and the number of partitions.

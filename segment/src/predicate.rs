@@ -48,6 +48,13 @@ pub enum Predicate {
     JsonMatch(String),
     /// A text query in Lucene's syntax.
     TextMatch(String),
+    /// The rows whose vectors are nearest to a vector.
+    Nearest {
+        /// The vector.
+        target: Vec<f32>,
+        /// How many rows.
+        top_k: usize,
+    },
     /// Dictionary ids, for a column with a dictionary: the form other predicates are brought into there. Positive form.
     Ids(IdSet),
 }

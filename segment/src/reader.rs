@@ -179,4 +179,8 @@ pub trait IndexReader: Send + Sync {
     fn estimate(&self, predicate: &Predicate) -> Option<u32>;
     /// The rows; `None` where it cannot answer this predicate.
     fn matching(&self, predicate: &Predicate) -> Option<Answer>;
+    /// The rows among the values of all rows, for an index that is announced but not kept.
+    fn among(&self, _predicate: &Predicate, _values: &Values) -> Option<RoaringBitmap> {
+        None
+    }
 }

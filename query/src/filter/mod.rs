@@ -232,13 +232,28 @@ impl<'a> Compiler<'a> {
         )))
     }
 
+    /// What a growing segment finds without the index that it announces; `None` where each row is to be checked.
+    fn unbuilt(&self, column: &dyn Column, predicate: &Predicate) -> Option<Node<'a>> {
+        let Predicate::Nearest { .. } = predicate else {
+            return None;
+        };
+        let values = column.values(segment::Docs::Range(0..self.docs));
+        let mut indexes = column.indexes().iter();
+        let found = indexes.find_map(|index| index.among(predicate, &values))?;
+        Some(Node::Bitmap(found))
+    }
+
     /// Rows that an index names, each to be checked, where they are fewer than the values to check otherwise.
     fn candidates(&self, column: &dyn Column, test: &'a BoundTest) -> Option<Node<'a>> {
         test.matcher.needed_index()?;
         let predicate = test.matcher.predicate(column.column_type().data_type)?;
         let mut indexes = column.indexes().iter();
-        let Answer::AtMost(found) = indexes.find_map(|index| index.matching(&predicate))? else {
-            return None;
+        let found = match indexes.find_map(|index| index.matching(&predicate)) {
+            Some(Answer::AtMost(found)) => found,
+            Some(Answer::Exact(found)) => {
+                return Some(self.maybe_negated(Node::Bitmap(found), test.negated));
+            }
+            None => return self.unbuilt(column, &predicate),
         };
         let values = column
             .dictionary()

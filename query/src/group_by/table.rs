@@ -23,8 +23,6 @@ pub struct GroupTable {
     /// One a aggregation.
     pub states: Vec<Box<dyn Grouped>>,
     count: usize,
-    /// The groups that leave the server, where not all do.
-    pub(crate) sent: Option<Vec<u32>>,
 }
 
 impl GroupTable {
@@ -45,7 +43,6 @@ impl GroupTable {
             index: HashTable::new(),
             states,
             count: 0,
-            sent: None,
         }
     }
 
@@ -67,7 +64,6 @@ impl GroupTable {
             index: HashTable::new(),
             states,
             count,
-            sent: None,
         }
     }
 
@@ -95,16 +91,6 @@ impl GroupTable {
             .collect()
     }
 
-    /// The key columns of the groups that leave the server, and their numbers.
-    pub(crate) fn leaving(&self) -> (Vec<Block>, Vec<u32>) {
-        let Some(sent) = &self.sent else {
-            return (self.key_blocks(), (0..self.count as u32).collect());
-        };
-        let blocks = self.key_blocks();
-        let blocks = blocks.iter().map(|block| block.take(sent)).collect();
-        (blocks, sent.clone())
-    }
-
     /// Approximate bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -113,7 +99,6 @@ impl GroupTable {
     }
 
     fn build_index(&mut self) {
-        self.sent = None;
         if self.hashes.len() < self.count {
             self.hashes = key::hashes(&self.keys, self.count);
             self.index = HashTable::with_capacity(self.count);
@@ -258,7 +243,6 @@ impl GroupTable {
             index: HashTable::new(),
             states,
             count,
-            sent: None,
         })
     }
 

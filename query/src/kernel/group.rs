@@ -96,10 +96,12 @@ impl<'a> GroupKeys<'a> {
         if combinations.min(rows as u64) > group_limit as u64 {
             return None;
         }
-        let map = match combinations {
-            ..=DIRECT => Map::Direct,
-            ..=MAPPED => Map::Array(vec![0; combinations as usize]),
-            _ => Map::Hashed(vec![0; 1 << 12]),
+        let map = if combinations <= DIRECT {
+            Map::Direct
+        } else if combinations <= MAPPED {
+            Map::Array(vec![0; combinations as usize])
+        } else {
+            Map::Hashed(vec![0; 1 << 12])
         };
         Some(Self {
             lanes: if combinations <= LANED && !keys.is_empty() {

@@ -7,14 +7,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use common::cast::text_is_true;
-use common::value::compare_text;
 use common::{BigDecimal, ColumnType, DataType, Value, Values};
 use functions::pattern::Pattern;
 use segment::index::text::query::TextQuery;
 use segment::{Bound, Predicate};
 use sql::Test;
 
+use super::literal::{
+    above, between, floating, integer, integer_end, retyped, text_between, typed_text,
+};
 use crate::QueryError;
 use crate::expr::BoundExpr;
 
@@ -56,6 +57,8 @@ pub enum Matcher {
     TextRange(Bound, Bound),
     /// A text that a pattern or a JSON condition accepts.
     Text(TextTest, Predicate),
+    /// A row's vector is among so many nearest to this one: of whole rows, so no single value matches.
+    Nearest(Vec<f32>, usize),
     /// One of these values, for BYTES and BIG_DECIMAL.
     ValueSet(Vec<Value>),
     /// A value between the ends, for BYTES and BIG_DECIMAL.
@@ -108,10 +111,8 @@ impl Matcher {
                     "TEXT_CONTAINS is supported only on native text index",
                 ));
             }
-            Test::VectorSimilarity { .. } => {
-                return Err(QueryError::execution(
-                    "Cannot apply VECTOR_SIMILARITY on a column without vector index",
-                ));
+            Test::VectorSimilarity { target, top_k } => {
+                (Self::Nearest(target.clone(), *top_k), false)
             }
             Test::IsNull | Test::IsNotNull => (Self::Nothing, false),
         })
@@ -308,6 +309,7 @@ impl Matcher {
         match self {
             Self::Text(_, Predicate::JsonMatch(_)) => Some(("json", "JSON_MATCH")),
             Self::Text(_, Predicate::TextMatch(_)) => Some(("text", "TEXT_MATCH")),
+            Self::Nearest(..) => Some(("vector", "VECTOR_SIMILARITY")),
             _ => None,
         }
     }
@@ -320,25 +322,7 @@ impl Matcher {
         let fits = |v: i64| data_type.stored() != DataType::Int || i32::try_from(v).is_ok();
         Some(match self {
             Self::Nothing => Predicate::In(Vec::new()),
-            Self::Integers(low, high) if low == high && fits(*low) => Predicate::Eq(integer(*low)),
-            Self::Integers(low, high) => {
-                let end = |v: i64| {
-                    if fits(v) {
-                        Bound::Included(integer(v))
-                    } else {
-                        Bound::Unbounded
-                    }
-                };
-                if data_type.stored() == DataType::Int
-                    && (*low > i64::from(i32::MAX) || *high < i64::from(i32::MIN))
-                {
-                    return Some(Predicate::In(Vec::new()));
-                }
-                Predicate::Range {
-                    lower: end(*low),
-                    upper: end(*high),
-                }
-            }
+            Self::Integers(low, high) => integers(*low, *high, data_type),
             Self::IntegerSet(set) => Predicate::In(
                 set.iter()
                     .filter(|v| fits(**v))
@@ -377,6 +361,10 @@ impl Matcher {
                 upper: retyped(high, data_type),
             },
             Self::Text(_, predicate) => predicate.clone(),
+            Self::Nearest(target, top_k) => Predicate::Nearest {
+                target: target.clone(),
+                top_k: *top_k,
+            },
             Self::ValueSet(values) => Predicate::In(values.clone()),
             Self::ValueRange(low, high) => Predicate::Range {
                 lower: low.clone(),
@@ -417,6 +405,7 @@ impl Matcher {
                 value.as_str().is_some_and(|v| text_between(v, low, high))
             }
             Self::Text(test, _) => value.as_str().is_some_and(|v| (test.0)(v)),
+            Self::Nearest(..) => false,
             Self::ValueSet(values) => values.contains(value),
             Self::ValueRange(low, high) => between(value, low, high),
         }
@@ -472,134 +461,26 @@ impl Matcher {
     }
 }
 
-fn typed_text(text: &str, data_type: DataType) -> Value {
-    if data_type == DataType::Json {
-        Value::Json(text.to_owned())
-    } else {
-        Value::String(text.to_owned())
+/// A range of integers over a column, whose type may hold fewer of them.
+fn integers(low: i64, high: i64, data_type: DataType) -> Predicate {
+    let integer = |v: i64| Value::Long(v).cast(data_type).unwrap_or(Value::Null);
+    let narrow = data_type.stored() == DataType::Int;
+    let fits = |v: i64| !narrow || i32::try_from(v).is_ok();
+    if low == high && fits(low) {
+        return Predicate::Eq(integer(low));
     }
-}
-
-fn retyped(bound: &Bound, data_type: DataType) -> Bound {
-    match bound {
-        Bound::Included(value) => Bound::Included(typed_text(&value.to_text(), data_type)),
-        Bound::Excluded(value) => Bound::Excluded(typed_text(&value.to_text(), data_type)),
-        Bound::Unbounded => Bound::Unbounded,
+    if narrow && (low > i64::from(i32::MAX) || high < i64::from(i32::MIN)) {
+        return Predicate::In(Vec::new());
     }
-}
-
-#[inline]
-fn above(value: f64, low: f64, included: bool) -> bool {
-    value > low || (included && value == low)
-}
-
-fn text_between(text: &str, low: &Bound, high: &Bound) -> bool {
-    let compare = |end: &Value| compare_text(text, end.as_str().unwrap_or_default());
-    (match low {
-        Bound::Unbounded => true,
-        Bound::Included(end) => compare(end).is_ge(),
-        Bound::Excluded(end) => compare(end).is_gt(),
-    }) && (match high {
-        Bound::Unbounded => true,
-        Bound::Included(end) => compare(end).is_le(),
-        Bound::Excluded(end) => compare(end).is_lt(),
-    })
-}
-
-fn between(value: &Value, low: &Bound, high: &Bound) -> bool {
-    (match low {
-        Bound::Unbounded => true,
-        Bound::Included(end) => value.total_cmp(end).is_ge(),
-        Bound::Excluded(end) => value.total_cmp(end).is_gt(),
-    }) && (match high {
-        Bound::Unbounded => true,
-        Bound::Included(end) => value.total_cmp(end).is_le(),
-        Bound::Excluded(end) => value.total_cmp(end).is_lt(),
-    })
-}
-
-/// A literal in the precision of a FLOAT or DOUBLE column.
-fn floating(value: &Value, data_type: DataType) -> Option<f64> {
-    let number = value.cast(DataType::Double).ok()?.as_f64()?;
-    Some(if data_type == DataType::Float {
-        f64::from(number as f32)
-    } else {
-        number
-    })
-}
-
-/// The integer an equality asks for; `None` where no integer equals the literal.
-fn integer(value: &Value, data_type: DataType, lenient: bool) -> Result<Option<i64>, ()> {
-    let in_range =
-        |v: i64| (data_type.stored() != DataType::Int || i32::try_from(v).is_ok()).then_some(v);
-    match (value, data_type) {
-        (Value::String(text), DataType::Boolean) => Ok(Some(i64::from(text_is_true(text)))),
-        (Value::Boolean(v), DataType::Boolean) => Ok(Some(i64::from(*v))),
-        (_, DataType::Boolean) => Ok(value.as_f64().map(|v| i64::from(v != 0.0))),
-        (Value::Boolean(_), _) => Err(()),
-        (Value::String(text), DataType::Timestamp) => {
-            common::java_text::parse_timestamp(text).map(Some).ok_or(())
+    let end = |v: i64| {
+        if fits(v) {
+            Bound::Included(integer(v))
+        } else {
+            Bound::Unbounded
         }
-        (Value::String(text), _) => text
-            .parse::<i64>()
-            .ok()
-            .and_then(in_range)
-            .map(Some)
-            .ok_or(()),
-        (Value::Int(_) | Value::Long(_) | Value::Timestamp(_), _) => {
-            let found = value.as_i64().and_then(in_range);
-            if found.is_none() && !lenient {
-                Err(())
-            } else {
-                Ok(found)
-            }
-        }
-        _ if !lenient => Err(()),
-        _ => {
-            let number = value.as_f64().ok_or(())?;
-            let whole = number as i64;
-            Ok((whole as f64 == number).then_some(whole).and_then(in_range))
-        }
-    }
-}
-
-/// The integer at an end of a range, made inclusive; `None` where no integer lies within.
-fn integer_end(
-    value: &Value,
-    data_type: DataType,
-    included: bool,
-    lower: bool,
-) -> Result<Option<i64>, ()> {
-    let exact = match value {
-        Value::Double(_) | Value::Float(_) | Value::BigDecimal(_)
-            if data_type == DataType::Timestamp =>
-        {
-            return Err(());
-        }
-        Value::Double(_) | Value::Float(_) | Value::BigDecimal(_) => None,
-        Value::Boolean(_) if data_type != DataType::Boolean => return Err(()),
-        Value::Int(_) | Value::Long(_) | Value::Timestamp(_) | Value::Boolean(_) => value.as_i64(),
-        other => integer(other, data_type, false)?,
     };
-    if let Some(exact) = exact {
-        return Ok(match (included, lower) {
-            (true, _) => Some(exact),
-            (false, true) => exact.checked_add(1),
-            (false, false) => exact.checked_sub(1),
-        });
+    Predicate::Range {
+        lower: end(low),
+        upper: end(high),
     }
-    let number = value.as_f64().ok_or(())?;
-    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
-    if number >= BEYOND {
-        return Ok((!lower).then_some(i64::MAX));
-    }
-    if number < -BEYOND {
-        return Ok(lower.then_some(i64::MIN));
-    }
-    let (whole, is_whole) = (number.floor() as i64, number.fract() == 0.0);
-    Ok(match (lower, is_whole, included) {
-        (true, true, true) | (false, true, true) | (false, false, _) => Some(whole),
-        (true, _, _) => whole.checked_add(1),
-        (false, true, false) => whole.checked_sub(1),
-    })
 }

@@ -5,6 +5,7 @@
 
 mod columns;
 mod filter;
+mod literal;
 mod matcher;
 mod over;
 mod range;

@@ -10,10 +10,12 @@ pub(crate) mod range;
 pub mod star_tree;
 pub(crate) mod terms;
 pub mod text;
+pub(crate) mod vector;
 
 use std::sync::Arc;
 
 use common::{DataType, FieldSpec, TableConfig, Values};
+use roaring::RoaringBitmap;
 use serde_json::Value as Json;
 
 use crate::buffer::map::Region;
@@ -44,6 +46,7 @@ pub(crate) static TYPES: &[&dyn IndexType] = &[
     &range::RangeIndex,
     &json::JsonIndex,
     &text::TextIndex,
+    &vector::VectorIndex,
 ];
 
 /// The kind of an id.
@@ -52,11 +55,22 @@ pub(crate) fn by_id(id: &str) -> Option<&'static dyn IndexType> {
 }
 
 /// An index that a growing segment is asked for but does not keep: rows are tested one by one.
-pub(crate) struct Unbuilt(pub(crate) &'static str);
+pub(crate) struct Unbuilt(pub(crate) Announced);
+
+/// The id and the settings of an index that a growing segment announces.
+pub(crate) type Announced = (&'static str, Json);
 
 impl IndexReader for Unbuilt {
     fn id(&self) -> &'static str {
-        self.0
+        self.0.0
+    }
+
+    fn among(&self, predicate: &Predicate, values: &Values) -> Option<RoaringBitmap> {
+        let Predicate::Nearest { target, top_k } = predicate else {
+            return None;
+        };
+        let distance = self.0.1.as_str()?;
+        Some(vector::among(values, distance, target, *top_k))
     }
 
     fn estimate(&self, _predicate: &Predicate) -> Option<u32> {
@@ -69,12 +83,11 @@ impl IndexReader for Unbuilt {
 }
 
 /// The indexes without which a query is refused, as a growing segment announces them.
-pub(crate) fn unbuilt(table: &TableConfig, field: &FieldSpec) -> Vec<&'static str> {
-    let needed: [&dyn IndexType; 2] = [&json::JsonIndex, &text::TextIndex];
+pub(crate) fn unbuilt(table: &TableConfig, field: &FieldSpec) -> Vec<Announced> {
+    let needed: [&dyn IndexType; 3] = [&json::JsonIndex, &text::TextIndex, &vector::VectorIndex];
     let needed = needed.into_iter();
     needed
-        .filter(|kind| kind.configure(table, field, false).is_some())
-        .map(IndexType::id)
+        .filter_map(|kind| Some((kind.id(), kind.configure(table, field, false)?)))
         .collect()
 }
 
@@ -126,7 +139,10 @@ pub fn ids_of(dictionary: &dyn Dictionary, predicate: &Predicate) -> Option<(IdS
         Predicate::In(values) => (many(values), false),
         Predicate::NotIn(values) => (many(values), true),
         Predicate::Range { lower, upper } => (dictionary.range(lower, upper), false),
-        Predicate::RegexpLike { .. } | Predicate::JsonMatch(_) | Predicate::TextMatch(_) => {
+        Predicate::RegexpLike { .. }
+        | Predicate::JsonMatch(_)
+        | Predicate::TextMatch(_)
+        | Predicate::Nearest { .. } => {
             return None;
         }
     })

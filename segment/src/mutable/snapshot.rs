@@ -14,7 +14,7 @@ use super::hash_table::Table;
 use super::postings::{GrowingInverted, Postings};
 use super::store::Store;
 use crate::buffer::chunks::Chunks;
-use crate::index::Unbuilt;
+use crate::index::{Announced, Unbuilt};
 use crate::{Column, ColumnStats, Dictionary, Docs, IndexReader, Segment};
 
 /// How a column keeps its values.
@@ -33,7 +33,7 @@ pub(crate) struct ColumnShared {
     pub(crate) name: String,
     pub(crate) column_type: ColumnType,
     pub(crate) encoded: Encoded,
-    pub(crate) announced: Vec<&'static str>,
+    pub(crate) announced: Vec<Announced>,
     pub(crate) offsets: Option<Arc<Chunks<u32>>>,
     pub(crate) nulls: Option<Arc<Chunks<u32>>>,
 }
@@ -67,7 +67,7 @@ impl SnapshotColumn {
     fn new(shared: &Arc<ColumnShared>, rows: u32, published: &PublishedColumn) -> Self {
         let announced = shared.announced.iter();
         let mut indexes: Vec<Arc<dyn IndexReader>> = announced
-            .map(|id| Arc::new(Unbuilt(id)) as Arc<dyn IndexReader>)
+            .map(|announced| Arc::new(Unbuilt(announced.clone())) as Arc<dyn IndexReader>)
             .collect();
         let dictionary = match &shared.encoded {
             Encoded::Dictionary {

@@ -27,14 +27,11 @@ pub fn of(text: &str) -> Vec<String> {
 /// The same with their positions; words that are not looked for take a position, too.
 #[must_use]
 pub fn placed(text: &str) -> Vec<(u32, String)> {
-    let mut out = Vec::new();
-    for (position, word) in (0..).zip(split(text)) {
-        let lower = word.to_lowercase();
-        if !is_common(&lower) {
-            out.push((position, lower));
-        }
-    }
-    out
+    let lower = split(text).into_iter().map(|word| word.to_lowercase());
+    (0..)
+        .zip(lower)
+        .filter(|(_, word)| !is_common(word))
+        .collect()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
