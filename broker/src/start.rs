@@ -2,17 +2,16 @@
 //!
 //! Must not know: command lines. Invariant: a handle that is dropped ends every task of its broker.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
+use cluster::listen::{Listener, Tls};
 use cluster::{Access, Settings, SettingsError, TaskGroup};
 use common::clock::Clock;
 use common::ids;
 use proto::ControllerService;
 use proto::controller_service::Instance;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::execution::{Core, Running};
@@ -53,6 +52,8 @@ pub struct BrokerSettings {
     pub access: Arc<Access>,
     /// Milliseconds from which on a query is logged as slow.
     pub slow_query_ms: u64,
+    /// Certificate of the port.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl BrokerSettings {
@@ -73,6 +74,7 @@ impl BrokerSettings {
             request_bytes_limit: 16 << 20,
             access: Arc::new(Access::open()),
             slow_query_ms: 2_000,
+            tls: None,
         }
     }
 
@@ -148,8 +150,10 @@ impl Broker {
             at: at.clone(),
             source,
         };
-        let listener = TcpListener::bind(&at).await.map_err(listen)?;
-        let port = listener.local_addr().map_err(listen)?.port();
+        let listener = Listener::bind(&at, settings.tls.as_ref())
+            .await
+            .map_err(listen)?;
+        let port = listener.address().map_err(listen)?.port();
         let core = Arc::new_cyclic(|me| core_of(&settings, port, me));
         let instance = Instance {
             id: core.id.clone(),
@@ -170,8 +174,7 @@ impl Broker {
             Arc::clone(&settings.servers),
         ));
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = rest::router(Arc::clone(&core), settings.request_bytes_limit)
-            .into_make_service_with_connect_info::<SocketAddr>();
+        let app = rest::router(Arc::clone(&core), settings.request_bytes_limit);
         tasks.spawn(async move {
             let served = axum::serve(listener, app).with_graceful_shutdown(async {
                 let _ = stopped.await;

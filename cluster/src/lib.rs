@@ -6,6 +6,7 @@ pub mod access;
 pub mod deep_store;
 pub mod health;
 pub mod identity;
+pub mod listen;
 pub mod metadata_store;
 pub mod process;
 pub mod settings;

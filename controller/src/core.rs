@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::completion::Completions;
 use crate::error::ControllerError;
 use crate::publish::Publishers;
+use crate::rebalances::Rebalances;
 use crate::records::keys;
 use crate::state::{Change, State, TableEntry};
 use crate::streams::StreamMetadata;
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     /// Rows with an idempotency key that are being taken.
     pub(crate) rows_under_way: Mutex<HashSet<String>>,
     pub(crate) completions: Mutex<Completions>,
+    pub(crate) rebalances: Rebalances,
     /// When each instance was last heard of, milliseconds.
     pub(crate) heard_ms: Mutex<HashMap<String, i64>>,
     store: Arc<dyn MetadataStore>,
@@ -96,6 +98,7 @@ impl Core {
             publishers: Publishers::default(),
             rows_under_way: Mutex::default(),
             completions: Mutex::default(),
+            rebalances: Rebalances::default(),
             heard_ms: Mutex::new(heard),
             store: parts.store,
             version: watch::channel(state.version).0,

@@ -14,6 +14,7 @@ mod insert;
 mod periodic;
 mod publish;
 mod realtime;
+mod rebalances;
 pub mod records;
 mod rest;
 mod rows;

@@ -2,15 +2,14 @@
 //!
 //! Must not know: command lines. Invariant: a handle that is dropped ends every task of its controller; the store's file is free afterwards.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use cluster::listen::{Listener, Tls};
 use cluster::{Access, DeepStore, EmbeddedStore, MetadataStore, TaskGroup};
 use common::clock::Clock;
 use proto::ControllerService;
 use proto::controller_service::Instance;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::core::{Core, Parts};
@@ -45,6 +44,8 @@ pub struct ControllerSettings {
     pub streams: Arc<dyn StreamMetadata>,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// Certificate of the port.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl ControllerSettings {
@@ -63,6 +64,7 @@ impl ControllerSettings {
             streams: Arc::new(Connectors::new(common::clock::system())),
             clock: common::clock::system(),
             access: Arc::new(Access::open()),
+            tls: None,
         }
     }
 }
@@ -91,11 +93,11 @@ impl Controller {
     /// Where a store cannot be opened or the port is taken.
     pub async fn start(settings: ControllerSettings) -> Result<ControllerHandle, ControllerError> {
         let at = format!("{}:{}", settings.bind, settings.port);
-        let listener = TcpListener::bind(&at)
+        let listener = Listener::bind(&at, settings.tls.as_ref())
             .await
             .map_err(|error| ControllerError::internal(format!("listen at `{at}`"), error))?;
         let port = listener
-            .local_addr()
+            .address()
             .map_err(|error| ControllerError::internal("read the listener's address", error))?
             .port();
         let core = open(settings, port).await?;
@@ -120,11 +122,7 @@ impl Controller {
         let listeners = TaskGroup::new();
         let (stop, stopped) = oneshot::channel::<()>();
         listeners.spawn(async move {
-            let serving = axum::serve(
-                listener,
-                router.into_make_service_with_connect_info::<SocketAddr>(),
-            )
-            .with_graceful_shutdown(async {
+            let serving = axum::serve(listener, router).with_graceful_shutdown(async {
                 let _ = stopped.await;
             });
             if let Err(error) = serving.await {

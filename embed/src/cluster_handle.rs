@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use broker::{Broker, BrokerHandle, BrokerResponse, BrokerSettings, LocalServers};
 use cluster::access::{self, Access};
+use cluster::listen::Tls;
 use cluster::{DeepStore, Settings};
 use controller::{Controller, ControllerHandle, ControllerSettings};
 use proto::ControllerService;
@@ -147,6 +148,7 @@ impl ClusterBuilder {
             settings.port = self.broker_port;
             settings.servers = Arc::new(local);
             settings.access = self.access(access::BROKER)?;
+            settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
             settings.apply(&self.settings).map_err(refused)?;
             if let Some(host) = &self.host {
                 settings.host.clone_from(host);
@@ -201,6 +203,7 @@ impl ClusterBuilder {
         settings.deep_store_uri.clone_from(&self.deep_store);
         settings.kafka.clone_from(&self.kafka);
         settings.access = self.access(access::CONTROLLER)?;
+        settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
         if let Some(name) = self.settings.get("cluster.name") {
             settings.cluster_name = name.to_owned();
         }
@@ -250,6 +253,7 @@ impl ClusterBuilder {
         settings.port = self.server_port;
         settings.admin_port = self.server_admin_port;
         settings.access = self.access(access::SERVER)?;
+        settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
         settings.apply(&self.settings).map_err(refused)?;
         Server::start(settings)
             .await

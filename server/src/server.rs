@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use cluster::TaskGroup;
+use cluster::listen::{Listener, Tls};
 use proto::QueryService;
 use proto::controller_service::Instance;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::error::ServerError;
@@ -42,8 +42,9 @@ impl Server {
     /// Where the data folder cannot be made or a port cannot be taken.
     pub async fn start(settings: ServerSettings) -> Result<ServerHandle, ServerError> {
         crate::load::make_folder(&settings.data_dir)?;
-        let (query_listener, port) = listen(settings.port).await?;
-        let (admin_listener, admin_port) = listen(settings.admin_port).await?;
+        let (query_listener, port) = listen(settings.port, settings.tls.as_ref()).await?;
+        let (admin_listener, admin_port) =
+            listen(settings.admin_port, settings.tls.as_ref()).await?;
         let instance_id = settings
             .instance_id
             .unwrap_or_else(|| cluster::identity::instance_id("server", &settings.host, port));
@@ -101,19 +102,19 @@ impl Server {
     }
 }
 
-async fn listen(port: u16) -> Result<(TcpListener, u16), ServerError> {
+async fn listen(port: u16, tls: Option<&Arc<Tls>>) -> Result<(Listener, u16), ServerError> {
     let doing = || format!("listen on port {port}");
-    let listener = TcpListener::bind(("0.0.0.0", port))
+    let listener = Listener::bind(&format!("0.0.0.0:{port}"), tls)
         .await
         .map_err(|e| ServerError::io(doing(), e))?;
     let port = listener
-        .local_addr()
+        .address()
         .map_err(|e| ServerError::io(doing(), e))?
         .port();
     Ok((listener, port))
 }
 
-fn serve(group: &TaskGroup, listener: TcpListener, router: axum::Router) -> oneshot::Sender<()> {
+fn serve(group: &TaskGroup, listener: Listener, router: axum::Router) -> oneshot::Sender<()> {
     let (stop, stopped) = oneshot::channel::<()>();
     group.spawn(async move {
         let serving = axum::serve(listener, router).with_graceful_shutdown(async {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster::listen::Tls;
 use cluster::{Access, DeepStore, Settings, SettingsError};
 use common::clock::Clock;
 use proto::ControllerService;
@@ -41,6 +42,8 @@ pub struct ServerSettings {
     pub heartbeat: Duration,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// Certificate of both ports.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl ServerSettings {
@@ -67,6 +70,7 @@ impl ServerSettings {
             query_memory_bytes: 1 << 30,
             heartbeat: Duration::from_secs(2),
             access: Arc::new(Access::open()),
+            tls: None,
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +21,7 @@ use super::{Answer, Parameters, Refusal, Shared, json};
 use crate::assign::rebalance::{Placed, rebalanced};
 use crate::core::Core;
 use crate::error::ControllerError;
+use crate::rebalances::Rebalance;
 use crate::records::JobRecord;
 use crate::state::Change;
 use crate::tenancy;
@@ -30,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) fn routes() -> Router<Arc<Core>> {
     Router::new()
-        .route("/tables/{table}/rebalance", post(start))
+        .route("/tables/{table}/rebalance", post(start).delete(cancel))
         .route("/rebalanceStatus/{job}", get(status))
 }
 
@@ -94,12 +96,24 @@ async fn start(State(core): Shared, Path(table): Path<String>, parameters: Param
     if moved && !dry {
         note(&core, &id, &name).await?;
         let weak = Arc::downgrade(&core);
-        let after = after.clone();
+        let (before, after) = (now.clone(), after.clone());
+        let total = added(&now, &after);
+        let rebalance = Arc::new(Rebalance::new(&name, core.now_ms(), total));
+        core.rebalances.put(&id, Arc::clone(&rebalance));
         core.tasks.spawn(async move {
             let Some(core) = weak.upgrade() else { return };
-            if let Err(error) = carry_out(&core, &name, &after).await {
-                tracing::warn!(%error, table = name, "a rebalance ended early");
-            }
+            let (word, text) = match carry_out(&core, &rebalance, &before, &after).await {
+                Ok(true) => ("DONE", "the table is balanced".to_owned()),
+                Ok(false) => (
+                    "CANCELLED",
+                    "cancelled; the replicas of before serve".to_owned(),
+                ),
+                Err(error) => {
+                    tracing::warn!(%error, table = name, "a rebalance ended early");
+                    ("FAILED", error.to_string())
+                }
+            };
+            rebalance.end(word, text, core.now_ms());
         });
     }
     Ok(json(&form(
@@ -194,19 +208,56 @@ fn wanted(core: &Core, table: &str, segment: &str) -> &'static str {
     }
 }
 
-/// Adds the new replicas, waits for them, drops the old ones.
-async fn carry_out(core: &Core, table: &str, target: &Target) -> Result<(), ControllerError> {
-    set_ideal(core, table, target, true).await?;
-    let reached = async {
-        while !is_reached(core, table, target) {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+/// Replicas that are to come.
+fn added(now: &Target, after: &Target) -> usize {
+    let of = |(segment, chosen): (&String, &Vec<String>)| {
+        let held = now.get(segment);
+        let new = chosen
+            .iter()
+            .filter(|id| held.is_none_or(|h| !h.contains(id)));
+        new.count()
     };
-    if tokio::time::timeout(PATIENCE, reached).await.is_err() {
-        let why = "new replicas did not come up in time";
-        return Err(ControllerError::internal("rebalance", why));
+    after.iter().map(of).sum()
+}
+
+/// Adds the new replicas, waits for them, drops the old ones; false where it was cancelled, and the replicas of before are left.
+async fn carry_out(
+    core: &Core,
+    rebalance: &Rebalance,
+    before: &Target,
+    target: &Target,
+) -> Result<bool, ControllerError> {
+    let table = &rebalance.table;
+    set_ideal(core, table, target, true).await?;
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let missing = missing(core, table, target);
+        rebalance.remaining.store(missing, Ordering::Relaxed);
+        if rebalance.is_cancelled() {
+            set_ideal(core, table, before, false).await?;
+            return Ok(false);
+        }
+        if missing == 0 {
+            break;
+        }
+        if tokio::time::Instant::now() >= until {
+            let why = "new replicas did not come up in time";
+            return Err(ControllerError::internal("rebalance", why));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    set_ideal(core, table, target, false).await
+    set_ideal(core, table, target, false).await?;
+    Ok(true)
+}
+
+/// `DELETE /tables/{t}/rebalance`: ids of the jobs that were told to end.
+async fn cancel(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
+    let only = table_type(&parameters, "type")?.or(split_type(&table).1);
+    let cancelled: Vec<String> = named(&core, &table, only)
+        .iter()
+        .flat_map(|name| core.rebalances.cancel_of(name))
+        .collect();
+    Ok(json(&object!(cancelled)))
 }
 
 async fn set_ideal(
@@ -243,21 +294,49 @@ async fn set_ideal(
     .await
 }
 
-fn is_reached(core: &Core, table: &str, target: &Target) -> bool {
-    let reached = core.with_table(table, |t| {
-        target.iter().all(|(name, chosen)| {
+/// Replicas of a target that do not answer yet.
+fn missing(core: &Core, table: &str, target: &Target) -> usize {
+    let missing = core.with_table(table, |t| {
+        let of = |(name, chosen): (&String, &Vec<String>)| {
             let Some(segment) = t.segments.get(name) else {
-                return true;
+                return 0;
             };
-            chosen
-                .iter()
-                .all(|id| segment.external.get(id) == segment.ideal.get(id))
-        })
+            let up = |id: &&String| segment.external.get(*id) != segment.ideal.get(*id);
+            chosen.iter().filter(up).count()
+        };
+        target.iter().map(of).sum()
     });
-    reached.unwrap_or(true)
+    missing.unwrap_or(0)
+}
+
+/// A rebalance of this process with its figures.
+fn progress(core: &Core, rebalance: &Rebalance) -> Json {
+    let remaining = rebalance.remaining.load(Ordering::Relaxed);
+    let (word, text, end_ms) = rebalance
+        .outcome()
+        .unwrap_or_else(|| ("IN_PROGRESS", String::new(), core.now_ms()));
+    let seconds = end_ms.saturating_sub(rebalance.started_ms) / 1000;
+    let percent = remaining as f64 * 100.0 / rebalance.total.max(1) as f64;
+    object!({
+        "tableRebalanceProgressStats": {
+            "status": word,
+            "startTimeMs": rebalance.started_ms,
+            "completionStatusMsg": text,
+            "timeToFinishInSeconds": if word == "IN_PROGRESS" { 0 } else { seconds },
+            "rebalanceProgressStatsOverall": {
+                "totalSegmentsToBeAdded": rebalance.total,
+                "totalRemainingSegmentsToBeAdded": remaining,
+                "percentageRemainingSegmentsToBeAdded": percent,
+            },
+        },
+        "timeElapsedSinceStartInSeconds": seconds,
+    })
 }
 
 async fn status(State(core): Shared, Path(id): Path<String>) -> Answer {
+    if let Some(rebalance) = core.rebalances.get(&id) {
+        return Ok(json(&progress(&core, &rebalance)));
+    }
     let job = core
         .read(|s| s.jobs.get(&id).cloned())
         .filter(|j| j.kind == "TABLE_REBALANCE");

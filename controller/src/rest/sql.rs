@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cluster::Permission;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json, json as object};
 use sql::Statement;
 use sql::statement::Options;
 
-use super::{Answer, Parameters, Shared, access, json, rows};
+use super::{Answer, Parameters, Refusal, Shared, access, json, rows};
 use crate::core::Core;
 use crate::insert;
 
@@ -25,6 +25,8 @@ pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()
         .route("/sql", get(asked).post(sent))
         .route("/queries", get(running))
+        .route("/query/{broker}/{id}", axum::routing::delete(cancel))
+        .route("/clientQuery/{id}", axum::routing::delete(cancel_of_client))
 }
 
 /// Headers that go along with a query.
@@ -170,6 +172,49 @@ async fn forward(core: &Core, headers: &HeaderMap, body: Bytes) -> Response {
         }
         Err(error) => unreachable(error),
     }
+}
+
+/// `DELETE /query/{broker}/{id}`: the broker cancels its query.
+async fn cancel(
+    State(core): Shared,
+    Path((broker, id)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let found = live_brokers(&core)
+        .into_iter()
+        .find(|(name, _)| *name == broker);
+    let Some((_, address)) = found else {
+        return Err(Refusal::not_found(format!("Broker: {broker} is not alive")));
+    };
+    let (status, text) = cancelled(&core, &format!("http://{address}/query/{id}")).await?;
+    if status.is_success() {
+        return Ok(json(&Json::from(text)));
+    }
+    Err(Refusal::new(status.as_u16(), text))
+}
+
+/// `DELETE /clientQuery/{id}`: whichever broker runs it cancels it.
+async fn cancel_of_client(
+    State(core): Shared,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    for (_, address) in live_brokers(&core) {
+        let (status, text) =
+            cancelled(&core, &format!("http://{address}/clientQuery/{id}")).await?;
+        if status.is_success() {
+            return Ok(json(&Json::from(text)));
+        }
+    }
+    Err(Refusal::not_found(format!(
+        "Client query: {id} not found on any broker"
+    )))
+}
+
+async fn cancelled(core: &Core, url: &str) -> Result<(StatusCode, String), Refusal> {
+    let failed = |error: reqwest::Error| Refusal::new(500, error.to_string());
+    let response = core.peers.delete(url).send().await.map_err(failed)?;
+    let status = response.status();
+    let text = response.text().await.map_err(failed)?;
+    Ok((status, serde_json::from_str(&text).unwrap_or(text)))
 }
 
 async fn running(State(core): Shared) -> Answer {
