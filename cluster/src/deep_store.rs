@@ -32,6 +32,11 @@ pub enum DeepStoreError {
     },
 }
 
+/// Folder of what was deleted and is still kept, as Pinot names it.
+const ASIDE: &str = "Deleted_Segments";
+/// Stands between the name and the time until which it is kept.
+const UNTIL: &str = "__RETENTION_UNTIL__";
+
 /// A deep store.
 #[derive(Debug, Clone)]
 pub struct DeepStore {
@@ -179,6 +184,35 @@ impl DeepStore {
         }
     }
 
+    /// Moves what is deleted aside, where it stays until a time; what is not there is no error.
+    ///
+    /// # Errors
+    /// Where the URI is foreign or the store fails.
+    pub async fn set_aside(&self, uri: &str, until_ms: i64) -> Result<(), DeepStoreError> {
+        let from = self.location(uri)?;
+        let to = self.location(&format!("{}/{ASIDE}/{from}{UNTIL}{until_ms}", self.base))?;
+        match self.objects.rename(&from, &to).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(format!("set `{uri}` aside"))(error)),
+        }
+    }
+
+    /// Deletes what was set aside and whose time has come; how many that were.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn sweep(&self, now_ms: i64) -> Result<usize, DeepStoreError> {
+        let mut swept = 0;
+        for uri in self.list(ASIDE).await? {
+            let until = uri.rsplit_once(UNTIL).and_then(|(_, ms)| ms.parse().ok());
+            if until.is_some_and(|until: i64| until <= now_ms) {
+                self.delete(&uri).await?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
     /// The URIs of everything below a table.
     ///
     /// # Errors
@@ -212,6 +246,9 @@ mod tests {
         assert_eq!(store.list("t_OFFLINE").await?.len(), 1);
         let path = store.local_path(&uri).ok_or("no path")?;
         assert_eq!(std::fs::read(path)?, b"abc");
+        store.set_aside(&uri, 1000).await?;
+        assert!(store.get(&uri).await.is_err());
+        assert_eq!((store.sweep(999).await?, store.sweep(1000).await?), (0, 1));
         store.delete(&uri).await?;
         store.delete(&uri).await?;
         assert!(store.get(&uri).await.is_err());

@@ -113,6 +113,17 @@ impl Core {
         self.store.close();
     }
 
+    /// Deletes a segment from the deep store, or keeps it aside for so long.
+    pub(crate) async fn discard(&self, uri: &str, kept_ms: i64) -> Result<(), ControllerError> {
+        if kept_ms > 0 {
+            let until = self.now_ms().saturating_add(kept_ms);
+            self.deep_store.set_aside(uri, until).await?;
+        } else {
+            self.deep_store.delete(uri).await?;
+        }
+        Ok(())
+    }
+
     /// Now, milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms()

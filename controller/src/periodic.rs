@@ -163,8 +163,9 @@ async fn retention(core: &Core, table: Option<&str>) -> Result<(), ControllerErr
             .collect()
     });
     for (table, segments) in old.into_iter().filter(|(_, s): &(_, Vec<_>)| !s.is_empty()) {
-        delete_segments(core, &table, &segments).await?;
+        delete_segments(core, &table, &segments, 0).await?;
     }
+    core.deep_store.sweep(now).await?;
     Ok(())
 }
 
@@ -193,6 +194,7 @@ pub(crate) async fn delete_segments(
     core: &Core,
     table: &str,
     segments: &[(String, String)],
+    kept_ms: i64,
 ) -> Result<(), ControllerError> {
     core.change(|_| {
         let gone = segments
@@ -206,7 +208,7 @@ pub(crate) async fn delete_segments(
         .iter()
         .filter(|(_, uri)| uri.starts_with(core.deep_store.base()))
     {
-        core.deep_store.delete(uri).await?;
+        core.discard(uri, kept_ms).await?;
     }
     Ok(())
 }

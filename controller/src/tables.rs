@@ -203,7 +203,7 @@ pub(crate) async fn update(core: &Core, sent: Sent, force: bool) -> Result<()> {
 }
 
 /// Drops tables with their segments, the deep store's files too.
-pub(crate) async fn delete(core: &Core, names: &[String]) -> Result<()> {
+pub(crate) async fn delete(core: &Core, names: &[String], kept_ms: i64) -> Result<()> {
     core.change(|state| {
         let mut changes = Vec::new();
         for name in names {
@@ -223,7 +223,7 @@ pub(crate) async fn delete(core: &Core, names: &[String]) -> Result<()> {
         .retain(|(table, _), _| !names.contains(table));
     for name in names {
         for uri in core.deep_store.list(name).await? {
-            core.deep_store.delete(&uri).await?;
+            core.discard(&uri, kept_ms).await?;
         }
     }
     Ok(())

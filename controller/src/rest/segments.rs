@@ -13,7 +13,7 @@ use common::ids::{split_type, with_type};
 use proto::controller_service::SegmentStatus;
 use serde_json::{Map, Value as Json, json as object};
 
-use super::answer::{flag, table_type};
+use super::answer::{flag, retention, table_type};
 use super::jobs::holder;
 use super::server_fan_out::ask_servers;
 use super::tables::named;
@@ -291,15 +291,21 @@ async fn download(State(core): Shared, Path((table, segment)): Path<(String, Str
     Ok((headers, Body::from(bytes)).into_response())
 }
 
-async fn remove(State(core): Shared, Path((table, segment)): Path<(String, String)>) -> Answer {
+async fn remove(
+    State(core): Shared,
+    Path((table, segment)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Answer {
     let name = holder(&core, &table, &segment)?;
-    drop_segments(&core, &name, |s| s == segment).await?;
+    let kept_ms = retention(&parameters)?;
+    drop_segments(&core, &name, kept_ms, |s| s == segment).await?;
     Ok(status("Segment deleted"))
 }
 
 async fn drop_segments(
     core: &Core,
     table: &str,
+    kept_ms: i64,
     chosen: impl Fn(&str) -> bool,
 ) -> Result<usize, Refusal> {
     let gone: Vec<(String, String)> = core
@@ -310,7 +316,7 @@ async fn drop_segments(
                 .collect()
         })
         .unwrap_or_default();
-    delete_segments(core, table, &gone).await?;
+    delete_segments(core, table, &gone, kept_ms).await?;
     Ok(gone.len())
 }
 
@@ -327,9 +333,10 @@ async fn remove_all(
     if only.is_none() && split_type(&table).1.is_none() {
         return Err(Refusal::invalid("Table type must not be null"));
     }
+    let kept_ms = retention(&parameters)?;
     for name in sides(&core, &table, only)? {
         let chosen = |s: &str| named_segments.as_ref().is_none_or(|n| n.contains(&s));
-        drop_segments(&core, &name, chosen).await?;
+        drop_segments(&core, &name, kept_ms, chosen).await?;
     }
     Ok(status(format!("All segments of table {table} deleted")))
 }
@@ -337,10 +344,12 @@ async fn remove_all(
 async fn remove_listed(
     State(core): Shared,
     Path(table): Path<String>,
+    parameters: Parameters,
     axum::Json(listed): axum::Json<Vec<String>>,
 ) -> Answer {
+    let kept_ms = retention(&parameters)?;
     for name in sides(&core, &table, None)? {
-        drop_segments(&core, &name, |s| listed.iter().any(|l| l == s)).await?;
+        drop_segments(&core, &name, kept_ms, |s| listed.iter().any(|l| l == s)).await?;
     }
     Ok(status("Segments deleted"))
 }

@@ -9,7 +9,7 @@ use common::TableType;
 use common::ids::{split_type, with_type};
 use serde_json::{Map, Value as Json, json as object};
 
-use super::answer::{flag, table_type};
+use super::answer::{flag, retention, table_type};
 use super::schemas::body_text;
 use super::{Answer, Parameters, Refusal, Shared, json, status};
 use crate::core::Core;
@@ -154,7 +154,8 @@ async fn remove(State(core): Shared, Path(table): Path<String>, parameters: Para
             "Table '{table}' with type {only} does not exist"
         )));
     }
-    tables::delete(&core, &found).await?;
+    let kept_ms = retention(&parameters)?;
+    tables::delete(&core, &found, kept_ms).await?;
     Ok(status(format!("Tables: [{}] deleted", found.join(", "))))
 }
 
