@@ -111,6 +111,7 @@ pub(crate) struct Metrics {
     pub(crate) gathering: Timer,
     pub(crate) authorization: Timer,
     reduce: Timer,
+    rates: cluster::rates::Rates,
 }
 
 impl Metrics {
@@ -150,7 +151,7 @@ impl Metrics {
     }
 
     /// Everything in Prometheus' text form.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self, now_ms: i64) -> String {
         let mut out = String::with_capacity(2048);
         for (name, counter) in [
             ("queries", &self.queries),
@@ -176,7 +177,9 @@ impl Metrics {
             ("exceptions_queryRejected", &self.rejected),
             ("queryQuotaExceeded", &self.quota_exceeded),
         ] {
-            let _ = writeln!(out, "pinot_broker_{name}_Count {}", counter.get());
+            let name = format!("pinot_broker_{name}");
+            self.rates
+                .write(&mut out, (&name, ""), counter.get(), now_ms);
         }
         self.execution.write(&mut out, "queryExecution");
         self.execution.write(&mut out, "queryTotalTimeMs");

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod listen;
 pub mod metadata_store;
 pub mod process;
+pub mod rates;
 pub mod settings;
 pub mod task_group;
 

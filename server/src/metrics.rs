@@ -159,6 +159,7 @@ pub(crate) struct Metrics {
     pub(crate) rejected: AtomicU64,
     /// When the ends of the streams were last asked for, milliseconds.
     asked_ms: AtomicI64,
+    rates: cluster::rates::Rates,
 }
 
 /// How long the ends of the streams are good for.
@@ -201,7 +202,7 @@ pub(crate) fn render(shared: &Shared) -> String {
         .scheduler_wait
         .write(&mut out, "pinot_server_schedulerWait", "");
     let rejected = shared.metrics.rejected.load(Ordering::Relaxed);
-    let _ = writeln!(out, "pinot_server_queriesRejected_Count {rejected}");
+    write_value(&mut out, shared, ("queriesRejected_Count", ""), rejected);
     if let Some((_, allocated, mapped)) = cluster::process::memory_bytes() {
         let _ = writeln!(
             out,
@@ -258,7 +259,7 @@ fn write_table(out: &mut String, shared: &Shared, table: &Table) {
             count(&table.errors.malformed),
         ),
     ] {
-        let _ = writeln!(out, "pinot_server_{name}{labels} {value}");
+        write_value(out, shared, (name, &labels), value);
     }
     for (name, timer) in [
         ("queryProcessing", &metrics.query_time),
@@ -343,12 +344,26 @@ fn write_partitions(out: &mut String, shared: &Shared, table: &Table, base: &str
             ("realtimeIngestionOffsetLag_Value", lag.unsigned_abs()),
             ("realtimeIngestionUpstreamOffset_Value", high.unsigned_abs()),
         ] {
-            let _ = writeln!(out, "pinot_server_{name}{labels} {value}");
+            write_value(out, shared, (name, &labels), value);
         }
         let _ = writeln!(
             out,
             "pinot_server_realtimeIngestionConsumingOffset_Value{labels} {position}"
         );
+    }
+}
+
+/// A gauge as it is, a counter with its rates.
+fn write_value(out: &mut String, shared: &Shared, (name, labels): (&str, &str), value: u64) {
+    match name.strip_suffix("_Count") {
+        Some(meter) => {
+            let meter = format!("pinot_server_{meter}");
+            let (rates, now) = (&shared.metrics.rates, shared.now_ms());
+            rates.write(out, (&meter, labels), value, now);
+        }
+        None => {
+            let _ = writeln!(out, "pinot_server_{name}{labels} {value}");
+        }
     }
 }
 

@@ -121,7 +121,7 @@ async fn version() -> Response {
 }
 
 async fn metrics(State(core): Shared) -> Response {
-    let mut response = core.metrics.text().into_response();
+    let mut response = core.metrics.text(core.clock.now_ms()).into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
