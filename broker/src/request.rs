@@ -35,6 +35,18 @@ impl QueryInput {
         }
     }
 
+    /// A query inside of this one: the same database, and the same rights.
+    #[must_use]
+    pub(crate) fn inner(&self, sql: &str, options: &Options) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            options: options.clone(),
+            database: self.database.clone(),
+            principal: self.principal.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Reads a JSON body.
     ///
     /// # Errors

@@ -274,12 +274,7 @@ impl Core {
         statement: &Statement,
         gapfill: &sql::gapfill::Gapfill,
     ) -> Result<BrokerResponse, Stop> {
-        let input = QueryInput {
-            sql: gapfill.inner.clone(),
-            options: statement.options.clone(),
-            database: job.input.database.clone(),
-            ..QueryInput::default()
-        };
+        let input = job.input.inner(&gapfill.inner, &statement.options);
         let mut response = Box::pin(self.answer(input)).await;
         if let Some(table) = response.table.take() {
             let context = functions::scalar::EvalContext { now_ms: job.now_ms };

@@ -6,7 +6,6 @@ use common::{ErrorCode, QueryException, Value};
 use sql::Statement;
 
 use super::{Core, Job, Stop};
-use crate::request::QueryInput;
 
 const NAMES: [&str; 4] = [
     "in_subquery",
@@ -60,13 +59,7 @@ impl Core {
     }
 
     async fn inner(&self, job: &Job, outer: &Statement, sql: &str) -> Result<String, Stop> {
-        let input = QueryInput {
-            sql: sql.to_owned(),
-            options: outer.options.clone(),
-            database: job.input.database.clone(),
-            principal: job.input.principal.clone(),
-            ..QueryInput::default()
-        };
+        let input = job.input.inner(sql, &outer.options);
         let response = Box::pin(self.answer(input)).await;
         if let Some(failure) = response.failures.into_iter().next() {
             let message = format!("the subquery `{sql}` failed: {}", failure.message);

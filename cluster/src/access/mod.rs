@@ -123,6 +123,12 @@ impl Principal {
         self.permissions.is_empty() && !self.is_limited_to_tables()
     }
 
+    /// True where some table shows this one a part of its rows only.
+    #[must_use]
+    pub fn has_row_filters(&self) -> bool {
+        !self.row_filters.is_empty()
+    }
+
     /// Filters over a table's rows that hold for this one.
     #[must_use]
     pub fn row_filters(&self, table: &str) -> &[String] {

@@ -130,6 +130,18 @@ fn denied(permission: Permission, what: &str) -> Response {
     .into_response()
 }
 
+/// True where a path shows rows of tables without asking whose they are: messages of topics, whole segments.
+fn shows_rows(principal: &Principal, path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    match parts.as_slice() {
+        ["messages" | "mensagens", ..] => {
+            principal.is_limited_to_tables() || principal.has_row_filters()
+        }
+        ["segments", table, _] => !principal.row_filters(table).is_empty(),
+        _ => false,
+    }
+}
+
 /// Lets a request through, or answers 401 or 403.
 pub(super) async fn guard(State(core): Shared, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
@@ -140,7 +152,7 @@ pub(super) async fn guard(State(core): Shared, request: Request, next: Next) -> 
         return unproven();
     };
     let permission = permission(request.method(), &path);
-    if !principal.may(permission) {
+    if !principal.may(permission) || shows_rows(&principal, &path) {
         return denied(permission, &path);
     }
     match rights_over_table(&principal, permission, request).await {

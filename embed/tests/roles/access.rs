@@ -350,6 +350,32 @@ async fn tables_and_rows_are_kept_apart() -> Fallible {
         )
         .await?;
     assert!(text.contains("180"), "{status} {text}");
+    // A query inside of another has the same rights, in both engines.
+    for sql in [
+        "SELECT COUNT(*) FROM sales WHERE IN_SUBQUERY(n, 'SELECT ID_SET(n) FROM sales') = 1",
+        "SET useMultistageEngine = true; SELECT COUNT(*) FROM (SELECT n FROM sales) AS s",
+    ] {
+        let (_, answer) = running.query(sql, Who::Token("recife")).await?;
+        assert_eq!(rows(&answer), json!([[1]]), "{sql}: {answer}");
+        let (_, answer) = running.query(sql, Who::Token("t0k3n")).await?;
+        assert_eq!(answer["exceptions"][0]["errorCode"], 180, "{sql}: {answer}");
+    }
+    // A statement that adds rows is no reading, whatever its path.
+    let insert = json!({"sql": "INSERT INTO sales (city, n) VALUES ('Recife', 9)"});
+    for (path, who) in [("/sql", READER), ("/sql", Who::Token("t0k3n"))] {
+        let (_, text) = running.post(path, &insert, who).await?;
+        assert!(text.contains("180"), "{text}");
+    }
+    // Rows that a filter hides are not in a segment or topic either.
+    for path in ["/segments/sales/x", "/messages/sales"] {
+        let url = format!("{}{path}", running.controller());
+        assert_eq!(
+            running
+                .status(Method::GET, &url, Who::Token("recife"))
+                .await?,
+            403
+        );
+    }
     // The controller asks the server on behalf of the reader.
     let size = format!("{}/tables/sales/size", running.controller());
     assert_eq!(running.status(Method::GET, &size, READER).await?, 200);
