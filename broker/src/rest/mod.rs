@@ -53,6 +53,8 @@ pub(crate) fn router(core: Arc<Core>, request_bytes_limit: usize) -> Router {
         .route("/debug/routingTable/{table}", get(debug::routing_of_table))
         .route("/debug/serverRoutingStats", get(debug::servers))
         .route("/health", get(health))
+        .route("/health/liveness", get(async || "OK"))
+        .route("/health/readiness", get(health))
         .route("/version", get(version))
         .route("/metrics", get(metrics))
         .route("/timeseries/api/v1/query_range", head(not_found))
