@@ -216,7 +216,6 @@ fn names_say_something() {
         }
         for (at, line) in file.text.lines().enumerate() {
             let mut rest = line
-                .trim_start()
                 .split_whitespace()
                 .skip_while(|w| w.starts_with("pub") || *w == "async");
             let (Some(kind), Some(name)) = (rest.next(), rest.next()) else {

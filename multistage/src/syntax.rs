@@ -7,6 +7,7 @@ mod asof;
 mod checks;
 mod left_asof;
 mod set_operations;
+mod special;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -235,7 +236,7 @@ impl Rewriter<'_> {
             Expr::BinaryOp { left, op, right } => binary(*left, op, *right)?,
             Expr::UnaryOp { op, expr } => unary(op, *expr)?,
             Expr::Function(function) => call_of(function)?,
-            other => special(other)?,
+            other => special::rewritten(other)?,
         };
         Ok(())
     }
@@ -434,119 +435,6 @@ fn decimal_text(expr: &Expr) -> Option<String> {
         },
         _ => None,
     }
-}
-
-/// Syntax of its own that is a function to Pinot.
-fn special(expr: Expr) -> Result<Expr, MultiStageError> {
-    Ok(match expr {
-        Expr::AtTimeZone { .. } => {
-            return Err(MultiStageError::invalid("AT TIME ZONE is not supported"));
-        }
-        Expr::Cast {
-            kind: ast::CastKind::DoubleColon,
-            ..
-        } => return Err(checks::no_syntax("`::`: use CAST")),
-        Expr::Cast {
-            kind: ast::CastKind::TryCast | ast::CastKind::SafeCast,
-            ..
-        } => {
-            return Err(MultiStageError::invalid(
-                "No match found for function signature TRY_CAST",
-            ));
-        }
-        Expr::Like {
-            negated,
-            any: false,
-            expr,
-            pattern,
-            escape_char,
-        } => {
-            let mut args = vec![*expr, *pattern];
-            args.extend(escape_char.map(Expr::Value));
-            let like = call("like", args);
-            if negated {
-                Expr::UnaryOp {
-                    op: UnaryOperator::Not,
-                    expr: Box::new(like),
-                }
-            } else {
-                like
-            }
-        }
-        Expr::Cast {
-            expr, data_type, ..
-        } => {
-            let name = match &data_type {
-                ast::DataType::Int(_) | ast::DataType::Integer(_) => "INTEGER".to_owned(),
-                ast::DataType::BigInt(_) => "LONG".to_owned(),
-                other => other.to_string().to_uppercase(),
-            };
-            call("cast", vec![*expr, text(name)])
-        }
-        Expr::Extract { field, expr, .. } => call(
-            "extract",
-            vec![text(field.to_string().to_uppercase()), *expr],
-        ),
-        Expr::Ceil { expr, .. } => call("ceil", vec![*expr]),
-        Expr::Floor { expr, .. } => call("floor", vec![*expr]),
-        Expr::Substring {
-            expr,
-            substring_from,
-            substring_for,
-            shorthand,
-            ..
-        } => {
-            let mut args = vec![*expr];
-            args.extend(
-                [substring_from, substring_for]
-                    .into_iter()
-                    .flatten()
-                    .map(|e| *e),
-            );
-            call(if shorthand { "substr" } else { "substring" }, args)
-        }
-        Expr::Trim {
-            trim_where,
-            trim_what,
-            expr,
-            ..
-        } => {
-            let side =
-                trim_where.map_or_else(|| "BOTH".to_owned(), |s| s.to_string().to_uppercase());
-            let what = trim_what.map_or_else(|| text(" "), |e| *e);
-            call("trim", vec![text(side), what, *expr])
-        }
-        Expr::Position { expr, r#in } => call("position", vec![*expr, *r#in]),
-        Expr::Array(array) => call("arrayvalueconstructor", array.elem),
-        Expr::TypedString(typed) => call("cast", vec![Expr::Value(typed.value), text("TIMESTAMP")]),
-        Expr::CompoundFieldAccess { root, access_chain } => {
-            let mut out = *root;
-            for access in &access_chain {
-                match access {
-                    ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => {
-                        out = call("item", vec![out, index.clone()]);
-                    }
-                    other => {
-                        return Err(MultiStageError::invalid(format!(
-                            "`{other}` is not supported"
-                        )));
-                    }
-                }
-            }
-            out
-        }
-        Expr::Overlay {
-            expr,
-            overlay_what,
-            overlay_from,
-            overlay_for,
-        } => {
-            let mut args = vec![*expr, *overlay_what, *overlay_from];
-            args.extend(overlay_for.map(|e| *e));
-            call("overlay", args)
-        }
-        other => other,
-    })
 }
 
 /// Functions that may have a bare unit first (`TIMESTAMPADD(DAY, ..)`).

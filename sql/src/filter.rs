@@ -346,6 +346,9 @@ fn text_test(name: &str, args: &[Expr]) -> Result<Filter, SqlError> {
     let literal = |index: usize| args.get(index).and_then(Expr::as_literal);
     let text = |index: usize| literal(index).map(Value::to_text);
     let lhs = args.first().cloned().unwrap_or(Expr::Star);
+    if name == "vector_similarity" {
+        return nearest(lhs, args);
+    }
     let Some(second) = text(1) else {
         return Ok(Filter::Predicate(
             Expr::call(name, args.to_vec()),
@@ -380,25 +383,35 @@ fn text_test(name: &str, args: &[Expr]) -> Result<Filter, SqlError> {
         }
         "json_match" => Filter::Predicate(lhs, Test::JsonMatch(second)),
         "text_match" => Filter::Predicate(lhs, Test::TextMatch(second)),
-        "text_contains" => Filter::Predicate(lhs, Test::TextContains(second)),
-        _ => {
-            let Some(Value::Array(_, items)) = literal(1) else {
-                return Err(SqlError::Validation(
-                    "VECTOR_SIMILARITY expects an array of numbers".to_owned(),
-                ));
-            };
-            let target = items
-                .iter()
-                .filter_map(Value::as_f64)
-                .map(|v| v as f32)
-                .collect();
-            let top_k = literal(2)
-                .and_then(Value::as_i64)
-                .and_then(|k| usize::try_from(k).ok())
-                .unwrap_or(10);
-            Filter::Predicate(lhs, Test::VectorSimilarity { target, top_k })
-        }
+        _ => Filter::Predicate(lhs, Test::TextContains(second)),
     })
+}
+
+/// `VECTOR_SIMILARITY(column, ARRAY[..], k)`.
+fn nearest(lhs: Expr, args: &[Expr]) -> Result<Filter, SqlError> {
+    let items: Option<Vec<f64>> = match args.get(1) {
+        Some(Expr::Literal(Value::Array(_, items))) => items.iter().map(Value::as_f64).collect(),
+        Some(Expr::Call(array)) if array.name == "arrayvalueconstructor" => array
+            .args
+            .iter()
+            .map(|item| item.as_literal().and_then(Value::as_f64))
+            .collect(),
+        _ => None,
+    };
+    let items = items.ok_or_else(|| {
+        SqlError::Validation("VECTOR_SIMILARITY expects an array of numbers".to_owned())
+    })?;
+    let top_k = args
+        .get(2)
+        .and_then(Expr::as_literal)
+        .and_then(Value::as_i64)
+        .and_then(|k| usize::try_from(k).ok())
+        .unwrap_or(10);
+    let target = items.into_iter().map(|v| v as f32).collect();
+    Ok(Filter::Predicate(
+        lhs,
+        Test::VectorSimilarity { target, top_k },
+    ))
 }
 
 impl Filter {

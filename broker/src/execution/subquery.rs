@@ -63,7 +63,13 @@ impl Core {
         let response = Box::pin(self.answer(input)).await;
         if let Some(failure) = response.failures.into_iter().next() {
             let message = format!("the subquery `{sql}` failed: {}", failure.message);
-            return Err(QueryException::new(ErrorCode::QueryExecution, message).into());
+            // Who may not read the table is told so, whatever the way there.
+            let code = if failure.code == ErrorCode::AccessDenied {
+                failure.code
+            } else {
+                ErrorCode::QueryExecution
+            };
+            return Err(QueryException::new(code, message).into());
         }
         let mut rows = response.table.map_or_else(Vec::new, |table| table.rows);
         match rows.pop().and_then(|row| row.into_iter().next()) {

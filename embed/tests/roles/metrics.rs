@@ -53,25 +53,8 @@ const SERVER: &[&str] = &[
     "jvm_memory_bytes_used",
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dashboards_find_their_names() -> Fallible {
-    let folder = tempfile::tempdir()?;
-    let cluster = Cluster::builder()
-        .data_dir(folder.path())
-        .controller_port(0)
-        .broker_port(0)
-        .server_port(0)
-        .server_admin_port(0)
-        .build()
-        .await?;
-    cluster.ready().await;
-    let url = |port: Option<u16>| format!("http://127.0.0.1:{}", port.unwrap_or_default());
-    let (controller, broker, server) = (
-        url(cluster.controller_port()),
-        url(cluster.broker_port()),
-        url(cluster.server_admin_port()),
-    );
-    let client = reqwest::Client::new();
+/// A table of two rows that a query has read.
+async fn two_rows(cluster: &Cluster, client: &reqwest::Client, controller: &str) -> Fallible {
     let schema =
         json!({"schemaName": "t", "dimensionFieldSpecs": [{"name": "a", "dataType": "INT"}]});
     let table = json!({"tableName": "t", "tableType": "OFFLINE", "segmentsConfig": {"replication": "1"}, "tenants": {},
@@ -105,6 +88,29 @@ async fn dashboards_find_their_names() -> Fallible {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dashboards_find_their_names() -> Fallible {
+    let folder = tempfile::tempdir()?;
+    let cluster = Cluster::builder()
+        .data_dir(folder.path())
+        .controller_port(0)
+        .broker_port(0)
+        .server_port(0)
+        .server_admin_port(0)
+        .build()
+        .await?;
+    cluster.ready().await;
+    let url = |port: Option<u16>| format!("http://127.0.0.1:{}", port.unwrap_or_default());
+    let (controller, broker, server) = (
+        url(cluster.controller_port()),
+        url(cluster.broker_port()),
+        url(cluster.server_admin_port()),
+    );
+    let client = reqwest::Client::new();
+    two_rows(&cluster, &client, &controller).await?;
     for (role, names) in [
         (&controller, CONTROLLER),
         (&broker, BROKER),

@@ -33,7 +33,7 @@ use crate::types::{arrow_type, value_of};
 #[derive(Debug, Clone)]
 pub(crate) struct PinotAggregate {
     /// Canonical name.
-    pub(crate) name: String,
+    pub(crate) function: String,
     /// The call's arguments in order: a literal, or `None` for the next row argument.
     pub(crate) arguments: Vec<Option<Value>>,
     /// `autoRewriteAggregationType`: MIN and MAX of texts are those of texts.
@@ -91,16 +91,18 @@ pub(crate) fn of_window(
 ) -> Result<Option<(Arc<AggregateUDF>, Vec<Expr>)>> {
     let inner: &dyn std::any::Any = generic.inner().as_ref();
     if let Some(found) = inner.downcast_ref::<PinotAggregate>()
-        && !OVER_WINDOWS.contains(&found.name.as_str())
+        && !OVER_WINDOWS.contains(&found.function.as_str())
     {
-        let code = if found.name == "listagg" {
+        let code = if found.function == "listagg" {
             ErrorCode::QueryPlanning
         } else {
             ErrorCode::QueryExecution
         };
-        return Err(
-            MultiStageError::new(code, format!("`{}` is no window function", found.name)).into(),
-        );
+        return Err(MultiStageError::new(
+            code,
+            format!("`{}` is no window function", found.function),
+        )
+        .into());
     }
     Ok(made(generic, arguments, true))
 }
@@ -128,7 +130,7 @@ fn made(
         rows.push(lit(1));
     }
     let made = PinotAggregate::new(
-        &generic.name,
+        &generic.function,
         literals,
         generic.rewrite_extremes,
         over_window,
@@ -168,7 +170,7 @@ impl PinotAggregate {
             })
             .collect();
         Self {
-            name: name.to_owned(),
+            function: name.to_owned(),
             display: format!("{name}[{}]", shown.join(",")),
             arguments,
             rewrite_extremes,
@@ -198,7 +200,7 @@ impl PinotAggregate {
                 None => argument(next.next().unwrap_or(&ArrowType::Null), None),
             });
         }
-        if self.name == "count" {
+        if self.function == "count" {
             // `COUNT(1)` stands for `COUNT(*)`.
             arguments.retain(|a| a.literal.is_none());
         }
@@ -213,7 +215,7 @@ impl PinotAggregate {
         let function = aggregate::bind(&call)
             .map_err(|error| MultiStageError::new(ErrorCode::QueryExecution, error.to_string()))?;
         let returns = match (first, function.returns()) {
-            (Some(found), _) if self.over_window && self.name == "avg" && is_decimal(found) => {
+            (Some(found), _) if self.over_window && self.function == "avg" && is_decimal(found) => {
                 found
             }
             (_, returns) => returns,
@@ -233,22 +235,22 @@ impl PinotAggregate {
     /// Refuses what the planner's types refuse.
     fn check(&self, first: Option<ColumnType>) -> Result<()> {
         let given = self.arguments.len();
-        if planned_counts(&self.name).is_some_and(|counts| !counts.contains(&given)) {
+        if planned_counts(&self.function).is_some_and(|counts| !counts.contains(&given)) {
             return Err(MultiStageError::invalid(format!(
                 "Invalid number of arguments to function '{}': {given}",
-                self.name.to_uppercase()
+                self.function.to_uppercase()
             ))
             .into());
         }
         let Some(found) = first else {
             return Ok(());
         };
-        let numbers = matches!(self.name.as_str(), "sum" | "avg" | "sum0");
+        let numbers = matches!(self.function.as_str(), "sum" | "avg" | "sum0");
         let no_number = matches!(found.data_type, DataType::Bytes | DataType::Boolean);
         if numbers && (found.multi || no_number) {
             return Err(MultiStageError::invalid(format!(
                 "Cannot apply '{0}' to arguments of type '{0}(<{found}>)'",
-                self.name.to_uppercase()
+                self.function.to_uppercase()
             ))
             .into());
         }
@@ -258,7 +260,7 @@ impl PinotAggregate {
     /// The name in the functions' table for an argument of that type.
     pub(crate) fn kernel(&self, first: Option<ColumnType>) -> &str {
         let text = first.is_some_and(|found| !found.multi && found.data_type == DataType::String);
-        match self.name.as_str() {
+        match self.function.as_str() {
             "min" if text && self.rewrite_extremes => "minstring",
             "max" if text && self.rewrite_extremes => "maxstring",
             "$sum0" => "sum0",
@@ -381,14 +383,14 @@ impl AggregateUDFImpl for PinotAggregate {
     }
 
     fn default_value(&self, data_type: &ArrowType) -> Result<ScalarValue> {
-        if self.name == "count" {
+        if self.function == "count" {
             return Ok(ScalarValue::Int64(Some(0)));
         }
         ScalarValue::try_from(data_type)
     }
 
     fn supports_within_group_clause(&self) -> bool {
-        self.name == "listagg"
+        self.function == "listagg"
     }
 }
 

@@ -282,7 +282,7 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
         let found = arg.get_type(leaf.schema.as_ref());
         matches!(found, Ok(ArrowType::List(_)))
     });
-    let text = if function.name == "count" && (function.counts_rows_only() || over_array) {
+    let text = if function.function == "count" && (function.counts_rows_only() || over_array) {
         "COUNT(*)".to_owned()
     } else {
         let first = params

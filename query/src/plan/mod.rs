@@ -121,8 +121,6 @@ pub struct Plan {
     pub use_star_tree: bool,
     /// EXPLAIN.
     pub explain: bool,
-    /// `skipUpsert`: rows that newer ones replaced are read, too.
-    pub skip_upsert: bool,
     /// True with GROUP BY.
     grouped: bool,
 }
@@ -219,7 +217,6 @@ impl Plan {
                 .get("usestartree")
                 .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
             explain: query.explain,
-            skip_upsert: query.options.is_true("skipupsert"),
             grouped: !query.group_by.is_empty(),
         };
         if query.distinct {

@@ -1,0 +1,134 @@
+//! Syntax of its own that is a function to Pinot: CAST, EXTRACT, LIKE, TRIM and their like.
+//!
+//! Must not know: types. Invariant: a call has the name and the order of arguments that the functions' table knows.
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, CastKind, DataType, Expr, Subscript, UnaryOperator,
+};
+
+use super::{call, checks, text};
+use crate::error::MultiStageError;
+
+/// The call that an expression stands for; any other expression as it is.
+pub(super) fn rewritten(expr: Expr) -> Result<Expr, MultiStageError> {
+    Ok(match expr {
+        Expr::AtTimeZone { .. } => {
+            return Err(MultiStageError::invalid("AT TIME ZONE is not supported"));
+        }
+        Expr::Cast {
+            kind,
+            expr,
+            data_type,
+            ..
+        } => cast(&kind, *expr, &data_type)?,
+        Expr::Like {
+            negated,
+            any: false,
+            expr,
+            pattern,
+            escape_char,
+        } => {
+            let mut args = vec![*expr, *pattern];
+            args.extend(escape_char.map(Expr::Value));
+            not_if(negated, call("like", args))
+        }
+        Expr::Extract { field, expr, .. } => call(
+            "extract",
+            vec![text(field.to_string().to_uppercase()), *expr],
+        ),
+        Expr::Ceil { expr, .. } => call("ceil", vec![*expr]),
+        Expr::Floor { expr, .. } => call("floor", vec![*expr]),
+        Expr::Position { expr, r#in } => call("position", vec![*expr, *r#in]),
+        Expr::Array(array) => call("arrayvalueconstructor", array.elem),
+        Expr::TypedString(typed) => call("cast", vec![Expr::Value(typed.value), text("TIMESTAMP")]),
+        Expr::CompoundFieldAccess { root, access_chain } => item(*root, &access_chain)?,
+        other => of_text(other),
+    })
+}
+
+fn not_if(negated: bool, expr: Expr) -> Expr {
+    if negated {
+        Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(expr),
+        }
+    } else {
+        expr
+    }
+}
+
+fn cast(kind: &CastKind, expr: Expr, to: &DataType) -> Result<Expr, MultiStageError> {
+    match kind {
+        CastKind::DoubleColon => return Err(checks::no_syntax("`::`: use CAST")),
+        CastKind::TryCast | CastKind::SafeCast => {
+            return Err(MultiStageError::invalid(
+                "No match found for function signature TRY_CAST",
+            ));
+        }
+        CastKind::Cast => {}
+    }
+    let name = match to {
+        DataType::Int(_) | DataType::Integer(_) => "INTEGER".to_owned(),
+        DataType::BigInt(_) => "LONG".to_owned(),
+        other => other.to_string().to_uppercase(),
+    };
+    Ok(call("cast", vec![expr, text(name)]))
+}
+
+/// `map['key']` and `array[1]`.
+fn item(root: Expr, chain: &[AccessExpr]) -> Result<Expr, MultiStageError> {
+    let mut out = root;
+    for access in chain {
+        match access {
+            AccessExpr::Subscript(Subscript::Index { index }) => {
+                out = call("item", vec![out, index.clone()]);
+            }
+            other => {
+                return Err(MultiStageError::invalid(format!(
+                    "`{other}` is not supported"
+                )));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// SUBSTRING, TRIM and OVERLAY.
+fn of_text(expr: Expr) -> Expr {
+    match expr {
+        Expr::Substring {
+            expr,
+            substring_from,
+            substring_for,
+            shorthand,
+            ..
+        } => {
+            let mut args = vec![*expr];
+            let bounds = [substring_from, substring_for].into_iter().flatten();
+            args.extend(bounds.map(|e| *e));
+            call(if shorthand { "substr" } else { "substring" }, args)
+        }
+        Expr::Trim {
+            trim_where,
+            trim_what,
+            expr,
+            ..
+        } => {
+            let side =
+                trim_where.map_or_else(|| "BOTH".to_owned(), |s| s.to_string().to_uppercase());
+            let what = trim_what.map_or_else(|| text(" "), |e| *e);
+            call("trim", vec![text(side), what, *expr])
+        }
+        Expr::Overlay {
+            expr,
+            overlay_what,
+            overlay_from,
+            overlay_for,
+        } => {
+            let mut args = vec![*expr, *overlay_what, *overlay_from];
+            args.extend(overlay_for.map(|e| *e));
+            call("overlay", args)
+        }
+        other => other,
+    }
+}
