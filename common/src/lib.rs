@@ -12,6 +12,7 @@ pub mod ids;
 mod java_calendar;
 mod java_digits;
 pub mod java_text;
+pub mod json_text;
 pub mod partition;
 pub mod schema;
 pub mod table_config;

@@ -440,11 +440,47 @@ pub struct QueryConfig {
     pub extra: Map<String, Json>,
 }
 
+/// Columns that decide which row is newer, as an `upsertConfig` has them in either spelling.
+#[must_use]
+pub fn comparison_columns(upsert: &Json) -> Vec<String> {
+    let listed = upsert.get("comparisonColumns").and_then(Json::as_array);
+    let single = upsert.get("comparisonColumn").and_then(Json::as_str);
+    match listed {
+        Some(list) => list
+            .iter()
+            .filter_map(Json::as_str)
+            .map(str::to_owned)
+            .collect(),
+        None => single.into_iter().map(str::to_owned).collect(),
+    }
+}
+
 impl TableConfig {
     /// The raw name, without type.
     #[must_use]
     pub fn raw_name(&self) -> &str {
         crate::ids::split_type(&self.table_name).0
+    }
+
+    /// How a column's values are partitioned: function, its settings, number of partitions; `None` where they are not.
+    #[must_use]
+    pub fn partition_of(&self, column: &str) -> Option<(&str, &Json, u32)> {
+        let entry = self
+            .table_index_config
+            .segment_partition_config
+            .as_ref()?
+            .get("columnPartitionMap")?
+            .get(column)?;
+        let count = entry.get("numPartitions")?;
+        let count = count
+            .as_u64()
+            .or_else(|| count.as_str()?.parse().ok())
+            .and_then(|n| u32::try_from(n).ok())?;
+        Some((
+            entry.get("functionName")?.as_str()?,
+            entry.get("functionConfig").unwrap_or(&Json::Null),
+            count,
+        ))
     }
 
     /// Puts the type at the end of the name.

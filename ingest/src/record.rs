@@ -3,7 +3,9 @@
 //! Must not know: schemas, decoders. Invariant: field names are unique, in the order in which they first appeared.
 
 use bigdecimal::BigDecimal;
+use common::Value;
 use common::java_text::{decimal_text, timestamp_text, write_double, write_float};
+use common::json_text;
 use num_bigint::BigInt;
 
 /// A value of a record, typed as the input typed it.
@@ -115,9 +117,9 @@ impl Field {
             Self::BigInt(value) => out.push_str(&value.to_string()),
             Self::Float(value) if value.is_finite() => write_float(out, *value),
             Self::Double(value) if value.is_finite() => write_double(out, *value),
-            Self::Float(_) | Self::Double(_) => write_json_text(out, &self.to_text()),
+            Self::Float(_) | Self::Double(_) => json_text::write(out, &self.to_text()),
             Self::Decimal(value) => out.push_str(&decimal_text(value)),
-            Self::Text(text) => write_json_text(out, text),
+            Self::Text(text) => json_text::write(out, text),
             Self::Bytes(bytes) => {
                 use base64::Engine as _;
                 out.push('"');
@@ -140,7 +142,7 @@ impl Field {
                     if index > 0 {
                         out.push(',');
                     }
-                    write_json_text(out, name);
+                    json_text::write(out, name);
                     out.push(':');
                     value.write_json(out);
                 }
@@ -150,33 +152,22 @@ impl Field {
     }
 }
 
-/// Appends a JSON string with its quotes.
-pub fn write_json_text(out: &mut String, text: &str) {
-    out.push('"');
-    let mut start = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x08 => "\\b",
-            0x0C => "\\f",
-            0..0x20 => {
-                out.push_str(&text[start..at]);
-                out.push_str(&format!("\\u{byte:04X}"));
-                start = at + 1;
-                continue;
-            }
-            _ => continue,
-        };
-        out.push_str(&text[start..at]);
-        out.push_str(escape);
-        start = at + 1;
+impl From<Value> for Field {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Int(v) => Self::Int(v),
+            Value::Long(v) => Self::Long(v),
+            Value::Float(v) => Self::Float(v),
+            Value::Double(v) => Self::Double(v),
+            Value::BigDecimal(v) => Self::Decimal(v),
+            Value::Boolean(v) => Self::Bool(v),
+            Value::Timestamp(v) => Self::Timestamp(v),
+            Value::String(v) | Value::Json(v) | Value::Map(v) => Self::Text(v),
+            Value::Bytes(v) => Self::Bytes(v),
+            Value::Array(_, items) => Self::Array(items.into_iter().map(Self::from).collect()),
+        }
     }
-    out.push_str(&text[start..]);
-    out.push('"');
 }
 
 /// The fields of one message or file row.

@@ -3,7 +3,7 @@
 //! Must not know: servers. Invariant: a name means what the cluster's catalog said when the query came.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use common::{ErrorCode, Schema};
 use datafusion::arrow::datatypes::{
@@ -75,11 +75,21 @@ impl Table {
 /// The catalog of one query.
 pub(crate) struct Catalog {
     tables: HashMap<String, Arc<Table>>,
-    windows: HashMap<String, Arc<WindowUDF>>,
     planners: Vec<Arc<dyn ExprPlanner>>,
     options: ConfigOptions,
     now_ms: i64,
     rewrite_extremes: bool,
+}
+
+/// The window functions by name.
+fn windows() -> &'static HashMap<String, Arc<WindowUDF>> {
+    static WINDOWS: OnceLock<HashMap<String, Arc<WindowUDF>>> = OnceLock::new();
+    WINDOWS.get_or_init(|| {
+        all_default_window_functions()
+            .into_iter()
+            .map(|window| (window.name().to_owned(), window))
+            .collect()
+    })
 }
 
 impl Catalog {
@@ -94,10 +104,6 @@ impl Catalog {
         options.sql_parser.map_string_types_to_utf8view = false;
         Self {
             tables,
-            windows: all_default_window_functions()
-                .into_iter()
-                .map(|window| (window.name().to_owned(), window))
-                .collect(),
             planners: vec![Arc::new(Calls)],
             options,
             now_ms,
@@ -140,7 +146,7 @@ impl ContextProvider for Catalog {
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        self.windows.get(name).cloned()
+        windows().get(name).cloned()
     }
 
     fn get_variable_type(&self, _names: &[String]) -> Option<ArrowType> {
@@ -164,7 +170,7 @@ impl ContextProvider for Catalog {
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        self.windows.keys().cloned().collect()
+        windows().keys().cloned().collect()
     }
 }
 

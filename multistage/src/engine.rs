@@ -3,7 +3,7 @@
 //! Must not know: responses, servers. Invariant: every failure carries Pinot's code; a query that is dropped stops.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use common::{ColumnType, ErrorCode, Value};
 use datafusion::arrow::array::RecordBatch;
@@ -61,7 +61,7 @@ pub async fn answer(
         .map_err(|error| of(&error, Phase::Validation))?;
     let plan = state
         .optimizer()
-        .optimize(plan, &state, |_, _| {})
+        .optimize(plan, state, |_, _| {})
         .map_err(|error| of(&error, Phase::Planning))?;
     let plan = leaf::cut(plan, &leaves).map_err(|error| of(&error, Phase::Planning))?;
     if request.statement.explain {
@@ -69,7 +69,7 @@ pub async fn answer(
     }
     let operators = state
         .query_planner()
-        .create_physical_plan(&plan, &state)
+        .create_physical_plan(&plan, state)
         .await
         .map_err(|error| of(&error, Phase::Planning))?;
     let batches = physical_plan::collect(Arc::clone(&operators), state.task_ctx())
@@ -84,18 +84,22 @@ pub async fn answer(
     rows_of(&batches, names, types)
 }
 
-fn session() -> SessionState {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let config = SessionConfig::new().with_target_partitions(cores);
-    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
-        .rules
-        .into_iter()
-        .filter(|rule| !LEFT_OUT.contains(&rule.name()))
-        .collect();
-    SessionStateBuilder::new()
-        .with_config(config)
-        .with_optimizer_rules(rules)
-        .build()
+/// What every query shares: rules and operators know nothing of a single one.
+fn session() -> &'static SessionState {
+    static SESSION: OnceLock<SessionState> = OnceLock::new();
+    SESSION.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let config = SessionConfig::new().with_target_partitions(cores);
+        let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
+            .rules
+            .into_iter()
+            .filter(|rule| !LEFT_OUT.contains(&rule.name()))
+            .collect();
+        SessionStateBuilder::new()
+            .with_config(config)
+            .with_optimizer_rules(rules)
+            .build()
+    })
 }
 
 /// The plan of a statement, typed by Pinot's rules.

@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use functions::canonical_name;
+use sql::parse::takes_unit;
 
 pub(crate) use left_asof::left_asof;
 
@@ -435,14 +436,6 @@ fn decimal_text(expr: &Expr) -> Option<String> {
         },
         _ => None,
     }
-}
-
-/// Functions that may have a bare unit first (`TIMESTAMPADD(DAY, ..)`).
-fn takes_unit(name: &str) -> bool {
-    matches!(
-        name,
-        "timestampadd" | "timestampdiff" | "dateadd" | "datediff"
-    )
 }
 
 fn call_of(mut function: Function) -> Result<Expr, MultiStageError> {

@@ -123,7 +123,9 @@ fn column_plan(
         inverted: inverted && !raw,
         announced: index::unbuilt(table, field),
         may_drop_dictionary: !raw && !inverted && may_drop_dictionary(table, field),
-        partition: partition(table, &field.name),
+        partition: table
+            .partition_of(&field.name)
+            .map(|(function, settings, count)| (function.to_owned(), settings.clone(), count)),
     })
 }
 
@@ -198,23 +200,4 @@ fn codec(table: &TableConfig, role: FieldRole, field: &FieldSpec) -> Codec {
         Codec::Lz4
     };
     configured.map_or(usual, |name| Codec::for_config(&name).unwrap_or(usual))
-}
-
-fn partition(table: &TableConfig, column: &str) -> Option<(String, Json, u32)> {
-    let entry = table
-        .table_index_config
-        .segment_partition_config
-        .as_ref()?
-        .get("columnPartitionMap")?
-        .get(column)?;
-    let count = entry.get("numPartitions")?;
-    let count = count
-        .as_u64()
-        .or_else(|| count.as_str()?.parse().ok())
-        .and_then(|n| u32::try_from(n).ok())?;
-    Some((
-        entry.get("functionName")?.as_str()?.to_owned(),
-        entry.get("functionConfig").cloned().unwrap_or(Json::Null),
-        count,
-    ))
 }

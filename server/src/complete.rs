@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use common::{Schema, TableConfig, Value};
+use common::{Schema, TableConfig};
 use ingest::record::{Field, Record};
 use ingest::{IngestOutcome, RowMaker};
 use roaring::RoaringBitmap;
@@ -132,25 +132,8 @@ fn records(segment: &dyn Segment, rows: std::ops::Range<u32>) -> Vec<Record> {
         let data_type = column.column_type().data_type;
         let values = column.values(Docs::Range(rows.clone()));
         for (row, record) in records.iter_mut().enumerate() {
-            record.set(&name, field_of(values.get(row, data_type)));
+            record.set(&name, Field::from(values.get(row, data_type)));
         }
     }
     records
-}
-
-/// A stored value as a field of a record.
-pub(crate) fn field_of(value: Value) -> Field {
-    match value {
-        Value::Null => Field::Null,
-        Value::Int(v) => Field::Int(v),
-        Value::Long(v) => Field::Long(v),
-        Value::Float(v) => Field::Float(v),
-        Value::Double(v) => Field::Double(v),
-        Value::BigDecimal(v) => Field::Decimal(v),
-        Value::Boolean(v) => Field::Bool(v),
-        Value::Timestamp(v) => Field::Timestamp(v),
-        Value::String(v) | Value::Json(v) | Value::Map(v) => Field::Text(v),
-        Value::Bytes(v) => Field::Bytes(v),
-        Value::Array(_, items) => Field::Array(items.into_iter().map(field_of).collect()),
-    }
 }

@@ -3,6 +3,7 @@
 //! Must not know: where a response comes from. Invariant: the text is valid JSON whatever the values are.
 
 use common::java_text::{decimal_text, timestamp_text, write_double, write_float};
+use common::json_text::write as text;
 use common::{DataType, Value};
 use query::ResultTable;
 
@@ -252,37 +253,6 @@ fn not_finite(out: &mut String, value: f64) {
     } else {
         "\"-Infinity\""
     });
-}
-
-/// A JSON string.
-pub(crate) fn text(out: &mut String, text: &str) {
-    out.push('"');
-    let mut start = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x08 => "\\b",
-            0x0c => "\\f",
-            0..0x20 => "",
-            _ => continue,
-        };
-        out.push_str(&text[start..at]);
-        if escape.is_empty() {
-            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-            out.push_str("\\u00");
-            out.push(DIGITS[usize::from(byte >> 4)].into());
-            out.push(DIGITS[usize::from(byte & 15)].into());
-        } else {
-            out.push_str(escape);
-        }
-        start = at + 1;
-    }
-    out.push_str(&text[start..]);
-    out.push('"');
 }
 
 /// Members of one object, each with a comma after it.

@@ -134,21 +134,7 @@ impl View<'_> {
     }
 
     fn partitions(&self, column: &str, matcher: &Matcher) -> Option<Partitions> {
-        let config = &self.table.view.config.table_index_config;
-        let entry = config
-            .segment_partition_config
-            .as_ref()?
-            .get("columnPartitionMap")?
-            .get(column)?;
-        let count = entry.get("numPartitions")?;
-        let count = count
-            .as_u64()
-            .or_else(|| count.as_str()?.parse().ok())
-            .and_then(|n| u32::try_from(n).ok())?;
-        let name = entry.get("functionName")?.as_str()?;
-        let settings = entry
-            .get("functionConfig")
-            .unwrap_or(&serde_json::Value::Null);
+        let (name, settings, count) = self.table.view.config.partition_of(column)?;
         let function = PartitionFunction::new(name, count, settings)?;
         let wanted: Option<Vec<u32>> = values(matcher)?
             .iter()

@@ -2,6 +2,7 @@
 //!
 //! Must not know: how rows are replaced. Invariant: a table with either has a key and strict replica groups.
 
+use common::table_config::comparison_columns;
 use common::{DataType, FieldSpec, Schema, TableConfig, TableType};
 use serde_json::Value as Json;
 
@@ -122,20 +123,6 @@ fn upsert(config: &TableConfig, upsert: &Json, schema: &Schema) -> Verdict {
         partial_rules(config, upsert, &comparisons, schema)?;
     }
     Ok(())
-}
-
-/// Columns that decide which row is newer, as configured.
-pub(crate) fn comparison_columns(upsert: &Json) -> Vec<String> {
-    let listed = upsert.get("comparisonColumns").and_then(Json::as_array);
-    let single = upsert.get("comparisonColumn").and_then(Json::as_str);
-    match listed {
-        Some(list) => list
-            .iter()
-            .filter_map(Json::as_str)
-            .map(str::to_owned)
-            .collect(),
-        None => single.into_iter().map(str::to_owned).collect(),
-    }
 }
 
 fn delete_column(column: &str, schema: &Schema) -> Verdict {

@@ -83,7 +83,7 @@ impl Expression {
     /// # Errors
     /// Where a function refuses its arguments.
     pub fn evaluate(&mut self, record: &Record, now_ms: i64) -> Fallible<Field> {
-        self.root.value(record, now_ms).map(field_of)
+        self.root.value(record, now_ms).map(Field::from)
     }
 
     /// The value as a condition; `None` where it is null.
@@ -415,20 +415,4 @@ fn scalar(data_type: DataType) -> bool {
         data_type,
         DataType::Unknown | DataType::Json | DataType::Map
     )
-}
-
-fn field_of(value: Value) -> Field {
-    match value {
-        Value::Null => Field::Null,
-        Value::Int(v) => Field::Int(v),
-        Value::Long(v) => Field::Long(v),
-        Value::Float(v) => Field::Float(v),
-        Value::Double(v) => Field::Double(v),
-        Value::BigDecimal(v) => Field::Decimal(v),
-        Value::Boolean(v) => Field::Bool(v),
-        Value::Timestamp(v) => Field::Timestamp(v),
-        Value::String(v) | Value::Json(v) | Value::Map(v) => Field::Text(v),
-        Value::Bytes(v) => Field::Bytes(v),
-        Value::Array(_, items) => Field::Array(items.into_iter().map(field_of).collect()),
-    }
 }

@@ -23,6 +23,10 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A literal.
 pub(super) fn literal(value: &Value) -> Option<String> {
     Some(match value {
@@ -35,8 +39,7 @@ pub(super) fn literal(value: &Value) -> Option<String> {
         Value::Boolean(v) => v.to_string(),
         Value::String(v) | Value::Json(v) => quoted(v),
         Value::Bytes(v) => {
-            let digits: String = v.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("hexToBytes('{digits}')")
+            format!("hexToBytes('{}')", hexadecimal(v))
         }
         _ => return None,
     })
@@ -132,8 +135,7 @@ fn between_elements(binary: &BinaryExpr, leaf: &Leaf) -> Option<String> {
 /// A side of a comparison: bytes are written in hexadecimal there.
 fn compared(expr: &Expr, leaf: &Leaf) -> Option<String> {
     if let Expr::Literal(ScalarValue::Binary(Some(bytes)), _) = expr {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        return Some(format!("'{digits}'"));
+        return Some(format!("'{}'", hexadecimal(bytes)));
     }
     if let Expr::Literal(ScalarValue::Float64(Some(value)), _) = expr
         && value.fract() == 0.0

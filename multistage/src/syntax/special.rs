@@ -6,6 +6,8 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, Expr, Subscript, UnaryOperator,
 };
 
+use sql::parse::type_name;
+
 use super::{call, checks, text};
 use crate::error::MultiStageError;
 
@@ -67,12 +69,7 @@ fn cast(kind: &CastKind, expr: Expr, to: &DataType) -> Result<Expr, MultiStageEr
         }
         CastKind::Cast => {}
     }
-    let name = match to {
-        DataType::Int(_) | DataType::Integer(_) => "INTEGER".to_owned(),
-        DataType::BigInt(_) => "LONG".to_owned(),
-        other => other.to_string().to_uppercase(),
-    };
-    Ok(call("cast", vec![expr, text(name)]))
+    Ok(call("cast", vec![expr, text(type_name(to))]))
 }
 
 /// `map['key']` and `array[1]`.

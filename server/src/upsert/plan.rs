@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use common::table_config::comparison_columns;
 use common::{DataType, Schema, TableConfig};
 use serde_json::Value as Json;
 
@@ -108,19 +109,6 @@ impl KeyPlan {
 
     pub(crate) fn is_dedup(&self) -> bool {
         self.mode == Mode::Dedup
-    }
-}
-
-fn comparison_columns(upsert: &Json) -> Vec<String> {
-    let listed = upsert.get("comparisonColumns").and_then(Json::as_array);
-    let single = upsert.get("comparisonColumn").and_then(Json::as_str);
-    match listed {
-        Some(list) => list
-            .iter()
-            .filter_map(Json::as_str)
-            .map(str::to_owned)
-            .collect(),
-        None => single.into_iter().map(str::to_owned).collect(),
     }
 }
 

@@ -416,7 +416,8 @@ fn operator_name(name: String) -> String {
 }
 
 /// Functions whose first argument may be a bare unit (`TIMESTAMPADD(DAY, ..)`).
-fn takes_unit(name: &str) -> bool {
+#[must_use]
+pub fn takes_unit(name: &str) -> bool {
     matches!(
         name,
         "timestampadd" | "timestampdiff" | "dateadd" | "datediff"
@@ -446,7 +447,9 @@ fn argument(arg: &FunctionArg) -> Result<Expr, SqlError> {
     }
 }
 
-fn type_name(data_type: &ast::DataType) -> String {
+/// The name of a type as Pinot has it.
+#[must_use]
+pub fn type_name(data_type: &ast::DataType) -> String {
     match data_type {
         ast::DataType::Int(_) | ast::DataType::Integer(_) => "INTEGER".to_owned(),
         ast::DataType::BigInt(_) => "LONG".to_owned(),

@@ -18,7 +18,7 @@ use crate::query::{OrderBy, Query, SelectItem};
 use crate::rewrite;
 use crate::{Expr, Filter, SqlError, Statement};
 
-pub use expression::scalar;
+pub use expression::{scalar, takes_unit, type_name};
 
 /// LIMIT where the query has none.
 pub const DEFAULT_LIMIT: usize = 10;
