@@ -102,6 +102,20 @@ impl Value {
         }
     }
 
+    /// The sum of two values of one number type, as Java adds them; the other value where they are no numbers of one type.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Int(a), Self::Int(b)) => Self::Int(a.wrapping_add(*b)),
+            (Self::Long(a), Self::Long(b)) => Self::Long(a.wrapping_add(*b)),
+            (Self::Timestamp(a), Self::Timestamp(b)) => Self::Timestamp(a.wrapping_add(*b)),
+            (Self::Float(a), Self::Float(b)) => Self::Float(a + b),
+            (Self::Double(a), Self::Double(b)) => Self::Double(a + b),
+            (Self::BigDecimal(a), Self::BigDecimal(b)) => Self::BigDecimal(a + b),
+            (_, other) => other.clone(),
+        }
+    }
+
     /// Total order: null first, then by value; numbers of different types compare as numbers, NaN greatest, -0.0 below 0.0,
     /// text by UTF-16 code units as Java does, bytes unsigned, arrays element by element.
     #[must_use]

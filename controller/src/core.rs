@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::completion::Completions;
 use crate::error::ControllerError;
+use crate::minion::Minion;
 use crate::publish::Publishers;
 use crate::rebalances::Rebalances;
 use crate::records::keys;
@@ -49,6 +50,7 @@ pub(crate) struct Core {
     pub(crate) rows_under_way: Mutex<HashSet<String>>,
     pub(crate) completions: Mutex<Completions>,
     pub(crate) rebalances: Rebalances,
+    pub(crate) minion: Minion,
     /// When each instance was last heard of, milliseconds.
     pub(crate) heard_ms: Mutex<HashMap<String, i64>>,
     store: Arc<dyn MetadataStore>,
@@ -99,6 +101,7 @@ impl Core {
             rows_under_way: Mutex::default(),
             completions: Mutex::default(),
             rebalances: Rebalances::default(),
+            minion: Minion::default(),
             heard_ms: Mutex::new(heard),
             store: parts.store,
             version: watch::channel(state.version).0,
@@ -248,6 +251,9 @@ async fn load(store: &dyn MetadataStore, now_ms: i64) -> Result<State, Controlle
             name,
             String::from_utf8_lossy(&found.value).into_owned(),
         ));
+    }
+    for (_, found) in store.list(keys::WATERMARKS).await? {
+        changes.push(Change::Watermark(read(&found.value)?));
     }
     for (_, found) in store.list(keys::JOBS).await? {
         changes.push(Change::Job(read(&found.value)?));

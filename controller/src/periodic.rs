@@ -11,6 +11,7 @@ use proto::controller_service::SegmentStatus;
 
 use crate::core::Core;
 use crate::error::ControllerError;
+use crate::lineage;
 use crate::realtime::{self, From};
 use crate::records::TableRecord;
 use crate::service::mark_gone;
@@ -165,6 +166,7 @@ async fn retention(core: &Core, table: Option<&str>) -> Result<(), ControllerErr
     for (table, segments) in old.into_iter().filter(|(_, s): &(_, Vec<_>)| !s.is_empty()) {
         delete_segments(core, &table, &segments, 0).await?;
     }
+    lineage::sweep(core, |_| false).await?;
     core.deep_store.sweep(now).await?;
     Ok(())
 }

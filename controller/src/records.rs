@@ -126,6 +126,29 @@ pub struct JobRecord {
     pub generation: u64,
 }
 
+/// How far the tasks of a type have come on a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatermarkRecord {
+    /// Table with type.
+    pub table: String,
+    /// Task type.
+    pub task_type: String,
+    /// Milliseconds by level; the level of a type without levels is empty.
+    pub at_ms: BTreeMap<String, i64>,
+}
+
+impl WatermarkRecord {
+    /// Nothing done yet.
+    #[must_use]
+    pub fn new(table: &str, task_type: &str) -> Self {
+        Self {
+            table: table.to_owned(),
+            task_type: task_type.to_owned(),
+            at_ms: BTreeMap::new(),
+        }
+    }
+}
+
 /// Keys in the metadata store.
 pub(crate) mod keys {
     pub(crate) const SCHEMAS: &str = "schemas/";
@@ -135,9 +158,14 @@ pub(crate) mod keys {
     pub(crate) const CONFIGS: &str = "configs/";
     pub(crate) const JOBS: &str = "jobs/";
     pub(crate) const REMOVED: &str = "removed/";
+    pub(crate) const WATERMARKS: &str = "watermarks/";
 
     pub(crate) fn of(prefix: &str, name: &str) -> String {
         format!("{prefix}{name}")
+    }
+
+    pub(crate) fn watermark(table: &str, task_type: &str) -> String {
+        format!("{WATERMARKS}{table}/{task_type}")
     }
 
     pub(crate) fn segment(table: &str, name: &str) -> String {

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::core::{Core, Parts};
 use crate::error::ControllerError;
+use crate::minion;
 use crate::periodic;
 use crate::rest;
 use crate::service::Service;
@@ -116,6 +117,7 @@ impl Controller {
             .await
             .map_err(|error| ControllerError::internal("register", error))?;
         periodic::start(&core);
+        minion::start(&core);
         let service: Arc<dyn ControllerService> = Arc::new(service);
         let grpc = proto::grpc::controller_server(Arc::clone(&service));
         let router = rest::router(Arc::clone(&core)).merge(rest::of_peers(&core, grpc));

@@ -11,7 +11,7 @@ use common::ids::split_type;
 use proto::controller_service::{ClusterView, Instance, ReplicaState, SegmentStatus, TableView};
 
 use crate::boundary;
-use crate::records::{JobRecord, SegmentEntry, TableRecord, keys};
+use crate::records::{JobRecord, SegmentEntry, TableRecord, WatermarkRecord, keys};
 
 /// One change of the state, and one write of the store.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub(crate) enum Change {
     Config(String, String),
     ConfigGone(String),
     Job(JobRecord),
+    Watermark(WatermarkRecord),
+    WatermarkGone(String, String),
 }
 
 impl Change {
@@ -66,6 +68,13 @@ impl Change {
                 let key = keys::of(keys::JOBS, &job.id);
                 out.push(Write::put(key, serde_json::to_vec(job)?));
             }
+            Self::Watermark(record) => {
+                let key = keys::watermark(&record.table, &record.task_type);
+                out.push(Write::put(key, serde_json::to_vec(record)?));
+            }
+            Self::WatermarkGone(table, kind) => {
+                out.push(Write::delete(keys::watermark(table, kind)));
+            }
         }
         Ok(())
     }
@@ -88,6 +97,8 @@ pub(crate) struct State {
     pub(crate) instances: BTreeMap<String, Instance>,
     pub(crate) configs: BTreeMap<String, String>,
     pub(crate) jobs: BTreeMap<String, JobRecord>,
+    /// By table with type and task type.
+    pub(crate) watermarks: BTreeMap<(String, String), WatermarkRecord>,
     /// Tables that are gone, with the version that removed them.
     removed: BTreeMap<String, u64>,
     /// Version of the last change of instances or configs.
@@ -137,6 +148,13 @@ impl State {
                     if let Some(table) = self.tables.get_mut(&table) {
                         table.segments.remove(&name);
                     }
+                }
+                Change::Watermark(record) => {
+                    let key = (record.table.clone(), record.task_type.clone());
+                    self.watermarks.insert(key, record);
+                }
+                Change::WatermarkGone(table, kind) => {
+                    self.watermarks.remove(&(table, kind));
                 }
                 other => {
                     self.common_version = version;

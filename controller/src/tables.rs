@@ -213,6 +213,10 @@ pub(crate) async fn delete(core: &Core, names: &[String], kept_ms: i64) -> Resul
             for segment in entry.segments.keys() {
                 changes.push(Change::SegmentGone(name.clone(), segment.clone()));
             }
+            let watermarks = state.watermarks.keys().filter(|(table, _)| table == name);
+            changes.extend(
+                watermarks.map(|(table, kind)| Change::WatermarkGone(table.clone(), kind.clone())),
+            );
             changes.push(Change::TableGone(name.clone()));
         }
         Ok((changes, ()))

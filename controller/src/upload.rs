@@ -142,6 +142,18 @@ pub(crate) async fn add_file(
     table: &str,
     path: &Path,
 ) -> Result<String, ControllerError> {
+    let record = uploaded(core, table, path).await?;
+    let name = record.name.clone();
+    service::add_segment(core, table, record).await?;
+    Ok(name)
+}
+
+/// Uploads a segment file; its record.
+pub(crate) async fn uploaded(
+    core: &Core,
+    table: &str,
+    path: &Path,
+) -> Result<SegmentRecord, ControllerError> {
     let now_ms = core.now_ms();
     let file = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || SealedSegment::open(&file))
@@ -150,10 +162,8 @@ pub(crate) async fn add_file(
     let sealed = opened
         .map_err(|error| ControllerError::Invalid(format!("Cannot read the segment: {error}")))?;
     let record = record_of(core, table, &sealed, now_ms);
-    let name = record.name.clone();
     core.deep_store.put_file(&record.download_uri, path).await?;
-    service::add_segment(core, table, record).await?;
-    Ok(name)
+    Ok(record)
 }
 
 fn record_of(core: &Core, table: &str, sealed: &SealedSegment, now_ms: i64) -> SegmentRecord {

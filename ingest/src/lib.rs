@@ -1,6 +1,6 @@
 //! Streams, decoders, transforms and batch readers: everything between bytes and rows in columns.
 //!
-//! Must not know: segments beyond the row batch, queries, cluster state. Invariant: no payload panics; a message gives all its
+//! Must not know: sealed segments, queries, cluster state. Invariant: no payload panics; a message gives all its
 //! rows or none.
 
 pub mod aggregation;
@@ -11,6 +11,7 @@ pub mod error;
 pub mod message;
 pub mod pipeline;
 pub mod record;
+pub mod roll_up;
 pub mod row_maker;
 pub mod stream;
 pub mod transform;

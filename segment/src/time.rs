@@ -1,4 +1,4 @@
-//! The time range of a segment in milliseconds, from the smallest and largest value of its time column.
+//! Times in milliseconds out of the values of a time column.
 //!
 //! Must not know: the time of day. Invariant: a value without a reading as a time gives no range.
 
@@ -7,33 +7,69 @@ use std::str::FromStr;
 use common::Value;
 use common::time_format::DateTimeFormat;
 
-/// Milliseconds of a time column's value; `None` where the format cannot be read without a calendar library or the
-/// value does not fit it.
-pub(crate) fn millis(value: &Value, format: Option<&str>) -> Option<i64> {
-    if let Value::Timestamp(ms) = value {
-        return Some(*ms);
+/// How the values of a time column are read.
+#[derive(Debug, Clone)]
+pub struct TimeReader(Option<DateTimeFormat>);
+
+impl TimeReader {
+    /// A reader of a column with that format.
+    #[must_use]
+    pub fn new(format: Option<&str>) -> Self {
+        Self(format.and_then(|format| DateTimeFormat::from_str(format).ok()))
     }
-    match DateTimeFormat::from_str(format?).ok()? {
-        DateTimeFormat::Epoch { unit, size } => {
-            let count = value
-                .as_i64()
-                .or_else(|| value.as_str()?.trim().parse().ok())?;
-            Some(unit.to_millis(count.checked_mul(size)?))
+
+    /// Milliseconds of a value; `None` where the format cannot be read without a calendar library or the value does not fit it.
+    #[must_use]
+    pub fn millis(&self, value: &Value) -> Option<i64> {
+        if let Value::Timestamp(ms) = value {
+            return Some(*ms);
         }
-        DateTimeFormat::Timestamp => match value {
-            Value::Long(ms) => Some(*ms),
-            Value::String(text) => common::java_text::parse_timestamp(text),
-            _ => None,
-        },
-        DateTimeFormat::Pattern { pattern, zone } => {
-            if zone.is_some_and(|zone| !matches!(zone.as_str(), "UTC" | "GMT" | "Z" | "Etc/UTC")) {
-                return None;
+        match self.0.as_ref()? {
+            DateTimeFormat::Epoch { unit, size } => {
+                let count = value
+                    .as_i64()
+                    .or_else(|| value.as_str()?.trim().parse().ok())?;
+                Some(unit.to_millis(count.checked_mul(*size)?))
             }
-            let text = value.as_i64().map(|number| number.to_string());
-            let text = text.as_deref().or_else(|| value.as_str())?;
-            pattern_millis(&pattern?, text)
+            DateTimeFormat::Timestamp => match value {
+                Value::Long(ms) => Some(*ms),
+                Value::String(text) => common::java_text::parse_timestamp(text),
+                _ => None,
+            },
+            DateTimeFormat::Pattern { pattern, zone } => {
+                let utc = |zone: &String| matches!(zone.as_str(), "UTC" | "GMT" | "Z" | "Etc/UTC");
+                if !zone.as_ref().is_none_or(utc) {
+                    return None;
+                }
+                let text = value.as_i64().map(|number| number.to_string());
+                let text = text.as_deref().or_else(|| value.as_str())?;
+                pattern_millis(pattern.as_deref()?, text)
+            }
         }
     }
+
+    /// A value of the column that stands for a time, as the one given is typed; `None` where the format is no count and no timestamp.
+    #[must_use]
+    pub fn value(&self, millis: i64, like: &Value) -> Option<Value> {
+        if let Value::Timestamp(_) = like {
+            return Some(Value::Timestamp(millis));
+        }
+        let count = match self.0.as_ref()? {
+            DateTimeFormat::Epoch { unit, size } => unit.from_millis(millis).checked_div(*size)?,
+            DateTimeFormat::Timestamp => millis,
+            DateTimeFormat::Pattern { .. } => return None,
+        };
+        match like {
+            Value::Long(_) => Some(Value::Long(count)),
+            Value::Int(_) => i32::try_from(count).ok().map(Value::Int),
+            _ => None,
+        }
+    }
+}
+
+/// Milliseconds of one value, see [`TimeReader::millis`].
+pub(crate) fn millis(value: &Value, format: Option<&str>) -> Option<i64> {
+    TimeReader::new(format).millis(value)
 }
 
 /// Reads the numeric fields of a date pattern (`yyyyMMdd`, `yyyy-MM-dd HH:mm:ss.SSS`) in UTC.

@@ -15,7 +15,6 @@ mod query_service;
 mod reconcile;
 mod reload;
 mod reports;
-mod rollup;
 mod row_errors;
 mod segments;
 mod server;

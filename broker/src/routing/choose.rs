@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::table::{RoutedSegment, RoutedTable, Selector};
 use super::{Pruner, Server};
 
-/// Segments this young may be missing without a word: their servers are about to load them.
+/// Segments this young may be missing without a word while all their servers live: they are about to load them.
 const NEW_SEGMENT_MS: i64 = 5 * 60 * 1000;
 
 /// Segments by server.
@@ -67,8 +67,9 @@ impl Chooser<'_> {
                 .or_else(|| self.pick(table, &segment.candidates, step));
             match server {
                 Some(server) => shares[server as usize].push(segment.name.clone()),
-                None if self.now_ms - segment.created_ms < NEW_SEGMENT_MS
-                    && segment.candidates.is_empty() => {}
+                None if segment.awaited
+                    && segment.candidates.is_empty()
+                    && self.now_ms - segment.created_ms < NEW_SEGMENT_MS => {}
                 None => choice.unavailable.push(segment.name.clone()),
             }
         }

@@ -5,6 +5,8 @@
 mod choose;
 mod prune;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -31,6 +31,8 @@ pub(crate) struct RoutedSegment {
     pub(crate) partition: Option<u32>,
     /// Created at, milliseconds.
     pub(crate) created_ms: i64,
+    /// Every server that shall have it lives: where none answers for it yet, one is about to.
+    pub(crate) awaited: bool,
     /// Position of its record in the view, `None` where it has none.
     pub(crate) record: Option<SegmentRecord>,
 }
@@ -75,12 +77,15 @@ impl RoutedTable {
         let view = Arc::clone(&self.view);
         let mut positions: HashMap<&str, u32> = HashMap::new();
         for (name, ideal) in &view.ideal {
-            let wanted = ideal
-                .values()
-                .any(|s| matches!(s, ReplicaState::Online | ReplicaState::Consuming));
-            if !wanted || view.hidden.contains(name) {
+            let mut wanted = ideal
+                .iter()
+                .filter(|(_, s)| matches!(s, ReplicaState::Online | ReplicaState::Consuming))
+                .map(|(id, _)| servers.get(id).is_some_and(|s| s.serves()))
+                .peekable();
+            if wanted.peek().is_none() || view.hidden.contains(name) {
                 continue;
             }
+            let awaited = wanted.all(|lives| lives);
             let mut candidates = Vec::new();
             for (id, state) in view.external.get(name).into_iter().flatten() {
                 let up = matches!(state, ReplicaState::Online | ReplicaState::Consuming);
@@ -103,6 +108,7 @@ impl RoutedTable {
                 candidates,
                 partition: record.and_then(partition_of),
                 created_ms: record.map_or(0, |r| r.created_ms.max(r.pushed_ms)),
+                awaited,
                 record: record.cloned(),
             });
         }

@@ -11,12 +11,12 @@ use serde_json::{Map, Value as Json, json as object};
 
 use super::answer::table_type;
 use super::jobs::holder;
-use super::server_fan_out::{ask_servers, servers_with};
 use super::table_views::{ingestion_status, servers_of};
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json};
 use crate::core::Core;
 use crate::records::SegmentEntry;
+use crate::server_fan_out::{ask_servers, servers_with};
 use crate::tenancy;
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {

@@ -11,11 +11,11 @@ use proto::controller_service::SegmentStatus;
 use serde_json::{Map, Value as Json, json as object};
 
 use super::answer::table_type;
-use super::server_fan_out::{ask_servers, servers_with};
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json, status};
 use crate::core::Core;
 use crate::records::JobRecord;
+use crate::server_fan_out::{ask_servers, servers_with};
 use crate::state::Change;
 use crate::{rows, tables};
 

@@ -24,7 +24,6 @@ mod replace;
 mod rows;
 mod schemas;
 mod segments;
-mod server_fan_out;
 mod size;
 mod sql;
 mod table_configs;
@@ -44,6 +43,7 @@ use axum::response::{IntoResponse, Response};
 use crate::core::Core;
 
 pub(crate) use answer::{Answer, Parameters, Refusal, json, status, text};
+pub(crate) use table_views::servers_of;
 
 /// Version that clients are told, Pinot's first.
 pub(crate) const VERSION: &str = "1.5.1-touriga";

@@ -10,10 +10,10 @@ use common::ids::{split_type, with_type};
 use proto::controller_service::SegmentStatus;
 use serde_json::{Map, Value as Json, json as object};
 
-use super::server_fan_out::{ask_servers, servers_with_consuming};
 use super::{Answer, Parameters, Refusal, Shared, json};
 use crate::core::Core;
 use crate::realtime::{self, From};
+use crate::server_fan_out::{ask_servers, servers_with_consuming};
 use crate::state::TableEntry;
 
 const BEING_PAUSED: &str = "Pause flag is set. Consuming segments are being committed. Use /pauseStatus endpoint in a few moments to check if all consuming segments have been committed.";

@@ -12,16 +12,14 @@ use super::answer::table_type;
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json, status};
 use crate::core::Core;
-use crate::error::ControllerError;
-use crate::records::{LineageEntry, TableRecord};
-use crate::state::Change;
+use crate::lineage;
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()
         .route("/segments/{table}/startReplaceSegments", post(start))
         .route("/segments/{table}/endReplaceSegments", post(end))
         .route("/segments/{table}/revertReplaceSegments", post(revert))
-        .route("/segments/{table}/lineage", get(lineage))
+        .route("/segments/{table}/lineage", get(entries))
 }
 
 fn side(core: &Core, table: &str, parameters: &Parameters) -> Result<String, Refusal> {
@@ -45,24 +43,6 @@ fn names(body: &Json, key: &str) -> Vec<String> {
     list.filter_map(Json::as_str).map(str::to_owned).collect()
 }
 
-/// Changes a table's lineage.
-async fn alter(
-    core: &Core,
-    table: &str,
-    how: impl FnOnce(&mut TableRecord) -> Result<(), ControllerError> + Send,
-) -> Result<(), Refusal> {
-    core.change(|state| {
-        let entry = state
-            .table(table)
-            .ok_or_else(|| ControllerError::NotFound(format!("Table '{table}' not found.")))?;
-        let mut record = entry.record.clone();
-        how(&mut record)?;
-        Ok((vec![Change::Table(Box::new(record))], ()))
-    })
-    .await?;
-    Ok(())
-}
-
 async fn start(
     State(core): Shared,
     Path(table): Path<String>,
@@ -70,29 +50,9 @@ async fn start(
     Body(body): Body<Json>,
 ) -> Answer {
     let name = side(&core, &table, &parameters)?;
-    let entry = LineageEntry {
-        id: uuid::Uuid::new_v4().to_string(),
-        from: names(&body, "segmentsFrom"),
-        to: names(&body, "segmentsTo"),
-        state: "IN_PROGRESS".to_owned(),
-        at_ms: core.now_ms(),
-    };
-    let id = entry.id.clone();
-    let known = core
-        .with_table(&name, |t| {
-            entry.from.iter().all(|s| t.segments.contains_key(s))
-        })
-        .unwrap_or_default();
-    if !known {
-        return Err(Refusal::invalid(
-            "Not all segments from 'segmentsFrom' are available in the table",
-        ));
-    }
-    alter(&core, &name, |record| {
-        record.lineage.push(entry);
-        Ok(())
-    })
-    .await?;
+    let id = uuid::Uuid::new_v4().to_string();
+    let (from, to) = (names(&body, "segmentsFrom"), names(&body, "segmentsTo"));
+    lineage::start(&core, &name, &id, from, to).await?;
     Ok(json(&object!({"segmentLineageEntryId": id})))
 }
 
@@ -107,37 +67,32 @@ async fn set_state(
         .get("segmentLineageEntryId")
         .cloned()
         .unwrap_or_default();
-    let now_ms = core.now_ms();
-    alter(core, &name, |record| {
-        let entry = record.lineage.iter_mut().find(|e| e.id == id);
-        let entry = entry.ok_or_else(|| {
-            ControllerError::NotFound(format!(
-                "Segment lineage entry '{id}' not found in table {name}"
-            ))
-        })?;
-        word.clone_into(&mut entry.state);
-        entry.at_ms = now_ms;
-        Ok(())
-    })
-    .await?;
+    if word == lineage::COMPLETED {
+        let to = core.with_table(&name, |t| {
+            let entry = t.record.lineage.iter().find(|e| e.id == id);
+            entry.map(|e| e.to.clone()).unwrap_or_default()
+        });
+        lineage::served(core, &name, &to.unwrap_or_default()).await?;
+    }
+    lineage::settle(core, &name, &id, word, Vec::new()).await?;
     Ok(id)
 }
 
 async fn end(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
-    set_state(&core, &table, &parameters, "COMPLETED").await?;
+    set_state(&core, &table, &parameters, lineage::COMPLETED).await?;
     Ok(status(
         "Segment lineage entry update completed successfully",
     ))
 }
 
 async fn revert(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
-    set_state(&core, &table, &parameters, "REVERTED").await?;
+    set_state(&core, &table, &parameters, lineage::REVERTED).await?;
     Ok(status(
         "Segment lineage entry revert completed successfully",
     ))
 }
 
-async fn lineage(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
+async fn entries(State(core): Shared, Path(table): Path<String>, parameters: Parameters) -> Answer {
     let found = named(&core, &table, table_type(&parameters, "type")?);
     let mut out = Map::new();
     for name in found {

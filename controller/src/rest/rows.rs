@@ -15,6 +15,7 @@ use super::ingest::fetch;
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json};
 use crate::core::Core;
+use crate::delete::{self, Delete};
 use crate::insert::{self, Insert, Source};
 use crate::rows;
 use crate::upload::{BatchConfig, ingest_file};
@@ -97,6 +98,29 @@ pub(crate) async fn insert(
             }))
         }
     }
+}
+
+/// Does a DELETE on every side of a table; the result table of the answer.
+pub(crate) async fn delete(core: &Core, asked: &Delete) -> Result<Json, Refusal> {
+    let tables = named(core, &asked.table, None);
+    if tables.is_empty() {
+        return Err(Refusal::not_found(format!(
+            "Table '{}' not found.",
+            asked.table
+        )));
+    }
+    let mut rows = Vec::new();
+    for table in tables {
+        let done = delete::run(core, &table, &asked.condition).await?;
+        rows.push(object!([table, done.rows, done.segments, done.consuming]));
+    }
+    Ok(object!({
+        "dataSchema": {
+            "columnNames": ["tableName", "rowsDeleted", "segmentsRewritten", "consumingSegmentsLeft"],
+            "columnDataTypes": ["STRING", "LONG", "LONG", "LONG"],
+        },
+        "rows": rows,
+    }))
 }
 
 fn schema_columns(core: &Core, table: &str) -> Vec<String> {

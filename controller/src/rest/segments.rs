@@ -15,12 +15,12 @@ use serde_json::{Map, Value as Json, json as object};
 
 use super::answer::{flag, retention, table_type};
 use super::jobs::holder;
-use super::server_fan_out::ask_servers;
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json, status};
 use crate::core::Core;
 use crate::periodic::delete_segments;
 use crate::records::SegmentEntry;
+use crate::server_fan_out::ask_servers;
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()

@@ -12,10 +12,10 @@ use common::ids::{split_type, with_type};
 use serde_json::{Map, Value as Json, json as object};
 
 use super::answer::table_type;
-use super::server_fan_out::{ask_servers, servers_with};
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json};
 use crate::core::Core;
+use crate::server_fan_out::{ask_servers, servers_with};
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()

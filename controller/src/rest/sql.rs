@@ -1,6 +1,6 @@
 //! `/sql`: queries that are sent to the controller go on to a broker.
 //!
-//! Must not know: SQL, beyond telling INSERT from the rest. Invariant: the broker's bytes come back unchanged, as `application/octet-stream`; a failure is a query error with
+//! Must not know: SQL, beyond telling INSERT and DELETE from the rest. Invariant: the broker's bytes come back unchanged, as `application/octet-stream`; a failure is a query error with
 //! HTTP 200.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use sql::statement::Options;
 
 use super::{Answer, Parameters, Refusal, Shared, access, json, rows};
 use crate::core::Core;
-use crate::insert;
+use crate::{delete, insert};
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()
@@ -76,33 +76,45 @@ async fn sent(State(core): Shared, headers: HeaderMap, body: Bytes) -> Response 
             "JSON Payload is missing the query string field 'sql'",
         );
     }
-    if let Some(answer) = inserted(&core, &headers, &json).await {
+    if let Some(answer) = changed(&core, &headers, &json).await {
         return answer;
     }
     forward(&core, &headers, body).await
 }
 
-/// Whether the sender of an INSERT may add to its table: the path itself is open to everybody who may look.
-async fn may_insert(core: &Core, headers: &HeaderMap, table: &str) -> bool {
+/// Whether the sender may change rows of a table: the path itself is open to everybody who may look.
+async fn may(core: &Core, headers: &HeaderMap, table: &str, permission: Permission) -> bool {
     if !core.access.is_closed() {
         return true;
     }
     let principal = core.access.who(access::shown(headers)).await;
-    principal.is_some_and(|p| p.may(Permission::Create) && p.may_touch(table))
+    principal.is_some_and(|p| p.may(permission) && p.may_touch(table))
 }
 
-/// INSERT is done here; `None` for everything else.
-async fn inserted(core: &Core, headers: &HeaderMap, request: &Json) -> Option<Response> {
+/// INSERT and DELETE are done here; `None` for everything else.
+async fn changed(core: &Core, headers: &HeaderMap, request: &Json) -> Option<Response> {
     let text = request.get("sql").and_then(Json::as_str)?;
     let mut options = Options::default();
     if let Some(more) = request.get("queryOptions").and_then(Json::as_str) {
         options.read(more, &[';']);
     }
     let statement = Statement::split(text, &options).ok()?;
+    if let Some(parsed) = delete::parse(&statement.sql) {
+        return Some(match parsed {
+            Err(why) => failed(ErrorCode::SqlParsing, &why),
+            Ok(asked) if !may(core, headers, &asked.table, Permission::Delete).await => {
+                failed(ErrorCode::AccessDenied, "Permission is denied")
+            }
+            Ok(asked) => match rows::delete(core, &asked).await {
+                Ok(table) => octets(Json::Object(rows::answered(table)).to_string()),
+                Err(refusal) => failed(ErrorCode::QueryExecution, refusal.text()),
+            },
+        });
+    }
     let parsed = insert::parse(&statement.sql)?;
     Some(match parsed {
         Err(why) => failed(ErrorCode::SqlParsing, &why),
-        Ok(insert) if !may_insert(core, headers, &insert.table).await => {
+        Ok(insert) if !may(core, headers, &insert.table, Permission::Create).await => {
             failed(ErrorCode::AccessDenied, "Permission is denied")
         }
         Ok(insert) => match rows::insert(core, insert, &statement.options).await {
@@ -123,7 +135,7 @@ async fn asked(State(core): Shared, parameters: Parameters, headers: HeaderMap) 
         return failed(ErrorCode::JsonParsing, "Query parameter 'sql' is missing");
     }
     let body = Json::Object(body);
-    if let Some(answer) = inserted(&core, &headers, &body).await {
+    if let Some(answer) = changed(&core, &headers, &body).await {
         return answer;
     }
     forward(&core, &headers, Bytes::from(body.to_string())).await

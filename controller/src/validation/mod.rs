@@ -12,6 +12,7 @@ pub(crate) mod shape;
 pub(crate) mod star_tree;
 pub(crate) mod streams;
 pub(crate) mod table;
+mod tasks;
 pub(crate) mod upsert;
 
 /// What a rule says.

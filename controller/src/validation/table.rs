@@ -5,7 +5,7 @@
 use common::{FieldRole, Schema, TableConfig, TableType};
 use serde_json::Value as Json;
 
-use super::{Verdict, dimension, indexes, ingestion, refuse, star_tree, streams, upsert};
+use super::{Verdict, dimension, indexes, ingestion, refuse, star_tree, streams, tasks, upsert};
 
 /// Checks a config against its schema.
 pub(crate) fn check(config: &TableConfig, schema: &Schema) -> Verdict {
@@ -19,6 +19,7 @@ pub(crate) fn check(config: &TableConfig, schema: &Schema) -> Verdict {
     upsert::check(config, schema)?;
     indexes::check(config, schema)?;
     star_tree::check(config, schema)?;
+    tasks::check(config)?;
     tiers(config)
 }
 

@@ -4,3 +4,4 @@
 
 mod access;
 mod metrics;
+mod minion;

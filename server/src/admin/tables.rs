@@ -8,12 +8,15 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{Path, Query, State as Extract};
+use axum::http::StatusCode;
 use axum::routing::get;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use segment::Segment;
 use serde_json::{Map, Value as Json, json};
 
 use super::segments::{Columns, column_indexes, index_id};
-use super::{Answer, State, answer, table};
+use super::{Answer, Refusal, State, answer, not_found, table};
 use crate::consume::{Consuming, Phase};
 use crate::query_service::Queries;
 use crate::reload;
@@ -28,6 +31,10 @@ pub(crate) fn routes() -> Router<Arc<Queries>> {
         .route("/table/{table}/size", get(size))
         .route("/tables/{table}/metadata", get(metadata))
         .route("/tables/{table}/validDocIdsMetadata", get(valid_docs))
+        .route(
+            "/segments/{table}/{segment}/validDocIdsBitmap",
+            get(valid_bitmap),
+        )
         .route("/controllerJob/reloadStatus/{table}", get(reload_status))
         .route("/tables/{table}/indexes", get(indexes))
         .route("/tables/{table}/allSegmentsLoaded", get(loaded))
@@ -175,6 +182,41 @@ async fn valid_docs(
         }));
     }
     Ok(answer(&Json::Array(out)))
+}
+
+/// Which rows of a sealed segment of an upsert table count.
+async fn valid_bitmap(
+    Extract(queries): State,
+    Path((name, segment)): Path<(String, String)>,
+    Query(wanted): Query<ValidDocs>,
+) -> Answer {
+    let table = table(&queries, &name)?;
+    let kind = wanted.valid_doc_ids_type.as_deref().unwrap_or("SNAPSHOT");
+    let held = table.segments.get(&segment);
+    let sealed = held.as_ref().and_then(|held| held.sealed());
+    let valid = table.keys.as_ref().and_then(|keys| {
+        let partition = keys.partition(crate::upsert::place_of(&segment).0);
+        partition.valid(&segment, kind != "IN_MEMORY_WITH_DELETE")
+    });
+    let (Some(sealed), Some(valid)) = (sealed, valid) else {
+        let why = format!("no rows of segment {segment} of {name} are told apart here");
+        return Err(not_found(why));
+    };
+    let mut bytes = Vec::new();
+    if let Err(error) = valid.serialize_into(&mut bytes) {
+        return Err(Refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            error.to_string(),
+        ));
+    }
+    Ok(answer(&json!({
+        "segmentName": segment,
+        "segmentCrc": crate::load::known_crc(sealed).to_string(),
+        "validDocIdsType": kind,
+        "bitmap": BASE64_STANDARD.encode(bytes),
+        "instanceId": queries.shared.instance_id,
+        "serverStatus": "GOOD",
+    })))
 }
 
 #[derive(serde::Deserialize)]

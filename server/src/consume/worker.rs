@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::table_config::StreamConfig;
+use ingest::roll_up::RolledUp;
 use ingest::stream::settings::StreamSettings;
 use ingest::{Pipeline, RowBatch};
 use proto::controller_service::{ReplicaState, SegmentRecord, TableView};
@@ -18,7 +19,6 @@ use super::commit::Step;
 use super::{Consuming, PARTITIONS_PER_TOPIC, Parked, Phase};
 use crate::error::ServerError;
 use crate::metrics::PartitionMetrics;
-use crate::rollup;
 use crate::shared::Shared;
 use crate::tables::{Connector, Table};
 
@@ -65,7 +65,7 @@ pub(super) struct Worker {
     /// The segment cannot take another row.
     pub(super) full: bool,
     /// Rows by their dimensions, where the table aggregates while it consumes.
-    pub(super) rollup: Option<rollup::Rows>,
+    pub(super) rollup: Option<RolledUp>,
     /// The sealed file is there; only what follows is tried again.
     pub(super) built: Option<Built>,
 }
@@ -115,7 +115,7 @@ impl Worker {
             stream,
             silent: false,
             full: false,
-            rollup: rollup::Rows::new(&view.schema, &view.config)?,
+            rollup: RolledUp::while_consuming(&view.schema, &view.config)?,
             built: None,
             settings,
             pipeline,
@@ -131,7 +131,7 @@ impl Worker {
     /// Rows of the segment, as far as they count.
     pub(super) fn rows(&self) -> u64 {
         let rows = u64::from(self.writer.rows());
-        self.rollup.as_ref().map_or(rows, rollup::Rows::len)
+        self.rollup.as_ref().map_or(rows, RolledUp::len)
     }
 
     /// Lets queries see the segment.

@@ -25,10 +25,8 @@ use segment::{MutableSegment, SealedSegment, Segment};
 
 use crate::segments::{Held, Pinned, SegmentSet};
 use mask::Masked;
-pub(crate) use partial::sum;
 pub(crate) use partition::{Partition, Replaces};
 pub(crate) use plan::{KeyPlan, Mode};
-pub(crate) use records::key_of;
 pub(crate) use take::{Taken, Target};
 
 /// The keys of a table.

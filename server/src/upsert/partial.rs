@@ -53,26 +53,13 @@ impl Strategy {
             (_, false, true) => old,
             (Self::Overwrite, ..) => new,
             (Self::Ignore, ..) => old,
-            (Self::Increment, ..) => sum(&old, &new),
+            (Self::Increment, ..) => old.plus(&new),
             (Self::Append, ..) => joined(old, new, false),
             (Self::Union, ..) => joined(old, new, true),
             (Self::Min, ..) if old.total_cmp(&new).is_le() => old,
             (Self::Max, ..) if old.total_cmp(&new).is_ge() => old,
             (Self::Min | Self::Max, ..) => new,
         }
-    }
-}
-
-/// The sum of two values of one number type, as Java adds them.
-pub(crate) fn sum(old: &Value, new: &Value) -> Value {
-    match (old, new) {
-        (Value::Int(a), Value::Int(b)) => Value::Int(a.wrapping_add(*b)),
-        (Value::Long(a), Value::Long(b)) => Value::Long(a.wrapping_add(*b)),
-        (Value::Timestamp(a), Value::Timestamp(b)) => Value::Timestamp(a.wrapping_add(*b)),
-        (Value::Float(a), Value::Float(b)) => Value::Float(a + b),
-        (Value::Double(a), Value::Double(b)) => Value::Double(a + b),
-        (Value::BigDecimal(a), Value::BigDecimal(b)) => Value::BigDecimal(a + b),
-        (_, new) => new.clone(),
     }
 }
 

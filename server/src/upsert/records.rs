@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use common::{DataType, Schema, Value, Values};
 use roaring::RoaringBitmap;
-use segment::{Docs, RowBatch, Segment};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use segment::{Docs, RowBatch, Segment, key_of};
 
 use super::plan::{KeyPlan, NamedColumn};
 
@@ -163,34 +162,6 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The key that some columns make of a row.
-pub(crate) fn key_of<'v>(
-    columns: impl Iterator<Item = &'v Values>,
-    row: usize,
-    bytes: &mut Vec<u8>,
-) -> u128 {
-    bytes.clear();
-    let mut fixed = true;
-    for values in columns {
-        match values {
-            Values::Int(v) => bytes.extend_from_slice(&v[row].to_le_bytes()),
-            Values::Long(v) => bytes.extend_from_slice(&v[row].to_le_bytes()),
-            Values::Float(v) => bytes.extend_from_slice(&v[row].to_bits().to_le_bytes()),
-            Values::Double(v) => bytes.extend_from_slice(&v[row].to_bits().to_le_bytes()),
-            other => {
-                fixed = false;
-                append_varying(other, row, bytes);
-            }
-        }
-    }
-    if fixed && bytes.len() <= 8 {
-        let mut exact = [0; 8];
-        exact[..bytes.len()].copy_from_slice(bytes);
-        return (u128::from(xxh3_64(&exact)) << 64) | u128::from(u64::from_le_bytes(exact));
-    }
-    xxh3_128(bytes)
-}
-
 fn missing(
     schema: &Schema,
     column: &NamedColumn,
@@ -207,19 +178,6 @@ fn missing(
         data_type: column.data_type,
         nulls: Nulls::OfSegment(Some(Arc::new(nulls)), rows.start),
     })
-}
-
-fn append_varying(values: &Values, row: usize, out: &mut Vec<u8>) {
-    let mut add = |bytes: &[u8]| {
-        out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        out.extend_from_slice(bytes);
-    };
-    match values {
-        Values::Text(v) => add(v.get(row).as_bytes()),
-        Values::Bytes(v) => add(v.get(row)),
-        Values::BigDecimal(v) => add(v[row].to_string().as_bytes()),
-        _ => {}
-    }
 }
 
 /// A number whose order among integers is the order of the floats.

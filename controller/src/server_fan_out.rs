@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Live servers that a table's segments are on.
 pub(crate) fn servers_with(core: &Core, table: &str) -> BTreeSet<String> {
-    core.with_table(table, super::table_views::servers_of)
+    core.with_table(table, crate::rest::servers_of)
         .unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! Aggregation while rows are consumed: rows with equal dimensions and times become one.
+//! Rows with equal dimensions and times become one, in a segment that grows.
 //!
 //! A row that takes another in stands at the end of the segment, and the one before it counts no more; the segment is packed when too many
 //! of its rows do not count. Must not know: streams, queries. Invariant: every published state holds each combination once.
@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use common::{DataType, FieldRole, Schema, TableConfig, Value};
-use ingest::aggregation::{RollUp, aggregated_columns};
 use roaring::RoaringBitmap;
-use segment::{Docs, MutableSegment, RowBatch, Segment, SegmentError, SegmentWriter};
+use segment::{Docs, MutableSegment, RowBatch, Segment, SegmentError, SegmentWriter, key_of};
 
-use crate::error::ServerError;
-use crate::upsert::{key_of, sum};
+use crate::aggregation::{RollUp, aggregated_columns};
+use crate::error::ConfigError;
 
 /// Rows that do not count and are tolerated whatever the size.
 const TOLERATED: u64 = 8192;
@@ -26,7 +25,7 @@ struct Measure {
 }
 
 /// The rows of a growing segment by what they are not aggregated by.
-pub(crate) struct Rows {
+pub struct RolledUp {
     keys: Vec<usize>,
     measures: Vec<Measure>,
     places: HashMap<u128, u32>,
@@ -41,23 +40,33 @@ struct Merged {
     before: Option<u32>,
 }
 
-impl Rows {
+impl RolledUp {
     /// Where a table aggregates while it consumes.
-    pub(crate) fn new(schema: &Schema, config: &TableConfig) -> Result<Option<Self>, ServerError> {
+    ///
+    /// # Errors
+    /// Where a function cannot be rolled up in its column.
+    pub fn while_consuming(
+        schema: &Schema,
+        config: &TableConfig,
+    ) -> Result<Option<Self>, ConfigError> {
         let configured = aggregated_columns(config)?;
         let metrics = config.table_index_config.aggregate_metrics;
         if configured.is_empty() && !metrics {
             return Ok(None);
         }
+        Ok(Some(Self::new(schema, |role, name| {
+            let named = configured.iter().find(|a| a.column == name);
+            named
+                .map(|aggregated| aggregated.roll_up)
+                .or_else(|| (metrics && role == FieldRole::Metric).then_some(RollUp::Sum))
+        })))
+    }
+
+    /// No rows yet; `how` says of each column how its values meet, `None` where rows that differ in it stay apart.
+    pub fn new(schema: &Schema, how: impl Fn(FieldRole, &str) -> Option<RollUp>) -> Self {
         let (mut keys, mut measures) = (Vec::new(), Vec::new());
         for (at, (role, field)) in schema.fields.iter().enumerate() {
-            let named = configured.iter().find(|a| a.column == field.name);
-            let how = match named {
-                Some(aggregated) => Some(aggregated.roll_up),
-                None if metrics && *role == FieldRole::Metric => Some(RollUp::Sum),
-                None => None,
-            };
-            match how {
+            match how(*role, &field.name) {
                 None => keys.push(at),
                 Some(how) => measures.push(Measure {
                     column: at,
@@ -67,21 +76,31 @@ impl Rows {
                 }),
             }
         }
-        Ok(Some(Self {
+        Self {
             keys,
             measures,
             places: HashMap::new(),
             valid: RoaringBitmap::new(),
-        }))
+        }
     }
 
     /// Rows that count.
-    pub(crate) fn len(&self) -> u64 {
+    #[must_use]
+    pub fn len(&self) -> u64 {
         self.valid.len()
     }
 
+    /// True without a row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.valid.is_empty()
+    }
+
     /// Adds a batch to the segment and publishes it.
-    pub(crate) fn add(
+    ///
+    /// # Errors
+    /// Where the batch does not fit the segment, or the segment is full.
+    pub fn add(
         &mut self,
         writer: &mut SegmentWriter,
         batch: &mut RowBatch,
@@ -181,12 +200,16 @@ impl Rows {
     }
 
     /// True where most rows of the segment do not count.
-    pub(crate) fn is_loose(&self, rows: u32) -> bool {
+    #[must_use]
+    pub fn is_loose(&self, rows: u32) -> bool {
         u64::from(rows) > self.len() * 2 + TOLERATED
     }
 
     /// The same rows in a new segment, without those that do not count.
-    pub(crate) fn pack(
+    ///
+    /// # Errors
+    /// Where the new segment cannot be made.
+    pub fn pack(
         &mut self,
         writer: &SegmentWriter,
         schema: &Schema,
@@ -209,7 +232,15 @@ impl Rows {
     }
 }
 
-fn rows_of(from: &dyn Segment, schema: &Schema, docs: &[u32]) -> Result<RowBatch, SegmentError> {
+/// Rows of a segment as a batch; columns that the segment lacks are null.
+///
+/// # Errors
+/// Where a default null value does not fit its column.
+pub fn rows_of(
+    from: &dyn Segment,
+    schema: &Schema,
+    docs: &[u32],
+) -> Result<RowBatch, SegmentError> {
     let mut batch = RowBatch::new(schema)?;
     for ((_, field), to) in schema.fields.iter().zip(batch.columns_mut()) {
         let Some(column) = from.column(&field.name) else {
@@ -231,7 +262,7 @@ fn meet(how: RollUp, old: &Value, new: &Value) -> Value {
         return merged.map_or_else(|| old.clone(), Value::Bytes);
     }
     match how {
-        RollUp::Sum => sum(old, new),
+        RollUp::Sum => old.plus(new),
         RollUp::Min if old.total_cmp(new).is_le() => old.clone(),
         RollUp::Max if old.total_cmp(new).is_ge() => old.clone(),
         RollUp::Min | RollUp::Max | RollUp::Hll(_) | RollUp::HllPlus(_) => new.clone(),
@@ -255,7 +286,7 @@ mod tests {
             "tableName": "t_REALTIME", "tableType": "REALTIME",
             "tableIndexConfig": {"aggregateMetrics": true},
         }))?;
-        let mut rows = Rows::new(&schema, &config)?.ok_or("no aggregation")?;
+        let mut rows = RolledUp::while_consuming(&schema, &config)?.ok_or("no aggregation")?;
         let (mut writer, _) = MutableSegment::create("s", &schema, &config)?;
         for _ in 0..2000 {
             let mut batch = RowBatch::new(&schema)?;

@@ -1,0 +1,81 @@
+//! What routing does with servers that come and go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proto::controller_service::{ClusterView, Instance, ReplicaState, TableView};
+use serde_json::json;
+
+use super::{Chooser, Pruner, Routing};
+use crate::servers::GrpcServers;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+fn server(id: &str, live: bool) -> Instance {
+    Instance {
+        id: id.to_owned(),
+        role: "server".to_owned(),
+        host: "localhost".to_owned(),
+        port: 8098,
+        admin_port: 8097,
+        tags: Vec::new(),
+        live,
+        enabled: true,
+    }
+}
+
+/// A table of one segment on server `a`, created a second ago.
+fn table(reported: bool) -> TableView {
+    let mut external = BTreeMap::new();
+    if reported {
+        let replicas = BTreeMap::from([("a".to_owned(), ReplicaState::Online)]);
+        external.insert("t_0".to_owned(), replicas);
+    }
+    serde_json::from_value(json!({
+        "name": "t_OFFLINE", "version": 1, "enabled": true,
+        "config": {"tableName": "t_OFFLINE", "tableType": "OFFLINE"},
+        "schema": {"schemaName": "t"},
+        "segments": {"t_0": {
+            "name": "t_0", "status": "UPLOADED", "partition": null, "sequence": null, "start_offset": null,
+            "end_offset": null, "download_uri": "", "crc": 0, "total_docs": 1, "size_bytes": 1,
+            "start_time_ms": null, "end_time_ms": null, "created_ms": NOW_MS - 1000, "pushed_ms": NOW_MS - 1000,
+            "flush_rows": null
+        }},
+        "ideal": {"t_0": {"a": "ONLINE"}},
+        "external": external,
+        "paused": false, "force_commit": [], "reload_generation": 0, "time_boundary_ms": null
+    }))
+    .unwrap()
+}
+
+/// Servers asked, and segments named as unavailable.
+fn chosen(live: bool, reported: bool) -> (usize, Vec<String>) {
+    let view = ClusterView {
+        version: 1,
+        instances: vec![server("a", live)],
+        tables: vec![table(reported)],
+        ..ClusterView::default()
+    };
+    let routing = Routing::default().next(view, &GrpcServers::default());
+    let table = routing.table("t_OFFLINE").unwrap();
+    let chooser = Chooser {
+        turn: 0,
+        now_ms: NOW_MS,
+        avoided: &[],
+        fixed: false,
+    };
+    let choice = chooser.choose(&Arc::clone(&table), &Pruner::none(), |_| true);
+    (choice.shares.len(), choice.unavailable)
+}
+
+#[tokio::test]
+async fn a_young_segment_is_awaited_while_its_server_lives() {
+    assert_eq!(chosen(true, true), (1, Vec::new()));
+    assert_eq!(chosen(true, false), (0, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_young_segment_of_a_dead_server_is_named() {
+    assert_eq!(chosen(false, true), (0, vec!["t_0".to_owned()]));
+    assert_eq!(chosen(false, false), (0, vec!["t_0".to_owned()]));
+}
