@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) minion: Minion,
     /// When each instance was last heard of, milliseconds.
     pub(crate) heard_ms: Mutex<HashMap<String, i64>>,
+    /// When each table's stream was looked at last for new partitions, milliseconds.
+    pub(crate) looked_ms: Mutex<HashMap<String, i64>>,
     store: Arc<dyn MetadataStore>,
     state: RwLock<State>,
     turn: tokio::sync::Mutex<()>,
@@ -103,6 +105,7 @@ impl Core {
             rebalances: Rebalances::default(),
             minion: Minion::default(),
             heard_ms: Mutex::new(heard),
+            looked_ms: Mutex::default(),
             store: parts.store,
             version: watch::channel(state.version).0,
             state: RwLock::new(state),

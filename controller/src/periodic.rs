@@ -21,7 +21,9 @@ use crate::state::Change;
 pub(crate) const SILENCE_MS: i64 = 10_000;
 const LIVENESS_EVERY: Duration = Duration::from_secs(1);
 const TROUBLE_EVERY: Duration = Duration::from_secs(2);
-const STREAMS_EVERY: Duration = Duration::from_secs(10);
+const STREAMS_EVERY: Duration = Duration::from_secs(5);
+/// How long after its creation, and after each look, a table's stream is looked at again for new partitions, milliseconds.
+const STREAM_LOOK_MS: i64 = 60_000;
 const RETENTION_EVERY: Duration = Duration::from_secs(3600);
 
 /// Names of the periodic tasks, as `GET /periodictask/names` gives them.
@@ -50,10 +52,10 @@ pub(crate) fn start(core: &Arc<Core>) {
         |core| async move { liveness(&core).await },
     );
     every(core, TROUBLE_EVERY, |core| async move {
-        validate_streams(&core, true, None).await
+        validate_streams(&core, Which::Troubled).await
     });
     every(core, STREAMS_EVERY, |core| async move {
-        validate_streams(&core, false, None).await
+        validate_streams(&core, Which::Due).await
     });
     every(core, RETENTION_EVERY, |core| async move {
         retention(&core, None).await
@@ -67,7 +69,7 @@ pub(crate) async fn run(
     table: Option<&str>,
 ) -> Result<bool, ControllerError> {
     match name {
-        "RealtimeSegmentValidationManager" => validate_streams(core, false, table).await?,
+        "RealtimeSegmentValidationManager" => validate_streams(core, Which::Named(table)).await?,
         "RetentionManager" => retention(core, table).await?,
         name => return Ok(NAMES.contains(&name)),
     }
@@ -112,21 +114,37 @@ async fn liveness(core: &Core) -> Result<(), ControllerError> {
     Ok(())
 }
 
+/// Tables whose streams are looked at.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    /// Those that cannot take rows now.
+    Troubled,
+    /// Those that were not looked at for a while.
+    Due,
+    /// One, or all.
+    Named(Option<&'a str>),
+}
+
 /// Finds new partitions and partitions that nobody consumes.
-async fn validate_streams(
-    core: &Core,
-    only_troubled: bool,
-    table: Option<&str>,
-) -> Result<(), ControllerError> {
+async fn validate_streams(core: &Core, which: Which<'_>) -> Result<(), ControllerError> {
+    let now = core.now_ms();
+    let looked = core.looked_ms.lock().clone();
+    let due = |record: &TableRecord| {
+        let last = looked.get(&record.name).copied().unwrap_or(0);
+        now.saturating_sub(last.max(record.created_ms)) >= STREAM_LOOK_MS
+    };
     let tables: Vec<(String, bool)> = core.read(|state| {
         state
             .tables
             .values()
             .filter(|t| t.record.config.table_type == TableType::Realtime)
-            .filter(|t| {
-                table.is_none_or(|name| name == t.record.name || name == t.record.raw_name())
+            .filter(|t| match which {
+                Which::Troubled => t.record.ingestion_error.is_some(),
+                Which::Due => due(&t.record),
+                Which::Named(table) => {
+                    table.is_none_or(|name| name == t.record.name || name == t.record.raw_name())
+                }
             })
-            .filter(|t| !only_troubled || t.record.ingestion_error.is_some())
             .map(|t| (t.record.name.clone(), t.segments.is_empty()))
             .collect()
     });
@@ -136,6 +154,7 @@ async fn validate_streams(
         } else {
             From::LastConsumed
         };
+        core.looked_ms.lock().insert(name.clone(), now);
         realtime::repair(core, &name, from).await?;
     }
     Ok(())

@@ -222,6 +222,9 @@ pub(crate) async fn delete(core: &Core, names: &[String], kept_ms: i64) -> Resul
         Ok((changes, ()))
     })
     .await?;
+    core.looked_ms
+        .lock()
+        .retain(|table, _| !names.contains(table));
     core.completions
         .lock()
         .retain(|(table, _), _| !names.contains(table));
