@@ -33,4 +33,6 @@ pub use rows::{BatchColumn, RowBatch};
 pub use sealed::SealedSegment;
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;
