@@ -138,12 +138,12 @@ pub(super) fn configured_key(function: &str, parameters: Option<&Json>) -> Optio
             .map_or_else(|| value.to_string(), str::to_owned);
         SETTINGS.contains(&key.as_str()).then_some((key, text))
     });
-    let setting = given.map(|(key, text)| match key.as_str() {
+    let mut setting = given.map(|(key, text)| match key.as_str() {
         "nominalentries" => format!("nominalEntries={text}"),
         _ => text,
     });
     let setting = setting
-        .last()
+        .next_back()
         .filter(|_| family.parameters != Parameters::None);
     let setting = setting.unwrap_or_else(|| family.usual.to_owned());
     Some(format!("{}:{setting}", family.names.first()?))
