@@ -61,7 +61,7 @@ pub(super) fn answer(compiled: &Compiled) -> BrokerResponse {
 }
 
 fn plan_rows(rows: &mut Rows, query: &Query, compiled: &Compiled, side: &Side) {
-    let root = rows.under(0, reduce_row(query));
+    let root = rows.under(0, reduce_row(&compiled.query));
     let (combine, operator) = shape_rows(query, side);
     let combine = rows.under(root, combine);
     let segments: usize = compiled.sides.iter().map(|s| s.table.segments.len()).sum();

@@ -115,6 +115,8 @@ fn resolution(table: &TableConfig, field: &FieldSpec) -> u64 {
 struct Place {
     sphere: bool,
     cell: u64,
+    /// The middle of the cell.
+    centre: [f64; 3],
     longitude: f64,
     latitude: f64,
 }
@@ -127,9 +129,12 @@ impl Place {
         };
         let on_earth = longitude.abs() <= 180.0 && latitude.abs() <= 90.0;
         let at = LatLng::new(latitude, longitude).ok().filter(|_| on_earth)?;
+        let cell = at.to_cell(resolution);
+        let middle = LatLng::from(cell);
         Some(Self {
             sphere: geometry.geography,
-            cell: at.to_cell(resolution).into(),
+            cell: cell.into(),
+            centre: direction(middle.lng(), middle.lat()),
             longitude,
             latitude,
         })
@@ -163,7 +168,7 @@ struct Group {
 impl Group {
     fn new(place: &Place) -> Self {
         Self {
-            centre: place.direction(),
+            centre: place.centre,
             radius: 0.0,
             bounds: [
                 place.longitude,
