@@ -17,6 +17,7 @@ pub mod partition;
 pub mod schema;
 pub mod table_config;
 pub mod time_format;
+pub mod timestamp_index;
 pub mod value;
 
 pub use bigdecimal::BigDecimal;

@@ -280,7 +280,9 @@ impl State {
 
     fn table_view(&self, table: &TableEntry) -> Option<TableView> {
         let record = &table.record;
-        let schema = self.schema_of(&record.name)?.clone();
+        let mut schema = self.schema_of(&record.name)?.clone();
+        let mut config = record.config.clone();
+        common::timestamp_index::add_columns(&mut schema, &mut config);
         let in_progress = |name: &&String| {
             table
                 .segments
@@ -291,7 +293,7 @@ impl State {
             name: record.name.clone(),
             version: table.version,
             enabled: record.enabled,
-            config: record.config.clone(),
+            config,
             schema,
             segments: collect(table, |entry| entry.record.clone()),
             ideal: collect(table, |entry| entry.ideal.clone()),

@@ -105,6 +105,8 @@ async fn build(
     let taken: Vec<String> = core
         .with_table(table, |t| t.segments.keys().cloned().collect())
         .unwrap_or_default();
+    let (mut schema, mut table_config) = (schema, table_config);
+    common::timestamp_index::add_columns(&mut schema, &mut table_config);
     let job = Build {
         schema,
         table: table_config,
@@ -219,7 +221,7 @@ impl Build {
         let rows = batch::FileRows::new(records, &self.schema, &self.table, clock, BATCH_ROWS)
             .map_err(ill)?;
         let (mut writer, mutable) =
-            MutableSegment::create("batch", &self.schema, &self.table).map_err(ill)?;
+            MutableSegment::collecting("batch", &self.schema, &self.table).map_err(ill)?;
         for batch in rows {
             writer.append(&batch.map_err(ill)?).map_err(ill)?;
         }

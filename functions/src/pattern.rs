@@ -9,6 +9,11 @@ use std::ops::Range;
 
 use crate::FunctionError;
 
+#[path = "pattern_prefix.rs"]
+mod prefix;
+
+pub use prefix::prefixes;
+
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub struct Pattern {

@@ -52,6 +52,7 @@ impl Table {
         let mut fields: Vec<Field> = schema
             .fields
             .iter()
+            .filter(|(_, field)| !field.name.starts_with('$') || text.contains(&field.name))
             .map(|(_, field)| Field::new(&field.name, arrow_type(field.column_type()), true))
             .collect();
         fields.sort_by(|a, b| a.name().cmp(b.name()));

@@ -22,7 +22,7 @@ use crate::select::Cut;
 use crate::star_tree::Search;
 use crate::statistics::SeenIds;
 use crate::stats::QueryStats;
-use crate::{QueryError, prune, select, star_tree, statistics};
+use crate::{QueryError, prune, select, star_tree, statistics, truncated};
 
 /// Fewest and most rows of one task: segments are split so that all threads work on one query, but groups of one segment are
 /// cheaper to find together.
@@ -55,7 +55,8 @@ pub fn execute(
     host: &str,
 ) -> Result<Executed, QueryError> {
     let mut stats = QueryStats::default();
-    let kept = prune::select(plan, segments, &mut stats);
+    let segments = truncated::completed(plan, segments);
+    let kept = prune::select(plan, &segments, &mut stats);
     let rows: u64 = kept.iter().map(|s| u64::from(s.doc_count())).sum();
     let threads = rayon::current_num_threads().max(1) as u64;
     let task_rows = (rows / (threads * 2)).clamp(u64::from(TASK_ROWS.start), TASK_ROWS.end.into());

@@ -19,9 +19,11 @@ pub mod project;
 pub mod prune;
 pub mod reduce;
 pub mod select;
-mod star_tree;
+mod star_states;
+pub mod star_tree;
 mod statistics;
 pub mod stats;
+mod truncated;
 pub mod wire;
 
 pub use error::QueryError;

@@ -1,7 +1,9 @@
 //! Whether a segment's star-tree answers a query, and which of its records do.
 //!
-//! Must not know: how trees are stored. Invariant: a tree is used only where its answer equals that of a scan bit by bit.
+//! Must not know: how trees are stored. Invariant: a tree is used only where its answer equals that of a scan; bit by bit, but for
+//! sums of fractions and sketches that depend on the order of rows.
 
+use common::{Schema, TableConfig};
 use segment::{Asked, IdSet, Segment, StarTree};
 
 use crate::QueryError;
@@ -9,11 +11,20 @@ use crate::filter::dictionary_ids;
 use crate::kernel::{Kernel, Source};
 use crate::merge::Partial;
 use crate::plan::{BoundFilter, Plan, PlanAggregation, Shape};
+use crate::star_states::States;
 use crate::stats::QueryStats;
+
+/// How records are aggregated.
+pub(crate) enum Work<'a> {
+    /// Sums and extremes of whole numbers.
+    Kernel(Box<Kernel<'a>>),
+    /// States too.
+    States(States<'a>),
+}
 
 /// Aggregated records in place of rows.
 pub(crate) struct Search<'a> {
-    pub(crate) kernel: Kernel<'a>,
+    pub(crate) work: Work<'a>,
     pub(crate) tree: &'a StarTree,
     pub(crate) asked: Vec<Asked>,
 }
@@ -30,7 +41,10 @@ pub(crate) fn run(plan: &Plan, search: Search<'_>) -> Result<(Partial, QueryStat
     };
     let records = search.tree.search(&search.asked);
     let found = records.len() as u64;
-    let partial = search.kernel.run_list(&records, aggregations)?;
+    let partial = match search.work {
+        Work::Kernel(kernel) => kernel.run_list(&records, aggregations)?,
+        Work::States(states) => states.run(&records, aggregations)?,
+    };
     let stats = QueryStats {
         num_docs_scanned: found,
         num_entries_scanned_post_filter: found * (keys.len() + aggregations.len()) as u64,
@@ -88,11 +102,77 @@ fn of_tree<'a>(
         segment,
         tree,
     };
-    Some(Search {
-        kernel: Kernel::over_tree(&columns, aggregations, &source)?,
-        tree,
-        asked,
-    })
+    let work = match Kernel::over_tree(&columns, aggregations, &source) {
+        Some(kernel) => Work::Kernel(Box::new(kernel)),
+        None => Work::States(States::new(plan, tree, &columns, aggregations)?),
+    };
+    Some(Search { work, tree, asked })
+}
+
+/// True where the table config has a star-tree for the query, as far as that is known without segments.
+#[must_use]
+pub fn is_announced(plan: &Plan, table: &TableConfig, schema: &Schema) -> bool {
+    let Shape::Aggregation {
+        keys, aggregations, ..
+    } = &plan.shape
+    else {
+        return false;
+    };
+    let name = |index: usize| plan.columns.get(index).map(|column| column.name.as_str());
+    let mut dimensions = Vec::new();
+    for key in keys {
+        match key.as_column().and_then(name) {
+            Some(column) => dimensions.push(column),
+            None => return false,
+        }
+    }
+    let mut calls = Vec::with_capacity(aggregations.len());
+    for aggregation in aggregations {
+        let (sql::Expr::Call(call), None) = (&aggregation.expr, &aggregation.filter) else {
+            return false;
+        };
+        let column = match aggregation.inputs.as_slice() {
+            [] => None,
+            [input] => match input.as_column().and_then(name) {
+                Some(column) => Some(column),
+                None => return false,
+            },
+            _ => return false,
+        };
+        let literals = call.args.iter().skip(1);
+        let literals = literals.filter_map(|arg| arg.as_literal().cloned());
+        calls.push((call.name.as_str(), literals.collect(), column));
+    }
+    let usable = plan.use_star_tree && !plan.null_handling && table.upsert_config.is_none();
+    usable
+        && tested(&plan.filter, &mut dimensions, &name)
+        && segment::index::star_tree::is_announced(table, schema, &dimensions, &calls)
+}
+
+/// Collects the columns of a filter; false where it has no form that trees know.
+fn tested<'a>(
+    filter: &BoundFilter,
+    dimensions: &mut Vec<&'a str>,
+    name: &dyn Fn(usize) -> Option<&'a str>,
+) -> bool {
+    match filter {
+        BoundFilter::Constant(value) => *value,
+        BoundFilter::And(children) => children.iter().all(|c| tested(c, dimensions, name)),
+        BoundFilter::Or(children) => {
+            let before = dimensions.len();
+            let all = children.iter().all(|c| tested(c, dimensions, name));
+            all && dimensions[before..]
+                .windows(2)
+                .all(|pair| pair[0] == pair[1])
+        }
+        BoundFilter::Not(child) => tested(child, dimensions, name),
+        BoundFilter::IsNull(..) => false,
+        BoundFilter::Test(test) => {
+            let column = test.expr.as_column().and_then(name);
+            dimensions.extend(column);
+            column.is_some()
+        }
+    }
 }
 
 /// Brings a filter to one set of ids a dimension; `None` where it has no such form.

@@ -24,6 +24,7 @@ fn schema() -> Schema {
             {"name": "region", "dataType": "STRING"}, {"name": "year", "dataType": "INT"},
             {"name": "city", "dataType": "STRING"}, {"name": "words", "dataType": "STRING"},
             {"name": "doc", "dataType": "JSON"}, {"name": "id", "dataType": "LONG"},
+            {"name": "place", "dataType": "BYTES"},
             {"name": "tags", "dataType": "STRING", "singleValueField": false}],
         "metricFieldSpecs": [
             {"name": "price", "dataType": "INT"}, {"name": "cost", "dataType": "LONG"},
@@ -42,15 +43,35 @@ fn config(indexes: bool) -> TableConfig {
                  "functionColumnPairs": ["COUNT__*", "SUM__price", "MIN__cost"]},
                 {"dimensionsSplitOrder": ["city", "region", "year"], "maxLeafRecords": 40,
                  "skipStarNodeCreationForDimensions": ["region"],
-                 "functionColumnPairs": ["SUM__price", "SUM__cost", "MIN__cost", "MAX__price"]}]
+                 "functionColumnPairs": ["SUM__price", "SUM__cost", "MIN__cost", "MAX__price"]},
+                {"dimensionsSplitOrder": ["region", "city", "year"], "maxLeafRecords": 20,
+                 "aggregationConfigs": [
+                    {"aggregationFunction": "SUM", "columnName": "weight"},
+                    {"aggregationFunction": "MIN", "columnName": "weight"},
+                    {"aggregationFunction": "AVG", "columnName": "weight"},
+                    {"aggregationFunction": "MINMAXRANGE", "columnName": "price"},
+                    {"aggregationFunction": "DISTINCTCOUNTBITMAP", "columnName": "price"},
+                    {"aggregationFunction": "DISTINCTCOUNTTHETASKETCH", "columnName": "city"},
+                    {"aggregationFunction": "PERCENTILEEST", "columnName": "cost"},
+                    {"aggregationFunction": "DISTINCTCOUNTHLL", "columnName": "id",
+                     "functionParameters": {"log2m": 10}}]}]
         })
     } else {
         // Without a JSON index there is no JSON_MATCH.
         json!({"jsonIndexColumns": ["doc"]})
     };
+    let mut fields = vec![json!({"name": "words", "encodingType": "RAW", "indexTypes": ["TEXT"]})];
+    if indexes {
+        fields.push(json!({"name": "city", "indexes": {"fst": {}, "ifst": {}}}));
+        fields.push(json!({"name": "region", "indexTypes": ["FST"]}));
+        fields.push(
+            json!({"name": "place", "encodingType": "RAW", "indexTypes": ["H3"],
+            "properties": {"resolutions": "5,4"}}),
+        );
+    }
     serde_json::from_value(json!({
         "tableName": "t", "tableType": "OFFLINE", "segmentsConfig": {}, "tableIndexConfig": indexing,
-        "fieldConfigList": [{"name": "words", "encodingType": "RAW", "indexTypes": ["TEXT"]}]
+        "fieldConfigList": fields
     }))
     .unwrap()
 }
@@ -87,6 +108,7 @@ fn batch(schema: &Schema, seed: u64) -> RowBatch {
                 "tags",
                 Value::Array(common::DataType::String, tags.collect()),
             ),
+            ("place", Value::Bytes(place(r))),
             ("price", Value::Int(pick(11, 1000) as i32 - 300)),
             ("cost", Value::Long(pick(13, 1 << 30) as i64)),
             ("weight", Value::Double(pick(17, 1000) as f64 / 8.0)),
@@ -99,10 +121,20 @@ fn batch(schema: &Schema, seed: u64) -> RowBatch {
     batch
 }
 
+/// A point on the sphere: most of them near São Paulo, some anywhere.
+fn place(r: u64) -> Vec<u8> {
+    let part = |shift: u32, of: f64| ((r >> shift) % 4096) as f64 / 4096.0 * of;
+    let (x, y) = match r % 8 {
+        0 => (part(5, 360.0) - 180.0, part(20, 180.0) - 90.0),
+        _ => (part(5, 6.0) - 49.0, part(20, 4.0) - 25.0),
+    };
+    functions::geo::Geometry::point(x, y, true).to_bytes()
+}
+
 fn condition(random: &mut Random) -> String {
     let r = random.next();
     let number = |of: u64| (r >> 8) % of;
-    match r % 17 {
+    match r % 23 {
         0 => format!("region = 'R{}'", number(6)),
         1 => format!("region IN ('R{}','R3')", number(5)),
         2 => format!("region != 'R{}'", number(5)),
@@ -131,6 +163,24 @@ fn condition(random: &mut Random) -> String {
             WORDS[number(6) as usize],
             WORDS[number(7) as usize]
         ),
+        16 => format!("REGEXP_LIKE(city, '^C0[{}-5]')", number(5)),
+        17 => format!("REGEXP_LIKE(city, '^c{}', 'i')", number(4)),
+        18 => format!("REGEXP_LIKE(region, '^(R{}|R1)$')", number(4)),
+        19 => format!(
+            "ST_DISTANCE(place, ST_Point({}, -23.5, 1)) < {}",
+            number(9) as i64 - 50,
+            number(400) * 1000
+        ),
+        20 => format!(
+            "ST_DISTANCE(ST_Point({}, 10, 1), place) BETWEEN {} AND 9000000",
+            number(300) as i64 - 150,
+            number(9000) * 1000
+        ),
+        21 => format!(
+            "ST_WITHIN(place, ST_GeogFromText('POLYGON ((-48 -24, -{} -24, -46 -{}, -48 -24))')) = 1",
+            40 + number(7),
+            20 + number(4)
+        ),
         _ => format!("weight < {}", number(120)),
     }
 }
@@ -150,8 +200,21 @@ fn filter(random: &mut Random) -> String {
 
 fn query(random: &mut Random) -> String {
     let filter = filter(random);
-    match random.next() % 9 {
+    match random.next() % 14 {
         0 => format!("SELECT COUNT(*) FROM t {filter}"),
+        12 => {
+            format!("SELECT price, COUNT(*), SUM(cost) FROM t {filter} GROUP BY price LIMIT 90000")
+        }
+        13 => format!(
+            "SELECT cost, region, MAX(price) FROM t {filter} GROUP BY cost, region LIMIT 90000"
+        ),
+        9 => format!("SELECT SUM(weight), MIN(weight), COUNT(*), AVG(weight) FROM t {filter}"),
+        10 => format!(
+            "SELECT region, DISTINCTCOUNTHLL(id, 10), DISTINCTCOUNTBITMAP(price), SUM(weight) FROM t {filter} GROUP BY region LIMIT 9000"
+        ),
+        11 => format!(
+            "SELECT year, MINMAXRANGE(price), DISTINCTCOUNTRAWHLL(id, 10), DISTINCTCOUNTTHETASKETCH(city), PERCENTILEEST(cost, 90) FROM t {filter} GROUP BY year LIMIT 9000"
+        ),
         1 => format!(
             "SELECT region, COUNT(*), SUM(price) FROM t {filter} GROUP BY region LIMIT 9000"
         ),
@@ -182,6 +245,62 @@ fn answer(sql: &str, schema: &Schema, segments: &[Arc<dyn Segment>]) -> Vec<Stri
     rows
 }
 
+/// The rows in a segment that grows, published piece by piece.
+fn growing(batch: &RowBatch, schema: &Schema, config: &TableConfig) -> Arc<dyn Segment> {
+    let (mut writer, segment) = segment::MutableSegment::create("g", schema, config).unwrap();
+    for start in (0..batch.rows()).step_by(700) {
+        let mut piece = batch.clone();
+        let rows: Vec<u32> = (start as u32..batch.rows().min(start + 700) as u32).collect();
+        piece.keep(&rows);
+        writer.append(&piece).unwrap();
+        writer.publish(start as i64);
+    }
+    segment.snapshot()
+}
+
+/// Values that the filter looked at, and rows or records that were read.
+fn effort(sql: &str, schema: &Schema, segments: &[Arc<dyn Segment>]) -> (u64, u64) {
+    let statement = sql::Statement::split(sql, &sql::Options::default()).unwrap();
+    let plan = Plan::new(sql::parse::query(&statement, 0).unwrap(), schema, 0).unwrap();
+    let limits = Limits::new(60_000, 1 << 30);
+    let done = query::execute(&plan, segments, &limits, "here").unwrap();
+    let stats = done.stats;
+    (stats.num_entries_scanned_in_filter, stats.num_docs_scanned)
+}
+
+#[test]
+fn an_index_spares_what_a_scan_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = schema();
+    let path = folder.path().join("s");
+    let rows = [batch(&schema, 1)];
+    seal_rows(
+        rows,
+        &schema,
+        &config(true),
+        &BuildSettings::default(),
+        &path,
+    )
+    .unwrap();
+    let segments = [Arc::new(SealedSegment::open(&path).unwrap()) as Arc<dyn Segment>];
+    // Few enough candidates of a block are tested one by one.
+    let near = "SELECT COUNT(*) FROM t WHERE ST_DISTANCE(place, ST_Point(-46.5, -23.5, 1)) < 2000";
+    let (scanned, _) = effort(near, &schema, &segments);
+    assert!(scanned < ROWS / 8, "{scanned}");
+    let inside = "SELECT COUNT(*) FROM t WHERE ST_WITHIN(place, ST_GeogFromText('POLYGON ((10 10, 30 10, 30 40, 10 10))')) = 1";
+    assert!(effort(inside, &schema, &segments).0 < ROWS / 10);
+    for sql in [
+        "SELECT region, SUM(weight), AVG(weight), DISTINCTCOUNTHLL(id, 10) FROM t GROUP BY region",
+        "SELECT PERCENTILEEST(cost, 50), MINMAXRANGE(price), MIN(weight) FROM t WHERE region = 'R1'",
+    ] {
+        let (_, read) = effort(sql, &schema, &segments);
+        assert!(read < 50, "{read}: {sql}");
+    }
+    // Another parameter, another sketch: the rows themselves.
+    let other = "SELECT region, DISTINCTCOUNTHLL(id) FROM t GROUP BY region";
+    assert_eq!(effort(other, &schema, &segments).1, ROWS);
+}
+
 #[test]
 fn an_index_never_changes_an_answer() {
     let folder = tempfile::tempdir().unwrap();
@@ -201,12 +320,16 @@ fn an_index_never_changes_an_answer() {
         (1..4).map(build).collect()
     };
     let (plain, indexed) = (segments(false), segments(true));
-    assert_eq!(indexed[0].star_trees().len(), 2);
+    let growing: Vec<Arc<dyn Segment>> = (1..4)
+        .map(|seed| growing(&batch(&schema, seed), &schema, &config(true)))
+        .collect();
+    assert_eq!(indexed[0].star_trees().len(), 3);
     let mut random = Random(11);
-    for _ in 0..250 {
+    for _ in 0..400 {
         let sql = query(&mut random);
         let expected = answer(&sql, &schema, &plain);
         assert_eq!(answer(&sql, &schema, &indexed), expected, "{sql}");
+        assert_eq!(answer(&sql, &schema, &growing), expected, "growing: {sql}");
         let without = format!("SET useStarTree=false; {sql}");
         assert_eq!(answer(&without, &schema, &indexed), expected, "{without}");
     }
@@ -249,4 +372,55 @@ fn the_nearest_vectors_are_found_in_every_segment() {
         let rows = answer(sql, &schema, &[segment]);
         assert_eq!(rows, ["[Int(10)]", "[Int(11)]", "[Int(9)]"]);
     }
+}
+
+#[test]
+fn a_timestamp_index_answers_as_the_calls_that_it_replaces() {
+    let read = |fields: serde_json::Value| -> (Schema, TableConfig) {
+        let schema = json!({"schemaName": "t", "dateTimeFieldSpecs": [
+            {"name": "ts", "dataType": "LONG", "format": "1:MILLISECONDS:EPOCH", "granularity": "1:MILLISECONDS"}]});
+        let config = json!({"tableName": "t", "tableType": "OFFLINE", "segmentsConfig": {},
+            "tableIndexConfig": {}, "fieldConfigList": fields});
+        let mut schema: Schema = serde_json::from_value(schema).unwrap();
+        let mut config: TableConfig = serde_json::from_value(config).unwrap();
+        common::timestamp_index::add_columns(&mut schema, &mut config);
+        (schema, config)
+    };
+    let asked = json!([{"name": "ts", "timestampConfig": {"granularities": ["DAY", "MONTH"]}}]);
+    let (plain, with_index) = (read(json!([])), read(asked));
+    let mut batch = RowBatch::new(&plain.0).unwrap();
+    let mut random = Random(3);
+    for _ in 0..2_000 {
+        let ts = 1_600_000_000_000 + random.below(200 * 86_400_000) as i64;
+        batch.columns_mut()[0].push(&Value::Long(ts));
+    }
+    let (mut writer, segment) = segment::MutableSegment::create("g", &plain.0, &plain.1).unwrap();
+    writer.append(&batch).unwrap();
+    writer.publish(1);
+    let segments = [segment.snapshot()];
+    let mut numbers = Vec::new();
+    for sql in [
+        "SELECT COUNT(*) FROM t WHERE dateTrunc('DAY', ts) > 1603929600000",
+        "SELECT COUNT(*) FROM t WHERE dateTrunc('month', ts, 'MILLISECONDS') = 1604188800000",
+        "SELECT dateTrunc('DAY', ts), COUNT(*) FROM t GROUP BY dateTrunc('DAY', ts) ORDER BY dateTrunc('DAY', ts) LIMIT 500",
+        "SELECT MAX(dateTrunc('MONTH', ts)) - MIN(dateTrunc('WEEK', ts)) FROM t",
+    ] {
+        let expected = answer(sql, &plain.0, &segments);
+        let found = answer(sql, &with_index.0, &segments);
+        let found: Vec<String> = found
+            .iter()
+            .map(|r| r.replace("Timestamp(", "Long("))
+            .collect();
+        assert_eq!(found, expected, "{sql}");
+        numbers.push(expected.len());
+        let statement = sql::Statement::split(sql, &sql::Options::default()).unwrap();
+        let parsed = sql::parse::query(&statement, 0).unwrap();
+        let names = |schema: &Schema| Plan::new(parsed.clone(), schema, 0).unwrap().names;
+        assert_eq!(names(&with_index.0), names(&plain.0));
+    }
+    assert!(numbers[2] > 150);
+    assert_eq!(
+        answer("SELECT * FROM t LIMIT 1", &with_index.0, &segments).len(),
+        1
+    );
 }

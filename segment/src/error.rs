@@ -28,15 +28,15 @@ pub enum SegmentError {
         /// What was found and what was expected.
         problem: String,
     },
-    /// The file was written by a newer version.
-    #[error("segment file `{}` has format version {found}, this version reads up to {supported}", path.display())]
+    /// The file was written by another version.
+    #[error("segment file `{}` has format version `{found}`, expected `{expected}`: build the segment again, or fetch it from where this version built it", path.display())]
     Version {
         /// The file.
         path: PathBuf,
         /// Version in the file.
         found: u32,
-        /// Newest version that can be read.
-        supported: u32,
+        /// The version that can be read.
+        expected: u32,
     },
     /// Rows do not fit the columns they are for.
     #[error("rows do not fit the segment: {0}")]

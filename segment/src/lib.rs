@@ -35,4 +35,6 @@ pub use rows::{BatchColumn, RowBatch};
 pub use sealed::SealedSegment;
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;

@@ -55,6 +55,20 @@ pub enum Predicate {
         /// How many rows.
         top_k: usize,
     },
+    /// The rows whose points are so far from a point.
+    Distance {
+        /// The point, serialised.
+        from: Vec<u8>,
+        /// Least distance.
+        low: f64,
+        /// Largest distance.
+        high: f64,
+    },
+    /// The rows whose points lie within a shape.
+    Within {
+        /// The shape, serialised.
+        shape: Vec<u8>,
+    },
     /// Dictionary ids, for a column with a dictionary: the form other predicates are brought into there. Positive form.
     Ids(IdSet),
 }
@@ -66,4 +80,11 @@ pub enum Answer {
     Exact(RoaringBitmap),
     /// A superset of them; each is to be checked.
     AtMost(RoaringBitmap),
+    /// Rows that match, and others of which each is to be checked.
+    Between {
+        /// Rows that match.
+        sure: RoaringBitmap,
+        /// Rows that may.
+        open: RoaringBitmap,
+    },
 }

@@ -177,6 +177,10 @@ pub trait IndexReader: Send + Sync {
     fn id(&self) -> &'static str;
     /// About how many rows would match; `None` where it cannot answer this predicate.
     fn estimate(&self, predicate: &Predicate) -> Option<u32>;
+    /// The ids of dictionary values that can match, each to be checked; `None` where it does not know.
+    fn candidates(&self, _predicate: &Predicate) -> Option<Vec<u32>> {
+        None
+    }
     /// The rows; `None` where it cannot answer this predicate.
     fn matching(&self, predicate: &Predicate) -> Option<Answer>;
     /// The rows among the values of all rows, for an index that is announced but not kept.

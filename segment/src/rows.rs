@@ -18,6 +18,15 @@ pub struct BatchColumn {
 }
 
 impl BatchColumn {
+    /// Values without nulls.
+    pub(crate) fn of(values: Values) -> Self {
+        Self {
+            values,
+            nulls: Vec::new(),
+            default: Value::Null,
+        }
+    }
+
     /// Appends a null: the default value, and the row among the nulls.
     pub fn push_null(&mut self) {
         self.nulls.push(self.values.len() as u32);

@@ -101,7 +101,7 @@ fn derive(
             .retain(|t| few.field(&t.column_name).is_some());
     }
     let mut maker = RowMaker::new(&few, &plain)?;
-    let (mut writer, derived) = MutableSegment::create(segment.name(), &few, &plain)?;
+    let (mut writer, derived) = MutableSegment::collecting(segment.name(), &few, &plain)?;
     let mut batch = maker.new_batch();
     let (mut start, docs) = (0, segment.doc_count());
     while start < docs {

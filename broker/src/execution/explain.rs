@@ -61,7 +61,7 @@ pub(super) fn answer(compiled: &Compiled) -> BrokerResponse {
 }
 
 fn plan_rows(rows: &mut Rows, query: &Query, compiled: &Compiled, side: &Side) {
-    let root = rows.under(0, reduce_row(query));
+    let root = rows.under(0, reduce_row(&compiled.query));
     let (combine, operator) = shape_rows(query, side);
     let combine = rows.under(root, combine);
     let segments: usize = compiled.sides.iter().map(|s| s.table.segments.len()).sum();
@@ -71,6 +71,16 @@ fn plan_rows(rows: &mut Rows, query: &Query, compiled: &Compiled, side: &Side) {
         -1,
     );
     let mut at = rows.under(combine, operator);
+    let config = &side.table.view.config;
+    if query::star_tree::is_announced(&side.plan, config, &side.table.schema) {
+        at = rows.under(
+            at,
+            format!("PROJECT({})", stored_columns(query, side).join(", ")),
+        );
+        at = rows.under(at, "DOC_ID_SET".to_owned());
+        rows.under(at, "FILTER_STARTREE_INDEX".to_owned());
+        return;
+    }
     let (calls, columns) = inputs(query);
     if !calls.is_empty() {
         at = rows.under(at, format!("TRANSFORM({})", calls.join(", ")));
@@ -92,6 +102,22 @@ fn plan_rows(rows: &mut Rows, query: &Query, compiled: &Compiled, side: &Side) {
         }
         Some(filter) => filter_rows(rows, at, filter, side),
     }
+}
+
+/// What is read of a star-tree: keys, and aggregations as its columns are named.
+fn stored_columns(query: &Query, side: &Side) -> Vec<String> {
+    let mut names: Vec<String> = query.group_by.iter().map(text::expression).collect();
+    if let Shape::Aggregation { aggregations, .. } = &side.plan.shape {
+        for aggregation in aggregations {
+            if let Expr::Call(call) = &aggregation.expr {
+                let column = call.args.first().map_or("*".to_owned(), text::expression);
+                names.push(format!("{}__{column}", call.name));
+            }
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn reduce_row(query: &Query) -> String {
@@ -208,6 +234,9 @@ fn filter_rows(rows: &mut Rows, parent: i32, filter: &Filter, side: &Side) {
             let operator = operator(test);
             let predicate = format!("operator:{operator},predicate:{}", text::filter(filter));
             let row = match expr {
+                Expr::Column(name) if matches!(test, Test::VectorSimilarity { .. }) => {
+                    vector_row(name, test)
+                }
                 Expr::Column(name) => match index_of(name, test, side) {
                     Some(index) => format!(
                         "FILTER_{}(indexLookUp:{},{predicate})",
@@ -216,10 +245,54 @@ fn filter_rows(rows: &mut Rows, parent: i32, filter: &Filter, side: &Side) {
                     ),
                     None => format!("FILTER_FULL_SCAN({predicate})"),
                 },
-                _ => format!("FILTER_EXPRESSION({predicate})"),
+                _ => match geo_index(expr, test, side) {
+                    Some(row) => format!("{row},{predicate})"),
+                    None => format!("FILTER_EXPRESSION({predicate})"),
+                },
             };
             rows.under(parent, row);
         }
+    }
+}
+
+fn vector_row(column: &str, test: &Test) -> String {
+    let Test::VectorSimilarity { target, top_k } = test else {
+        return String::new();
+    };
+    let numbers: Vec<String> = target.iter().map(|n| Value::Float(*n).to_text()).collect();
+    format!(
+        "VECTOR_SIMILARITY_INDEX(indexLookUp:vector_index, operator:VECTOR_SIMILARITY, vector identifier:{column}, vector literal:[{}], topK to search:{top_k})",
+        numbers.join(", ")
+    )
+}
+
+/// How the row of a test begins that a geo index answers.
+fn geo_index(expr: &Expr, test: &Test, side: &Side) -> Option<&'static str> {
+    let Expr::Call(call) = expr else {
+        return None;
+    };
+    let indexed = |arg: &Expr| match arg {
+        Expr::Column(name) => {
+            let field = side.table.view.config.field_config(name);
+            field.is_some_and(|field| field.asks_for("h3"))
+        }
+        _ => false,
+    };
+    let one = matches!(test, Test::Eq(value) if value.to_text() == "1");
+    let [first, second] = call.args.as_slice() else {
+        return None;
+    };
+    let (first, second) = (
+        indexed(first) && second.columns().is_empty(),
+        indexed(second) && first.columns().is_empty(),
+    );
+    match call.name.as_str() {
+        "stdistance" if matches!(test, Test::Range { .. }) && (first || second) => {
+            Some("FILTER_H3_INDEX(indexLookUp:h3_index")
+        }
+        "stwithin" if one && first => Some("INCLUSION_FILTER_H3_INDEX(inclusionIndex:h3_index"),
+        "stcontains" if one && second => Some("INCLUSION_FILTER_H3_INDEX(inclusionIndex:h3_index"),
+        _ => None,
     }
 }
 

@@ -49,7 +49,7 @@ fn exact<'a>(found: RoaringBitmap, negated: bool, docs: u32) -> Node<'a> {
 fn bitmap(column: &dyn Column, ids: &IdSet) -> Option<RoaringBitmap> {
     match ask(column, &Predicate::Ids(ids.clone()))? {
         Answer::Exact(found) => Some(found),
-        Answer::AtMost(_) => None,
+        Answer::AtMost(_) | Answer::Between { .. } => None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! Must not know: what is done with the rows. Invariant: the answer equals testing every row; with null handling a row is
 //! in exactly one of true, false and unknown.
 
+mod geo;
 mod index;
 pub mod mask;
 mod scan;
@@ -192,7 +193,7 @@ impl<'a> Compiler<'a> {
 
     fn test(&self, test: &'a BoundTest) -> Result<Node<'a>, QueryError> {
         let Some(index) = test.expr.as_column() else {
-            return Ok(Node::Values(test));
+            return Ok(geo::node(test, self.columns).unwrap_or(Node::Values(test)));
         };
         let node = match &self.columns.sources[index] {
             Source::DocId => Node::Values(test),
@@ -250,6 +251,7 @@ impl<'a> Compiler<'a> {
         let mut indexes = column.indexes().iter();
         let found = match indexes.find_map(|index| index.matching(&predicate)) {
             Some(Answer::AtMost(found)) => found,
+            Some(Answer::Between { sure, open }) => sure | open,
             Some(Answer::Exact(found)) => {
                 return Some(self.maybe_negated(Node::Bitmap(found), test.negated));
             }
@@ -351,10 +353,21 @@ fn constant_matches(test: &BoundTest, value: &common::Value) -> bool {
 /// The ids of a dictionary that a matcher accepts; `None` for a raw column.
 pub(crate) fn dictionary_ids(column: &dyn Column, matcher: &Matcher) -> Option<IdSet> {
     let dictionary = column.dictionary()?;
-    if let Some(test) = matcher.text_test() {
-        return Some(dictionary.matching_text(&mut |text| test(text)));
-    }
     let data_type = column.column_type().data_type;
+    if let Some(test) = matcher.text_test() {
+        let predicate = matcher.predicate(data_type)?;
+        let mut indexes = column.indexes().iter();
+        return Some(
+            match indexes.find_map(|index| index.candidates(&predicate)) {
+                Some(mut ids) => {
+                    let accepted = |id: &u32| dictionary.value(*id).as_str().is_some_and(test);
+                    ids.retain(accepted);
+                    IdSet::from_ids(dictionary.len(), &ids)
+                }
+                None => dictionary.matching_text(&mut |text| test(text)),
+            },
+        );
+    }
     Some(match matcher.predicate(data_type) {
         Some(Predicate::Eq(value)) => dictionary
             .find(&value)

@@ -3,7 +3,7 @@
 //! Must not know: what is computed of a group. Invariant: equal keys have equal places, different keys different ones, up
 //! to lanes, which are folded at the end.
 
-use common::{Block, ColumnType};
+use common::{Block, ColumnType, DataType, Values};
 use segment::{Column, Docs};
 
 use crate::expr::BoundExpr;
@@ -19,8 +19,92 @@ const LANES: usize = 4;
 
 struct Key<'a> {
     column: &'a dyn Column,
-    cardinality: u32,
+    /// What is taken off the numbers of a column without dictionary.
+    base: Option<i64>,
+    cardinality: u64,
     stride: u64,
+}
+
+impl<'a> Key<'a> {
+    /// `None` where the key has neither a dictionary nor whole numbers.
+    fn new(column: &'a dyn Column, stride: u64) -> Option<Self> {
+        if column.column_type().multi {
+            return None;
+        }
+        let (base, cardinality) = match column.dictionary() {
+            Some(dictionary) => (None, u64::from(dictionary.len()).max(1)),
+            None => {
+                let data_type = column.column_type().data_type;
+                if !matches!(data_type, DataType::Int | DataType::Long) {
+                    return None;
+                }
+                let stats = column.stats();
+                let (min, max) = (stats.min?.as_i64()?, stats.max?.as_i64()?);
+                let span = max.checked_sub(min)?.checked_add(1)?;
+                (Some(min), u64::try_from(span).ok()?)
+            }
+        };
+        Some(Self {
+            column,
+            base,
+            cardinality,
+            stride,
+        })
+    }
+
+    /// Calls `f` with the slot and the number of each row, which is below the cardinality.
+    #[inline]
+    fn each<T>(
+        &self,
+        docs: &Docs<'_>,
+        scratch: &mut Scratch,
+        slots: &mut [T],
+        f: impl Fn(&mut T, u64),
+    ) {
+        let largest = self.cardinality - 1;
+        match self.base {
+            None => {
+                self.column.ids(docs.clone(), &mut scratch.ids);
+                let largest = largest as u32;
+                for (slot, id) in slots.iter_mut().zip(&scratch.ids) {
+                    f(slot, u64::from((*id).min(largest)));
+                }
+            }
+            Some(base) => {
+                self.column.longs(docs, &mut scratch.longs);
+                for (slot, number) in slots.iter_mut().zip(&scratch.longs) {
+                    f(slot, (number.wrapping_sub(base) as u64).min(largest));
+                }
+            }
+        }
+    }
+
+    /// The values of numbers.
+    fn decode(&self, numbers: impl Iterator<Item = u64>) -> Block {
+        let column_type = ColumnType::sv(self.column.column_type().data_type);
+        let values = match (self.base, self.column.dictionary()) {
+            (Some(base), _) => {
+                let numbers = numbers.map(|n| base.wrapping_add(n as i64));
+                match column_type.data_type {
+                    DataType::Int => Values::Int(numbers.map(|n| n as i32).collect()),
+                    _ => Values::Long(numbers.collect()),
+                }
+            }
+            (None, Some(dictionary)) if !dictionary.is_empty() => {
+                let ids: Vec<u32> = numbers.map(|n| n as u32).collect();
+                dictionary.decode(&ids)
+            }
+            _ => Values::empty(column_type.data_type),
+        };
+        Block::new(column_type, values)
+    }
+}
+
+/// Ids or numbers of a block's rows.
+#[derive(Default)]
+struct Scratch {
+    ids: Vec<u32>,
+    longs: Vec<i64>,
 }
 
 /// How a combination becomes a place.
@@ -50,13 +134,13 @@ pub(super) struct GroupKeys<'a> {
     map: Map,
     /// Combination of each place, where they are mapped.
     seen: Vec<u64>,
-    ids: Vec<u32>,
+    scratch: Scratch,
     wide: Vec<u64>,
     places: Vec<u32>,
 }
 
 impl<'a> GroupKeys<'a> {
-    /// `None` where a key is no column with dictionary, or the combinations are too many.
+    /// `None` where a key is no column with dictionary or of whole numbers, or the combinations are too many.
     pub(super) fn new(
         exprs: &[BoundExpr],
         columns: &'a SegmentColumns<'a>,
@@ -82,16 +166,9 @@ impl<'a> GroupKeys<'a> {
         let mut keys = Vec::with_capacity(columns.len());
         let mut combinations = 1_u64;
         for column in columns {
-            if column.column_type().multi {
-                return None;
-            }
-            let cardinality = column.dictionary()?.len().max(1);
-            keys.push(Key {
-                column: *column,
-                cardinality,
-                stride: combinations,
-            });
-            combinations = combinations.checked_mul(u64::from(cardinality))?;
+            let key = Key::new(*column, combinations)?;
+            combinations = combinations.checked_mul(key.cardinality)?;
+            keys.push(key);
         }
         if combinations.min(rows as u64) > group_limit as u64 {
             return None;
@@ -113,7 +190,7 @@ impl<'a> GroupKeys<'a> {
             combinations,
             map,
             seen: Vec::new(),
-            ids: Vec::new(),
+            scratch: Scratch::default(),
             wide: Vec::new(),
             places: Vec::new(),
         })
@@ -149,15 +226,32 @@ impl<'a> GroupKeys<'a> {
         if let Map::Hashed(_) = self.map {
             return self.locate_hashed(docs);
         }
-        first.column.ids(docs.clone(), &mut self.places);
-        let largest = first.cardinality - 1;
-        self.places.iter_mut().for_each(|p| *p = (*p).min(largest));
+        if first.base.is_none() {
+            first.column.ids(docs.clone(), &mut self.places);
+            let largest = (first.cardinality - 1) as u32;
+            self.places.iter_mut().for_each(|p| *p = (*p).min(largest));
+        } else {
+            self.places.clear();
+            self.places.resize(docs.len(), 0);
+            first.each(
+                docs,
+                &mut self.scratch,
+                &mut self.places,
+                |place, number| {
+                    *place = number as u32;
+                },
+            );
+        }
         for key in others {
-            key.column.ids(docs.clone(), &mut self.ids);
-            let (largest, stride) = (key.cardinality - 1, key.stride as u32);
-            for (place, id) in self.places.iter_mut().zip(&self.ids) {
-                *place += (*id).min(largest) * stride;
-            }
+            let stride = key.stride as u32;
+            key.each(
+                docs,
+                &mut self.scratch,
+                &mut self.places,
+                |place, number| {
+                    *place += number as u32 * stride;
+                },
+            );
         }
         if let Map::Array(mapped) = &mut self.map {
             for place in &mut self.places {
@@ -182,11 +276,14 @@ impl<'a> GroupKeys<'a> {
         self.wide.clear();
         self.wide.resize(docs.len(), 0);
         for key in &self.keys {
-            key.column.ids(docs.clone(), &mut self.ids);
-            let largest = key.cardinality - 1;
-            for (combination, id) in self.wide.iter_mut().zip(&self.ids) {
-                *combination += u64::from((*id).min(largest)) * key.stride;
-            }
+            key.each(
+                docs,
+                &mut self.scratch,
+                &mut self.wide,
+                |combination, number| {
+                    *combination += number * key.stride;
+                },
+            );
         }
         self.places.clear();
         let Map::Hashed(slots) = &mut self.map else {
@@ -240,16 +337,8 @@ impl<'a> GroupKeys<'a> {
             _ => self.seen.get(place as usize).copied().unwrap_or(0),
         };
         let of_key = |key: &Key<'_>| {
-            let ids: Vec<u32> = places
-                .iter()
-                .map(|place| (combination(*place) / key.stride % u64::from(key.cardinality)) as u32)
-                .collect();
-            let column_type = ColumnType::sv(key.column.column_type().data_type);
-            let values = match key.column.dictionary() {
-                Some(dictionary) if !dictionary.is_empty() => dictionary.decode(&ids),
-                _ => common::Values::empty(column_type.data_type),
-            };
-            Block::new(column_type, values)
+            let number = |place: &u32| combination(*place) / key.stride % key.cardinality;
+            key.decode(places.iter().map(number))
         };
         self.keys.iter().map(of_key).collect()
     }

@@ -227,7 +227,7 @@ impl<'a> Kernel<'a> {
 }
 
 /// Sums and counts in the form in which AVG takes whole parts.
-fn average_pairs(parts: impl Iterator<Item = (i64, i64)>) -> Block {
+pub(crate) fn average_pairs(parts: impl Iterator<Item = (i64, i64)>) -> Block {
     let mut pairs = BytesVec::default();
     for (sum, count) in parts {
         pairs.buffer().extend((sum as f64).to_be_bytes());

@@ -7,7 +7,7 @@ use common::{ColumnType, DataType, ErrorCode, FieldRole, QueryException, Schema,
 use functions::scalar::Role;
 use sql::{Expr, Query};
 
-use super::PlanColumn;
+use super::{PlanColumn, timestamps};
 use crate::QueryError;
 use crate::expr::BoundExpr;
 
@@ -113,6 +113,7 @@ pub fn resolve(mut query: Query, schema: &Schema) -> Result<Query, QueryError> {
     for mut item in query.select {
         if item.expr == Expr::Star {
             let mut names: Vec<&str> = schema.fields.iter().map(|(_, f)| f.name.as_str()).collect();
+            names.retain(|name| !name.starts_with('$'));
             names.sort_unstable();
             select.extend(names.into_iter().map(|n| sql::SelectItem {
                 expr: Expr::Column(n.to_owned()),
@@ -134,7 +135,7 @@ pub fn resolve(mut query: Query, schema: &Schema) -> Result<Query, QueryError> {
     for order in &mut query.order_by {
         order.expr = fix(order.expr.clone())?;
     }
-    Ok(query)
+    Ok(timestamps::rewrite(query, schema))
 }
 
 /// `COUNT(column)` of a multi-value column counts its values: it is COUNTMV.

@@ -9,6 +9,7 @@ mod literal;
 mod matcher;
 mod over;
 mod range;
+mod timestamps;
 
 use common::{ColumnType, DataType, Schema, Value};
 use functions::aggregate::{self, AggregateCall, AggregateFunction, Dialect};

@@ -111,7 +111,7 @@ pub fn seal_rows(
     settings: &BuildSettings,
     path: &Path,
 ) -> Result<Built> {
-    let (mut writer, segment) = MutableSegment::create(&settings.name, schema, table)?;
+    let (mut writer, segment) = MutableSegment::collecting(&settings.name, schema, table)?;
     for batch in batches {
         writer.append(batch.as_ref())?;
     }

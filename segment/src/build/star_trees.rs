@@ -1,17 +1,17 @@
 //! Star-trees of a segment under construction: collects what they need of the columns, builds and writes them.
 //!
-//! Must not know: how trees are searched. Invariant: a pair whose sum might not be exact is left out.
+//! Must not know: how trees are searched. Invariant: a sum of whole numbers that might not be exact is left out.
 
 use std::collections::HashMap;
 
-use common::Values;
+use common::{ColumnType, Values};
 
 use super::column::{ColumnData, Entries};
 use crate::buffer::bits;
 use crate::error::Result;
 use crate::format::kind;
 use crate::format::writer::FileWriter;
-use crate::index::star_tree::build::{self, Dimension};
+use crate::index::star_tree::build::{self, Dimension, Measure, Stock};
 use crate::index::star_tree::{self, Pair, StarTreeMetadata, Stored, Wanted};
 use crate::plan::SegmentPlan;
 use crate::sealed::packed;
@@ -22,6 +22,9 @@ pub(super) struct Collector<'a> {
     rows: u32,
     ids: HashMap<String, (Vec<u32>, u32)>,
     numbers: HashMap<String, Vec<i64>>,
+    /// Values of columns of which states are kept.
+    values: HashMap<String, (ColumnType, Values)>,
+    with_states: Vec<String>,
 }
 
 impl<'a> Collector<'a> {
@@ -31,6 +34,8 @@ impl<'a> Collector<'a> {
             rows,
             ids: HashMap::new(),
             numbers: HashMap::new(),
+            values: HashMap::new(),
+            with_states: star_tree::state_columns(&plan.table, &plan.schema),
         }
     }
 
@@ -49,6 +54,14 @@ impl<'a> Collector<'a> {
         if let (true, Entries::Dictionary { values, ids }) = (is_dimension, &data.entries) {
             let of_column = (ids.clone(), values.len() as u32);
             self.ids.insert(name.clone(), of_column);
+        }
+        if self.with_states.contains(name) {
+            let values = match &data.entries {
+                Entries::Raw(values) => values.clone(),
+                Entries::Dictionary { values, ids } => values.take(ids),
+            };
+            let of_column = (data.plan.column_type, values);
+            self.values.insert(name.clone(), of_column);
         }
         if star_tree::is_whole(data.plan.column_type.data_type) {
             let numbers = match &data.entries {
@@ -87,17 +100,29 @@ impl<'a> Collector<'a> {
                 cardinality: *cardinality,
             });
         }
-        let (mut pairs, mut numbers) = (Vec::new(), Vec::new());
+        let (mut pairs, mut measures) = (Vec::new(), Vec::new());
         for pair in &wanted.pairs {
-            if pair.stored == Stored::Count {
+            if let Some(measure) = self.measure(pair) {
                 pairs.push(pair.clone());
-                numbers.push(None);
-            } else if let Some(of_column) = self.exact(pair) {
-                pairs.push(pair.clone());
-                numbers.push(Some(of_column.clone()));
+                measures.push(measure);
             }
         }
-        build::build(wanted, pairs, &dimensions, &numbers, self.rows as usize)
+        build::build(wanted, pairs, &dimensions, measures, self.rows as usize)
+    }
+
+    fn measure(&self, pair: &Pair) -> Option<Measure<'_>> {
+        Some(match pair.stored {
+            Stored::Count => Measure::Numbers(vec![1; self.rows as usize]),
+            Stored::State => {
+                let (column_type, values) = self.values.get(&pair.column)?;
+                Measure::States {
+                    function: star_tree::states::function(&pair.function, *column_type)?,
+                    column_type: *column_type,
+                    values,
+                }
+            }
+            _ => Measure::Numbers(self.exact(pair)?.clone()),
+        })
     }
 
     fn exact(&self, pair: &Pair) -> Option<&Vec<i64>> {
@@ -125,8 +150,18 @@ fn write_tree(tree: &build::Tree, owner: &str, file: &mut FileWriter) -> Result<
         bits::pack(ids, star_tree::reader::id_width(*cardinality), &mut packed);
         file.add(owner, &format!("{}_{at}", kind::IDS), &packed)?;
     }
-    for (at, numbers) in tree.numbers.iter().enumerate() {
-        let (heads, bytes) = packed::pack(numbers);
+    for (at, stock) in tree.stocks.iter().enumerate() {
+        let (heads, bytes) = match stock {
+            Stock::Numbers(numbers) => packed::pack(numbers),
+            Stock::States(states) => {
+                let mut end = 0_u64;
+                let ends = states.iter().flat_map(|state| {
+                    end += state.len() as u64;
+                    end.to_le_bytes()
+                });
+                (ends.collect(), states.concat())
+            }
+        };
         file.add(owner, &format!("{}_{at}", kind::PACKED_HEADS), &heads)?;
         file.add(owner, &format!("{}_{at}", kind::RAW), &bytes)?;
     }

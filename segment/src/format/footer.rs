@@ -1,6 +1,6 @@
 //! Footer of a segment file: directory of buffers and metadata, as JSON.
 //!
-//! Must not know: how buffers are read. Invariant: what a reader of version 1 needs is here and nowhere else.
+//! Must not know: how buffers are read. Invariant: what a reader of this version needs is here and nowhere else.
 
 use common::schema::FieldRole;
 use common::{ColumnType, DataType, Value};

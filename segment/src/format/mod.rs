@@ -1,4 +1,4 @@
-//! The bytes of a segment file, version 1, little endian.
+//! The bytes of a segment file, version 2, little endian.
 //!
 //! | part | content |
 //! |---|---|
@@ -16,8 +16,8 @@ pub(crate) mod writer;
 
 /// First and last bytes of a segment file.
 pub(crate) const MAGIC: &[u8; 8] = b"TOURIGA\0";
-/// Version that is written, and the newest that is read.
-pub(crate) const VERSION: u32 = 1;
+/// Version that is written, and the one that is read. It goes up whenever the meaning of a buffer changes.
+pub(crate) const VERSION: u32 = 2;
 /// Buffers begin at multiples of this.
 pub(crate) const ALIGNMENT: usize = 64;
 /// Bytes of the tail.

@@ -58,11 +58,11 @@ impl SegmentFile {
                 .map_or(0, |chunk| u32::from_le_bytes(*chunk))
         };
         for version in [word(&region, 8), word(tail, 12)] {
-            if version == 0 || version > VERSION {
+            if version != VERSION {
                 return Err(SegmentError::Version {
                     path: path.to_owned(),
                     found: version,
-                    supported: VERSION,
+                    expected: VERSION,
                 });
             }
         }

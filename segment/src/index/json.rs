@@ -10,7 +10,7 @@ use functions::json::{Candidates, JsonMatch, flatten};
 use roaring::RoaringBitmap;
 use serde_json::Value as Json;
 
-use super::terms::{Terms, TermsBuilder};
+use super::terms::{TermRows, Terms, TermsBuilder};
 use super::{ColumnContext, ColumnSource, IndexType, wanted};
 use crate::buffer::map::Region;
 use crate::{Answer, IndexReader, Predicate};
@@ -19,7 +19,7 @@ use crate::{Answer, IndexReader, Predicate};
 pub(crate) struct JsonIndex;
 
 /// Between a key and its value; a key alone ends before it.
-const SEPARATOR: u8 = 0;
+const SEPARATOR: char = '\0';
 
 impl IndexType for JsonIndex {
     fn id(&self) -> &'static str {
@@ -43,12 +43,7 @@ impl IndexType for JsonIndex {
         };
         let mut terms = TermsBuilder::default();
         let mut add = |row: u32, text: &str| {
-            for record in flatten(text) {
-                for (key, value) in record {
-                    terms.add(key.as_bytes(), row);
-                    terms.add(&with_value(&key, &value), row);
-                }
-            }
+            terms_of(text, &mut |term| terms.add(term.as_bytes(), row));
         };
         match column.ids {
             None => (0..)
@@ -72,20 +67,31 @@ impl IndexType for JsonIndex {
     }
 }
 
-fn with_value(key: &str, value: &str) -> Vec<u8> {
-    let mut term = Vec::with_capacity(key.len() + value.len() + 1);
-    term.extend_from_slice(key.as_bytes());
+/// Calls `f` with the terms of a document.
+pub(crate) fn terms_of(text: &str, f: &mut dyn FnMut(String)) {
+    for record in flatten(text) {
+        for (key, value) in record {
+            f(with_value(&key, &value));
+            f(key);
+        }
+    }
+}
+
+fn with_value(key: &str, value: &str) -> String {
+    let mut term = String::with_capacity(key.len() + value.len() + 1);
+    term.push_str(key);
     term.push(SEPARATOR);
-    term.extend_from_slice(value.as_bytes());
+    term.push_str(value);
     term
 }
 
-struct JsonReader {
-    terms: Terms,
-    rows: u32,
+/// The index over terms wherever they are.
+pub(crate) struct JsonReader<T> {
+    pub(crate) terms: T,
+    pub(crate) rows: u32,
 }
 
-impl JsonReader {
+impl<T: TermRows> JsonReader<T> {
     /// The rows that can match; `None` where that is all of them.
     fn rows(&self, candidates: &Candidates) -> Option<RoaringBitmap> {
         match candidates {
@@ -94,7 +100,7 @@ impl JsonReader {
             Candidates::Values(key, values) => Some(
                 values
                     .iter()
-                    .map(|value| self.terms.rows(&with_value(key, value)))
+                    .map(|value| self.terms.rows(with_value(key, value).as_bytes()))
                     .fold(RoaringBitmap::new(), |all, one| all | one),
             ),
             Candidates::And(all) => all
@@ -109,7 +115,7 @@ impl JsonReader {
     }
 }
 
-impl IndexReader for JsonReader {
+impl<T: TermRows> IndexReader for JsonReader<T> {
     fn id(&self) -> &'static str {
         JsonIndex.id()
     }

@@ -4,8 +4,10 @@
 
 pub(crate) mod bloom;
 pub(crate) mod collect;
+pub(crate) mod h3;
 pub(crate) mod inverted;
 pub(crate) mod json;
+pub(crate) mod prefix;
 pub(crate) mod range;
 pub mod star_tree;
 pub(crate) mod terms;
@@ -47,6 +49,9 @@ pub(crate) static TYPES: &[&dyn IndexType] = &[
     &json::JsonIndex,
     &text::TextIndex,
     &vector::VectorIndex,
+    &prefix::Prefix::EXACT,
+    &prefix::Prefix::ANY_CASE,
+    &h3::H3Index,
 ];
 
 /// The kind of an id.
@@ -69,8 +74,7 @@ impl IndexReader for Unbuilt {
         let Predicate::Nearest { target, top_k } = predicate else {
             return None;
         };
-        let distance = self.0.1.as_str()?;
-        Some(vector::among(values, distance, target, *top_k))
+        Some(vector::among(values, &self.0.1, target, *top_k))
     }
 
     fn estimate(&self, _predicate: &Predicate) -> Option<u32> {
@@ -142,7 +146,9 @@ pub fn ids_of(dictionary: &dyn Dictionary, predicate: &Predicate) -> Option<(IdS
         Predicate::RegexpLike { .. }
         | Predicate::JsonMatch(_)
         | Predicate::TextMatch(_)
-        | Predicate::Nearest { .. } => {
+        | Predicate::Nearest { .. }
+        | Predicate::Distance { .. }
+        | Predicate::Within { .. } => {
             return None;
         }
     })

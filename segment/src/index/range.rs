@@ -254,7 +254,7 @@ impl RangeReader {
             if high < first || low > last {
                 continue;
             }
-            let overlap = (last.min(high) - first.max(low)) as f64 + 1.0;
+            let overlap = last.min(high).saturating_sub(first.max(low)) as f64 + 1.0;
             let width = high.saturating_sub(low) as f64 + 1.0;
             count += BLOCK as f64 * (overlap / width).min(1.0);
         }

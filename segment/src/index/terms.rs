@@ -63,6 +63,14 @@ impl TermsBuilder {
     }
 }
 
+/// Terms with their rows, wherever they are kept.
+pub(crate) trait TermRows: Send + Sync {
+    /// The rows of a term.
+    fn rows(&self, term: &[u8]) -> RoaringBitmap;
+    /// The rows of all terms that begin so and pass a test.
+    fn rows_with(&self, prefix: &[u8], test: &dyn Fn(&[u8]) -> bool) -> RoaringBitmap;
+}
+
 /// Terms in place.
 pub(crate) struct Terms {
     count: usize,
@@ -138,8 +146,18 @@ impl Terms {
         low
     }
 
-    /// The rows of a term.
-    pub(crate) fn rows(&self, term: &[u8]) -> RoaringBitmap {
+    fn beginning(&self, prefix: &[u8]) -> Range<usize> {
+        let first = self.first_from(prefix);
+        let mut end = first;
+        while end < self.count && self.term(end).starts_with(prefix) {
+            end += 1;
+        }
+        first..end
+    }
+}
+
+impl TermRows for Terms {
+    fn rows(&self, term: &[u8]) -> RoaringBitmap {
         let mut out = RoaringBitmap::new();
         let at = self.first_from(term);
         if at < self.count && self.term(at) == term {
@@ -148,8 +166,7 @@ impl Terms {
         out
     }
 
-    /// The rows of all terms that begin so and pass a test.
-    pub(crate) fn rows_with(&self, prefix: &[u8], test: impl Fn(&[u8]) -> bool) -> RoaringBitmap {
+    fn rows_with(&self, prefix: &[u8], test: &dyn Fn(&[u8]) -> bool) -> RoaringBitmap {
         let mut out = RoaringBitmap::new();
         for at in self.beginning(prefix) {
             if test(self.term(at)) {
@@ -157,14 +174,5 @@ impl Terms {
             }
         }
         out
-    }
-
-    fn beginning(&self, prefix: &[u8]) -> Range<usize> {
-        let first = self.first_from(prefix);
-        let mut end = first;
-        while end < self.count && self.term(end).starts_with(prefix) {
-            end += 1;
-        }
-        first..end
     }
 }

@@ -10,6 +10,7 @@ use super::dictionary::DictionaryWriter;
 use super::postings::Postings;
 use super::snapshot::{ColumnShared, Encoded, PublishedColumn};
 use super::store::StoreWriter;
+use super::terms::TermsWriter;
 use crate::buffer::chunks::Appender;
 use crate::plan::ColumnPlan;
 use crate::rows::BatchColumn;
@@ -32,6 +33,7 @@ pub(crate) struct ColumnWriter {
     min_max: Option<(Value, Value)>,
     max_entries: u32,
     shared: Arc<ColumnShared>,
+    terms: Vec<TermsWriter>,
     scratch: Vec<u32>,
 }
 
@@ -49,10 +51,15 @@ impl ColumnWriter {
         };
         let offsets = plan.column_type.multi.then(Appender::new);
         let nulls = plan.nullable.then(Appender::new);
+        let announced = plan.announced.iter();
+        let terms: Vec<TermsWriter> = announced
+            .filter_map(|(id, _)| TermsWriter::new(id))
+            .collect();
         let shared = ColumnShared {
             name: plan.name.clone(),
             column_type: plan.column_type,
             announced: plan.announced.clone(),
+            terms: terms.iter().map(TermsWriter::shared).collect(),
             encoded: match &encoding {
                 Encoding::Dictionary {
                     dictionary,
@@ -80,6 +87,7 @@ impl ColumnWriter {
             min_max: None,
             max_entries: 0,
             shared: Arc::new(shared),
+            terms,
             scratch: Vec::new(),
         }
     }
@@ -111,6 +119,9 @@ impl ColumnWriter {
             for row in &column.nulls {
                 nulls.push(first_row + row);
             }
+        }
+        for terms in &mut self.terms {
+            terms.append(&column.values, first_row);
         }
         let before = self.entries();
         match (&column.values, &mut self.offsets) {
@@ -177,6 +188,7 @@ impl ColumnWriter {
             nulls: self.nulls.as_ref().map_or(0, Appender::len) as u32,
             max_entries: self.max_entries,
             min_max: self.min_max.clone(),
+            terms: self.terms.iter_mut().map(TermsWriter::publish).collect(),
         }
     }
 
@@ -196,7 +208,8 @@ impl ColumnWriter {
         };
         let rows = self.offsets.as_ref().map_or(0, Appender::len)
             + self.nulls.as_ref().map_or(0, Appender::len);
-        values + rows * 4
+        let terms: usize = self.terms.iter().map(TermsWriter::memory_bytes).sum();
+        values + rows * 4 + terms
     }
 }
 

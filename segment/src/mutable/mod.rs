@@ -9,6 +9,7 @@ mod hash_table;
 mod postings;
 mod snapshot;
 mod store;
+mod terms;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +49,27 @@ impl MutableSegment {
         schema: &Schema,
         table: &TableConfig,
     ) -> Result<(SegmentWriter, Arc<Self>)> {
-        let plan = SegmentPlan::new(schema, table)?;
+        Ok(Self::of_plan(name, SegmentPlan::new(schema, table)?))
+    }
+
+    /// The same without indexes, for rows that are only brought together to be sealed.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn collecting(
+        name: &str,
+        schema: &Schema,
+        table: &TableConfig,
+    ) -> Result<(SegmentWriter, Arc<Self>)> {
+        let mut plan = SegmentPlan::new(schema, table)?;
+        for column in &mut plan.columns {
+            column.inverted = false;
+            column.announced.clear();
+        }
+        Ok(Self::of_plan(name, plan))
+    }
+
+    fn of_plan(name: &str, plan: SegmentPlan) -> (SegmentWriter, Arc<Self>) {
         let mut writers: Vec<_> = plan.columns.iter().map(ColumnWriter::new).collect();
         let positions: HashMap<_, _> = plan
             .columns
@@ -80,7 +101,7 @@ impl MutableSegment {
             time_column,
             time_format: plan.time_format,
         };
-        Ok((writer, segment))
+        (writer, segment)
     }
 
     /// Name.

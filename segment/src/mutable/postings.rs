@@ -107,7 +107,8 @@ impl GrowingInverted {
         low
     }
 
-    fn docs(&self, ids: &IdSet) -> RoaringBitmap {
+    /// The rows of ids.
+    pub(crate) fn docs(&self, ids: &IdSet) -> RoaringBitmap {
         let count = self.count(ids);
         let mut rows = RowCollector::new(self.rows, u64::from(count));
         if count > self.entries / 8 {

@@ -13,6 +13,7 @@ use super::dictionary::GrowingDictionary;
 use super::hash_table::Table;
 use super::postings::{GrowingInverted, Postings};
 use super::store::Store;
+use super::terms::{self, TermsShared};
 use crate::buffer::chunks::Chunks;
 use crate::index::{Announced, Unbuilt};
 use crate::{Column, ColumnStats, Dictionary, Docs, IndexReader, Segment};
@@ -34,6 +35,8 @@ pub(crate) struct ColumnShared {
     pub(crate) column_type: ColumnType,
     pub(crate) encoded: Encoded,
     pub(crate) announced: Vec<Announced>,
+    /// Indexes of terms, which are kept.
+    pub(crate) terms: Vec<Arc<TermsShared>>,
     pub(crate) offsets: Option<Arc<Chunks<u32>>>,
     pub(crate) nulls: Option<Arc<Chunks<u32>>>,
 }
@@ -45,6 +48,48 @@ pub(crate) struct PublishedColumn {
     pub(crate) nulls: u32,
     pub(crate) max_entries: u32,
     pub(crate) min_max: Option<(Value, Value)>,
+    /// Counts of the hidden columns of terms.
+    pub(crate) terms: Vec<PublishedColumn>,
+}
+
+/// The dictionary of a column as of a publish.
+fn growing_dictionary(
+    shared: &ColumnShared,
+    published: &PublishedColumn,
+) -> Option<GrowingDictionary> {
+    let Encoded::Dictionary { store, table, .. } = &shared.encoded else {
+        return None;
+    };
+    Some(GrowingDictionary {
+        store: store.clone(),
+        table: Arc::clone(table),
+        len: published.dictionary_len,
+        data_type: shared.column_type.data_type,
+    })
+}
+
+/// The inverted index of a column as of a publish.
+pub(crate) fn growing_index(
+    shared: &ColumnShared,
+    rows: u32,
+    published: &PublishedColumn,
+) -> Option<GrowingInverted> {
+    let Encoded::Dictionary {
+        ids,
+        postings: Some(postings),
+        ..
+    } = &shared.encoded
+    else {
+        return None;
+    };
+    Some(GrowingInverted {
+        postings: Arc::clone(postings),
+        dictionary: growing_dictionary(shared, published)?,
+        ids: Arc::clone(ids),
+        offsets: shared.offsets.clone(),
+        rows,
+        entries: published.entries,
+    })
 }
 
 /// A column of a snapshot.
@@ -65,37 +110,19 @@ struct PublishedColumnView {
 
 impl SnapshotColumn {
     fn new(shared: &Arc<ColumnShared>, rows: u32, published: &PublishedColumn) -> Self {
-        let announced = shared.announced.iter();
-        let mut indexes: Vec<Arc<dyn IndexReader>> = announced
-            .map(|announced| Arc::new(Unbuilt(announced.clone())) as Arc<dyn IndexReader>)
-            .collect();
-        let dictionary = match &shared.encoded {
-            Encoded::Dictionary {
-                store,
-                table,
-                ids,
-                postings,
-            } => {
-                let dictionary = GrowingDictionary {
-                    store: store.clone(),
-                    table: Arc::clone(table),
-                    len: published.dictionary_len,
-                    data_type: shared.column_type.data_type,
-                };
-                if let Some(postings) = postings {
-                    indexes.push(Arc::new(GrowingInverted {
-                        postings: Arc::clone(postings),
-                        dictionary: dictionary.clone(),
-                        ids: Arc::clone(ids),
-                        offsets: shared.offsets.clone(),
-                        rows,
-                        entries: published.entries,
-                    }));
-                }
-                Some(dictionary)
+        let mut indexes: Vec<Arc<dyn IndexReader>> = Vec::new();
+        for (terms, published) in shared.terms.iter().zip(&published.terms) {
+            indexes.extend(terms::reader(terms, rows, published));
+        }
+        for announced in &shared.announced {
+            if indexes.iter().all(|index| index.id() != announced.0) {
+                indexes.push(Arc::new(Unbuilt(announced.clone())));
             }
-            Encoded::Raw(_) => None,
-        };
+        }
+        let dictionary = growing_dictionary(shared, published);
+        if let Some(index) = growing_index(shared, rows, published) {
+            indexes.push(Arc::new(index));
+        }
         let (min, max) = published.min_max.clone().unzip();
         Self {
             shared: Arc::clone(shared),

@@ -60,7 +60,10 @@ fn listed_ids(bytes: &[u8], width: u32, list: &[u32], out: &mut Vec<u32>) {
     let mut dense = Vec::new();
     let range = *first as usize..*last as usize + 1;
     bits::get_range(bytes, width, range, &mut dense);
-    let picked = list.iter().map(|i| dense.get((i - first) as usize));
+    // Entries of a damaged file need not ascend.
+    let picked = list
+        .iter()
+        .map(|i| dense.get(i.wrapping_sub(*first) as usize));
     out.extend(picked.map(|id| id.copied().unwrap_or(0)));
 }
 

@@ -40,7 +40,7 @@ impl SealedSegment {
     /// Maps a segment file and checks its footer; buffers are checked by [`Self::verify`].
     ///
     /// # Errors
-    /// Where the file cannot be mapped, is no whole segment, or has a newer format.
+    /// Where the file cannot be mapped, is no whole segment, or has another format version.
     pub fn open(path: &Path) -> Result<Self> {
         let file = SegmentFile::open(path)?;
         let columns = open_columns(&file)?;

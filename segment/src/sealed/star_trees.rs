@@ -11,8 +11,8 @@ use crate::buffer::map::Region;
 use crate::error::{Result, SegmentError};
 use crate::format::kind;
 use crate::format::reader::SegmentFile;
-use crate::index::star_tree::reader::{DimensionColumn, NumberColumn, id_width};
-use crate::index::star_tree::{StarTreeMetadata, owner};
+use crate::index::star_tree::reader::{DimensionColumn, NumberColumn, PairColumn, id_width};
+use crate::index::star_tree::{StarTreeMetadata, Stored, owner};
 use crate::{Dictionary, StarTree};
 
 /// Opens all trees.
@@ -64,11 +64,15 @@ fn tree<'a>(
             dictionary,
         });
     }
-    let numbers = (0..metadata.pairs.len()).map(|at| {
+    let numbers = metadata.pairs.iter().enumerate().map(|(at, pair)| {
         let heads = buffer(&format!("{}_{at}", kind::PACKED_HEADS));
         let bytes = buffer(&format!("{}_{at}", kind::RAW));
+        if pair.stored == Stored::State {
+            let whole = heads.len() as u64 == u64::from(metadata.records) * 8;
+            return whole.then_some(PairColumn::States { ends: heads, bytes });
+        }
         let numbers = PackedNumbers::new(heads, bytes, metadata.records)?;
-        Some(NumberColumn { numbers })
+        Some(PairColumn::Numbers(NumberColumn { numbers }))
     });
     let pairs = numbers.collect::<Option<_>>()?;
     StarTree::new(

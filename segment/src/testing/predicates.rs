@@ -40,6 +40,11 @@ pub fn indexes_agree(column: &dyn Column, rows: u32, seed: u64) -> Result<usize,
                 Some(Answer::AtMost(found)) if !expected.is_subset(&found) => {
                     return Err(wrong("not a superset"));
                 }
+                Some(Answer::Between { sure, open })
+                    if !sure.is_subset(&expected) || !expected.is_subset(&(&sure | &open)) =>
+                {
+                    return Err(wrong("outside of what is sure and what may be"));
+                }
                 Some(_) => {}
                 None => answered -= 1,
             }

@@ -293,16 +293,27 @@ async fn a_restart_goes_on_exactly_where_the_last_commit_ended() -> Outcome {
         .await?;
     cluster.server.take().ok_or("no server")?.abort().await;
     cluster.produce(1000..1100);
-    // One of the local files is damaged while the server is away: it is fetched again.
-    let name = cluster.controller.sealed()[0].name.clone();
-    let path = cluster.folder.path().join("data/t_REALTIME").join(&name);
-    let mut bytes = std::fs::read(&path)?;
-    bytes[70] ^= 0x55;
-    std::fs::write(&path, bytes)?;
+    // While the server is away one of the local files is damaged, and the other one is of an older format: both are fetched
+    // again.
+    let mut aside = Vec::new();
+    for (at, sealed) in cluster.controller.sealed().iter().enumerate() {
+        let folder = cluster.folder.path().join("data/t_REALTIME");
+        let path = folder.join(&sealed.name);
+        let mut bytes = std::fs::read(&path)?;
+        let tail = bytes.len() - 12;
+        if at == 0 {
+            bytes[70] ^= 0x55;
+        } else {
+            bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+            bytes[tail..tail + 4].copy_from_slice(&1_u32.to_le_bytes());
+        }
+        std::fs::write(&path, bytes)?;
+        aside.push(path.with_file_name(format!("{}.damaged", sealed.name)));
+    }
     cluster.controller.change(|view| view.external.clear());
     cluster.start_server().await?;
     cluster.until_count(1100).await?;
-    assert!(path.with_file_name(format!("{name}.damaged")).exists());
+    assert!(aside.iter().all(|path| path.exists()));
     cluster.produce(1100..1500);
     cluster.until_count(1500).await?;
     let rows = cluster

@@ -2,6 +2,10 @@
 //!
 //! Must not know: files. Invariant: equal rows give an equal tree; a record's key orders as its dimension ids do.
 
+use common::{Block, ColumnType, Values};
+use functions::Groups;
+use functions::aggregate::AggregateFunction;
+
 use super::{Pair, StarTreeMetadata, Stored, Wanted};
 
 /// Numbers of a node: value, first child, children, first record, end of records, record of the whole node.
@@ -15,24 +19,122 @@ pub(crate) struct Dimension<'a> {
     pub(crate) cardinality: u32,
 }
 
+/// What a pair is made of, one a row.
+pub(crate) enum Measure<'a> {
+    /// Numbers.
+    Numbers(Vec<i64>),
+    /// Values that a function makes states of.
+    States {
+        /// The function.
+        function: Box<dyn AggregateFunction>,
+        /// Type of the values.
+        column_type: ColumnType,
+        /// The values.
+        values: &'a Values,
+    },
+}
+
+/// What is kept of a pair, by record.
+pub(crate) enum Stock {
+    /// Numbers.
+    Numbers(Vec<i64>),
+    /// Bytes of states.
+    States(Vec<Vec<u8>>),
+}
+
 /// A built tree.
 pub(crate) struct Tree {
     pub(crate) metadata: StarTreeMetadata,
     /// Ids of each dimension by record; the cardinality stands for any value.
     pub(crate) dimensions: Vec<Vec<u32>>,
-    /// Numbers of each pair by record.
-    pub(crate) numbers: Vec<Vec<i64>>,
+    /// What is kept of each pair.
+    pub(crate) stocks: Vec<Stock>,
     pub(crate) nodes: Vec<u32>,
 }
 
 #[derive(Default)]
 struct Records {
     keys: Vec<u128>,
-    numbers: Vec<Vec<i64>>,
+    stocks: Vec<Stock>,
+}
+
+/// Which record each row of a source goes to.
+struct Grouping {
+    keys: Vec<u128>,
+    groups: Vec<u32>,
+}
+
+impl Grouping {
+    fn of(keys: &[u128]) -> Self {
+        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+        order.sort_by_key(|row| keys[*row as usize]);
+        let mut distinct: Vec<u128> = Vec::new();
+        let mut groups = vec![0; keys.len()];
+        for row in order {
+            let key = keys[row as usize];
+            if distinct.last() != Some(&key) {
+                distinct.push(key);
+            }
+            groups[row as usize] = distinct.len() as u32 - 1;
+        }
+        Self {
+            keys: distinct,
+            groups,
+        }
+    }
+
+    fn fold(&self, stored: Stored, numbers: &[i64]) -> Vec<i64> {
+        let empty = match stored {
+            Stored::Min => i64::MAX,
+            Stored::Max => i64::MIN,
+            _ => 0,
+        };
+        let mut out = vec![empty; self.keys.len()];
+        for (group, number) in self.groups.iter().zip(numbers) {
+            let total = &mut out[*group as usize];
+            *total = folded(stored, *total, *number);
+        }
+        out
+    }
+
+    /// The states of the rows of values; `None` where the function refuses one.
+    fn begin(
+        &self,
+        function: &dyn AggregateFunction,
+        column_type: ColumnType,
+        values: &Values,
+    ) -> Option<Vec<Vec<u8>>> {
+        let mut states = function.grouped();
+        states.grow(self.keys.len());
+        let block = Block::new(column_type, values.clone());
+        states.update(Groups::Each(&self.groups), &[block]).ok()?;
+        Some(saved(&*states, self.keys.len()))
+    }
+
+    /// The states of records that come together.
+    fn merge(&self, function: &dyn AggregateFunction, states: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+        let mut merged = function.grouped();
+        merged.grow(self.keys.len());
+        for (group, state) in self.groups.iter().zip(states) {
+            merged.load(*group as usize, state).ok()?;
+        }
+        Some(saved(&*merged, self.keys.len()))
+    }
+}
+
+fn saved(states: &dyn functions::Grouped, groups: usize) -> Vec<Vec<u8>> {
+    let of = |group| {
+        let mut out = Vec::new();
+        states.save(group, &mut out);
+        out
+    };
+    (0..groups).map(of).collect()
 }
 
 struct Builder<'a> {
     wanted: &'a Wanted,
+    /// The functions of pairs that are states.
+    functions: Vec<Option<Box<dyn AggregateFunction>>>,
     /// Lowest bit and bits of each dimension within a key.
     places: Vec<(u32, u32)>,
     stars: Vec<u128>,
@@ -40,13 +142,13 @@ struct Builder<'a> {
     nodes: Vec<[u32; NODE_WORDS]>,
 }
 
-/// Builds; `None` where keys would be too wide, or no row is there. `numbers` are those of the wanted pairs, the number of
-/// rows left out.
+/// Builds; `None` where keys would be too wide, no row is there, or a function refuses a value. `measures` are those of the
+/// pairs.
 pub(crate) fn build(
     wanted: &Wanted,
     pairs: Vec<Pair>,
     dimensions: &[Dimension<'_>],
-    numbers: &[Option<Vec<i64>>],
+    measures: Vec<Measure<'_>>,
     rows: usize,
 ) -> Option<Tree> {
     let widths: Vec<u32> = dimensions
@@ -69,16 +171,36 @@ pub(crate) fn build(
             *key |= u128::from(*id) << low;
         }
     }
-    let of_rows = numbers
-        .iter()
-        .map(|n| n.clone().unwrap_or_else(|| vec![1; rows]))
-        .collect();
+    let grouping = Grouping::of(&keys);
+    let (mut functions, mut stocks) = (Vec::new(), Vec::new());
+    for (pair, measure) in pairs.iter().zip(measures) {
+        let (function, stock) = match measure {
+            Measure::Numbers(numbers) => {
+                (None, Stock::Numbers(grouping.fold(pair.stored, &numbers)))
+            }
+            Measure::States {
+                function,
+                column_type,
+                values,
+            } => {
+                let states = grouping.begin(&*function, column_type, values)?;
+                (Some(function), Stock::States(states))
+            }
+        };
+        functions.push(function);
+        stocks.push(stock);
+    }
+    let base = Records {
+        keys: grouping.keys,
+        stocks,
+    };
     let wanted_pairs = Wanted {
         pairs,
         ..wanted.clone()
     };
     let mut builder = Builder {
         wanted: &wanted_pairs,
+        functions,
         stars: dimensions
             .iter()
             .map(|d| u128::from(d.cardinality))
@@ -87,47 +209,25 @@ pub(crate) fn build(
         records: Records::default(),
         nodes: Vec::new(),
     };
-    let base = builder.aggregated(keys, of_rows);
     let range = builder.append(base);
     builder.nodes.push([STAR_VALUE, 0, 0, 0, 0, 0]);
-    builder.node(0, range, 0);
+    builder.node(0, range, 0)?;
     Some(builder.finish(dimensions))
 }
 
 impl Builder<'_> {
-    /// Sorts records and brings equal ones together.
-    fn aggregated(&self, keys: Vec<u128>, numbers: Vec<Vec<i64>>) -> Records {
-        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
-        order.sort_by_key(|row| keys[*row as usize]);
-        let mut out = Records {
-            keys: Vec::new(),
-            numbers: numbers.iter().map(|_| Vec::new()).collect(),
-        };
-        for row in order {
-            let key = keys[row as usize];
-            let new = out.keys.last() != Some(&key);
-            if new {
-                out.keys.push(key);
-            }
-            for ((to, from), pair) in out.numbers.iter_mut().zip(&numbers).zip(&self.wanted.pairs) {
-                let value = from[row as usize];
-                match to.last_mut() {
-                    Some(last) if !new => *last = folded(pair.stored, *last, value),
-                    _ => to.push(value),
-                }
-            }
-        }
-        out
-    }
-
-    fn append(&mut self, mut more: Records) -> std::ops::Range<usize> {
+    fn append(&mut self, more: Records) -> std::ops::Range<usize> {
         let start = self.records.keys.len();
-        self.records.keys.append(&mut more.keys);
-        if self.records.numbers.is_empty() {
-            self.records.numbers = more.numbers;
+        self.records.keys.extend(more.keys);
+        if self.records.stocks.is_empty() {
+            self.records.stocks = more.stocks;
         } else {
-            for (to, mut from) in self.records.numbers.iter_mut().zip(more.numbers) {
-                to.append(&mut from);
+            for (to, from) in self.records.stocks.iter_mut().zip(more.stocks) {
+                match (to, from) {
+                    (Stock::Numbers(to), Stock::Numbers(from)) => to.extend(from),
+                    (Stock::States(to), Stock::States(from)) => to.extend(from),
+                    _ => {}
+                }
             }
         }
         start..self.records.keys.len()
@@ -139,7 +239,11 @@ impl Builder<'_> {
     }
 
     /// The keys of records with any value in place of one dimension, or of all from it on.
-    fn starred(&self, range: std::ops::Range<usize>, depths: std::ops::Range<usize>) -> Records {
+    fn starred(
+        &self,
+        range: std::ops::Range<usize>,
+        depths: std::ops::Range<usize>,
+    ) -> Option<Records> {
         let (mut clear, mut set) = (0_u128, 0_u128);
         for depth in depths {
             let (low, width) = self.places[depth];
@@ -147,25 +251,40 @@ impl Builder<'_> {
             set |= self.stars[depth] << low;
         }
         let keys = self.records.keys[range.clone()].iter();
-        let keys = keys.map(|key| key & !clear | set).collect();
-        let numbers = self.records.numbers.iter();
-        let numbers = numbers.map(|n| n[range.clone()].to_vec()).collect();
-        self.aggregated(keys, numbers)
+        let keys: Vec<u128> = keys.map(|key| key & !clear | set).collect();
+        let grouping = Grouping::of(&keys);
+        let mut stocks = Vec::with_capacity(self.records.stocks.len());
+        let pairs = self.wanted.pairs.iter().zip(&self.functions);
+        for ((pair, function), stock) in pairs.zip(&self.records.stocks) {
+            stocks.push(match (stock, function) {
+                (Stock::Numbers(numbers), _) => {
+                    Stock::Numbers(grouping.fold(pair.stored, &numbers[range.clone()]))
+                }
+                (Stock::States(states), Some(function)) => {
+                    Stock::States(grouping.merge(&**function, &states[range.clone()])?)
+                }
+                (Stock::States(_), None) => return None,
+            });
+        }
+        Some(Records {
+            keys: grouping.keys,
+            stocks,
+        })
     }
 
     /// Fills in a node over records that agree in all dimensions before `depth`.
-    fn node(&mut self, at: usize, range: std::ops::Range<usize>, depth: usize) {
+    fn node(&mut self, at: usize, range: std::ops::Range<usize>, depth: usize) -> Option<()> {
         self.nodes[at][3] = range.start as u32;
         self.nodes[at][4] = range.end as u32;
         let dimensions = self.places.len();
         self.nodes[at][5] = if range.len() == 1 {
             range.start as u32
         } else {
-            let whole = self.starred(range.clone(), depth..dimensions);
+            let whole = self.starred(range.clone(), depth..dimensions)?;
             self.append(whole).start as u32
         };
         if depth == dimensions || range.len() <= self.wanted.largest_leaf {
-            return;
+            return Some(());
         }
         let mut children: Vec<(u32, std::ops::Range<usize>)> = Vec::new();
         for record in range.clone() {
@@ -177,7 +296,7 @@ impl Builder<'_> {
         }
         let name = &self.wanted.dimensions[depth];
         if children.len() > 1 && !self.wanted.without_star.contains(name) {
-            let star = self.starred(range, depth..depth + 1);
+            let star = self.starred(range, depth..depth + 1)?;
             children.push((STAR_VALUE, self.append(star)));
         }
         let first = self.nodes.len();
@@ -186,8 +305,9 @@ impl Builder<'_> {
         let empty = children.iter().map(|(value, _)| [*value, 0, 0, 0, 0, 0]);
         self.nodes.extend(empty);
         for (child, (_, records)) in children.into_iter().enumerate() {
-            self.node(first + child, records, depth + 1);
+            self.node(first + child, records, depth + 1)?;
         }
+        Some(())
     }
 
     fn finish(self, dimensions: &[Dimension<'_>]) -> Tree {
@@ -205,14 +325,14 @@ impl Builder<'_> {
             },
             dimensions: (0..dimensions.len()).map(of_dimension).collect(),
             nodes: self.nodes.iter().flatten().copied().collect(),
-            numbers: self.records.numbers,
+            stocks: self.records.stocks,
         }
     }
 }
 
 fn folded(stored: Stored, a: i64, b: i64) -> i64 {
     match stored {
-        Stored::Count | Stored::Sum => a.wrapping_add(b),
+        Stored::Count | Stored::Sum | Stored::State => a.wrapping_add(b),
         Stored::Min => a.min(b),
         Stored::Max => a.max(b),
     }

@@ -1,11 +1,13 @@
 //! Star-trees: rows aggregated by dimensions ahead of time, with a node `*` where a dimension does not matter.
 //!
 //! Records hold dictionary ids of the dimensions and one number a stored aggregation; nodes say which records belong to a
-//! prefix of dimension values. Must not know: queries. Invariant: the records of a search, aggregated, give what the rows
-//! they stand for give; only aggregations that are exact whatever the order are stored.
+//! prefix of dimension values. Sums and extremes of whole numbers are kept as numbers, everything else as states of its
+//! function. Must not know: queries. Invariant: the records of a search, aggregated, give what the rows they stand for give;
+//! sums of fractions may differ in their last digits, as those of any other order.
 
 pub(crate) mod build;
 pub(crate) mod reader;
+pub mod states;
 
 use common::table_config::StarTreeIndexConfig;
 use common::{DataType, FieldRole, Schema, TableConfig};
@@ -23,6 +25,8 @@ pub enum Stored {
     Min,
     /// Largest whole number.
     Max,
+    /// States of a function.
+    State,
 }
 
 /// A stored aggregation.
@@ -32,6 +36,29 @@ pub struct Pair {
     pub stored: Stored,
     /// Of which column; empty for the number of rows.
     pub column: String,
+    /// Key of the function whose states these are, see [`states::key`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub function: String,
+}
+
+impl Pair {
+    /// A number.
+    fn number(stored: Stored, column: &str) -> Self {
+        Self {
+            stored,
+            column: column.to_owned(),
+            function: String::new(),
+        }
+    }
+
+    /// States.
+    fn states(function: String, column: &str) -> Self {
+        Self {
+            stored: Stored::State,
+            column: column.to_owned(),
+            function,
+        }
+    }
 }
 
 /// What is known of a star-tree.
@@ -82,7 +109,7 @@ pub(crate) fn wanted(
             let mut dimensions = tree.dimensions_split_order.iter();
             dimensions.all(|name| cardinality(name).is_some())
         })
-        .map(configured)
+        .map(|tree| configured(tree, schema))
         .collect();
     if config.enable_default_star_tree
         && let Some(tree) = default_tree(schema, cardinality)
@@ -93,11 +120,8 @@ pub(crate) fn wanted(
     out
 }
 
-fn configured(config: &StarTreeIndexConfig) -> Wanted {
-    let mut pairs = vec![Pair {
-        stored: Stored::Count,
-        column: String::new(),
-    }];
+fn configured(config: &StarTreeIndexConfig, schema: &Schema) -> Wanted {
+    let mut pairs = vec![Pair::number(Stored::Count, "")];
     let listed = config.aggregation_configs.as_ref();
     let listed = listed
         .and_then(|list| list.as_array())
@@ -105,18 +129,19 @@ fn configured(config: &StarTreeIndexConfig) -> Wanted {
         .flatten();
     let listed = listed.filter_map(|one| {
         let text = |key: &str| one.get(key).and_then(|v| v.as_str()).map(str::to_owned);
-        Some((text("aggregationFunction")?, text("columnName")?))
+        let parameters = one.get("functionParameters");
+        Some((
+            text("aggregationFunction")?,
+            text("columnName")?,
+            parameters,
+        ))
     });
     let named = config.function_column_pairs.iter().filter_map(|pair| {
         let (function, column) = pair.split_once("__")?;
-        Some((function.to_owned(), column.to_owned()))
+        Some((function.to_owned(), column.to_owned(), None))
     });
-    for (function, column) in named.chain(listed) {
-        for stored in stored_for(&function) {
-            let pair = Pair {
-                stored: *stored,
-                column: column.clone(),
-            };
+    for (function, column, parameters) in named.chain(listed) {
+        for pair in pairs_for(&function, parameters, &column, schema) {
             if !pairs.contains(&pair) {
                 pairs.push(pair);
             }
@@ -133,32 +158,48 @@ fn configured(config: &StarTreeIndexConfig) -> Wanted {
     }
 }
 
-/// What answers a function; nothing for those that are not stored.
-fn stored_for(function: &str) -> &'static [Stored] {
-    match function.replace('_', "").to_ascii_uppercase().as_str() {
-        "SUM" | "AVG" => &[Stored::Sum],
-        "MIN" => &[Stored::Min],
-        "MAX" => &[Stored::Max],
-        "MINMAXRANGE" => &[Stored::Min, Stored::Max],
-        _ => &[],
+/// What answers a function of a column; nothing for those that are not stored.
+fn pairs_for(
+    function: &str,
+    parameters: Option<&serde_json::Value>,
+    column: &str,
+    schema: &Schema,
+) -> Vec<Pair> {
+    let Some(field) = schema
+        .field(column)
+        .filter(|field| field.single_value_field)
+    else {
+        return Vec::new();
+    };
+    if is_whole(field.data_type) {
+        let stored: &[Stored] = match function.replace('_', "").to_ascii_uppercase().as_str() {
+            "SUM" | "AVG" => &[Stored::Sum],
+            "MIN" => &[Stored::Min],
+            "MAX" => &[Stored::Max],
+            "MINMAXRANGE" => &[Stored::Min, Stored::Max],
+            _ => &[],
+        };
+        if !stored.is_empty() {
+            let pairs = stored.iter().map(|stored| Pair::number(*stored, column));
+            return pairs.collect();
+        }
     }
+    let key = states::configured_key(function, parameters);
+    let key = key.filter(|key| states::is_possible(key, field.data_type));
+    key.into_iter()
+        .map(|key| Pair::states(key, column))
+        .collect()
 }
 
 /// Dimensions by falling cardinality, then time columns; the sum of every metric.
 fn default_tree(schema: &Schema, cardinality: &dyn Fn(&str) -> Option<u32>) -> Option<Wanted> {
     let mut dimensions = Vec::new();
     let mut times = Vec::new();
-    let mut pairs = vec![Pair {
-        stored: Stored::Count,
-        column: String::new(),
-    }];
+    let mut pairs = vec![Pair::number(Stored::Count, "")];
     for (role, field) in &schema.fields {
         let values = cardinality(&field.name).filter(|_| field.single_value_field);
         match role {
-            FieldRole::Metric => pairs.push(Pair {
-                stored: Stored::Sum,
-                column: field.name.clone(),
-            }),
+            FieldRole::Metric => pairs.extend(pairs_for("SUM", None, &field.name, schema)),
             FieldRole::DateTime => times.extend(values.map(|_| field.name.clone())),
             _ => {
                 let few = values.filter(|values| *values <= DEFAULT_DIMENSION);
@@ -175,6 +216,67 @@ fn default_tree(schema: &Schema, cardinality: &dyn Fn(&str) -> Option<u32>) -> O
         pairs,
         largest_leaf: LARGEST_LEAF,
     })
+}
+
+/// A call that is to be answered: name, literals after the column, the column where there is one.
+pub type AskedCall<'a> = (&'a str, Vec<common::Value>, Option<&'a str>);
+
+/// True where the config has a tree with these dimensions that keeps what the calls need, as far as that is known without
+/// segments.
+#[must_use]
+pub fn is_announced(
+    table: &TableConfig,
+    schema: &Schema,
+    dimensions: &[&str],
+    calls: &[AskedCall<'_>],
+) -> bool {
+    let possible = |name: &str| {
+        let (role, field) = schema.field_with_role(name)?;
+        let fits = field.single_value_field && role != FieldRole::Metric && !table.is_raw(name);
+        fits.then_some(1)
+    };
+    wanted(table, schema, &possible).iter().any(|tree| {
+        let known = |name: &&str| tree.dimensions.iter().any(|dimension| dimension == name);
+        dimensions.iter().all(known) && calls.iter().all(|call| tree.keeps(call))
+    })
+}
+
+impl Wanted {
+    fn keeps(&self, (name, literals, column): &AskedCall<'_>) -> bool {
+        let Some(column) = column else {
+            return *name == "count";
+        };
+        let has = |stored: Stored| self.pairs.contains(&Pair::number(stored, column));
+        let by_numbers = match *name {
+            "sum" | "avg" => has(Stored::Sum),
+            "min" => has(Stored::Min),
+            "max" => has(Stored::Max),
+            "minmaxrange" => has(Stored::Min) && has(Stored::Max),
+            _ => false,
+        };
+        let states = || {
+            let key = states::key(name, literals);
+            key.is_some_and(|key| self.pairs.contains(&Pair::states(key, column)))
+        };
+        by_numbers || states()
+    }
+}
+
+/// Columns of which a tree of this config may keep states.
+pub(crate) fn state_columns(table: &TableConfig, schema: &Schema) -> Vec<String> {
+    let config = &table.table_index_config;
+    let trees = config.star_tree_index_configs.iter();
+    let pairs = trees.flat_map(|tree| configured(tree, schema).pairs);
+    let mut columns: Vec<String> = pairs
+        .filter(|pair| pair.stored == Stored::State)
+        .map(|pair| pair.column)
+        .collect();
+    if config.enable_default_star_tree {
+        let metrics = schema.fields.iter();
+        let metrics = metrics.filter(|(role, _)| *role == FieldRole::Metric);
+        columns.extend(metrics.map(|(_, field)| field.name.clone()));
+    }
+    columns
 }
 
 /// True for columns whose numbers can be stored exactly.

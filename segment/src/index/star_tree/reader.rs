@@ -24,7 +24,13 @@ pub struct StarTree {
     metadata: StarTreeMetadata,
     nodes: Region,
     dimensions: Vec<DimensionColumn>,
-    pairs: Vec<NumberColumn>,
+    pairs: Vec<PairColumn>,
+}
+
+/// What is kept of a pair, by record.
+pub(crate) enum PairColumn {
+    Numbers(NumberColumn),
+    States { ends: Region, bytes: Region },
 }
 
 /// A dimension over records.
@@ -73,7 +79,7 @@ impl StarTree {
         metadata: StarTreeMetadata,
         nodes: Region,
         dimensions: Vec<DimensionColumn>,
-        pairs: Vec<NumberColumn>,
+        pairs: Vec<PairColumn>,
     ) -> Option<Self> {
         let whole = nodes.len() >= metadata.nodes as usize * NODE_WORDS * 4
             && metadata.nodes > 0
@@ -110,7 +116,34 @@ impl StarTree {
     pub fn pair_column(&self, stored: Stored, column: &str) -> Option<&dyn Column> {
         let mut pairs = self.metadata.pairs.iter();
         let at = pairs.position(|pair: &Pair| pair.stored == stored && pair.column == column)?;
-        self.pairs.get(at).map(|column| column as &dyn Column)
+        match self.pairs.get(at)? {
+            PairColumn::Numbers(column) => Some(column as &dyn Column),
+            PairColumn::States { .. } => None,
+        }
+    }
+
+    /// Which pair holds the states of a function's key over a column.
+    #[must_use]
+    pub fn states_of(&self, function: &str, column: &str) -> Option<usize> {
+        let mut pairs = self.metadata.pairs.iter();
+        pairs.position(|pair| {
+            pair.stored == Stored::State && pair.function == function && pair.column == column
+        })
+    }
+
+    /// A record's state; empty where there is none.
+    #[must_use]
+    pub fn state(&self, pair: usize, record: u32) -> &[u8] {
+        let Some(PairColumn::States { ends, bytes }) = self.pairs.get(pair) else {
+            return &[];
+        };
+        let end = |at: usize| {
+            let chunk = ends.get(at * 8..).and_then(|b| b.first_chunk::<8>());
+            chunk.map_or(0, |chunk| u64::from_le_bytes(*chunk)) as usize
+        };
+        let record = record as usize;
+        let start = if record == 0 { 0 } else { end(record - 1) };
+        bytes.get(start..end(record)).unwrap_or(&[])
     }
 
     /// The records of a search, ascending; one entry of `asked` a dimension.

@@ -13,7 +13,7 @@ use roaring::RoaringBitmap;
 use serde_json::Value as Json;
 
 use self::query::{Clause, TextQuery};
-use super::terms::{Terms, TermsBuilder};
+use super::terms::{TermRows, Terms, TermsBuilder};
 use super::{ColumnContext, ColumnSource, IndexType, wanted};
 use crate::buffer::map::Region;
 use crate::{Answer, IndexReader, Predicate};
@@ -66,12 +66,13 @@ impl IndexType for TextIndex {
     }
 }
 
-struct TextReader {
-    terms: Terms,
-    rows: u32,
+/// The index over terms wherever they are.
+pub(crate) struct TextReader<T> {
+    pub(crate) terms: T,
+    pub(crate) rows: u32,
 }
 
-impl TextReader {
+impl<T: TermRows> TextReader<T> {
     /// The rows that can match; `None` where that may be any.
     fn rows(&self, clause: &Clause) -> Option<RoaringBitmap> {
         match clause {
@@ -81,8 +82,8 @@ impl TextReader {
                 .map(|word| self.terms.rows(word.as_bytes()))
                 .reduce(|a, b| a & b)
                 .or_else(|| Some(RoaringBitmap::new())),
-            Clause::Prefix(prefix) => Some(self.terms.rows_with(prefix.as_bytes(), |_| true)),
-            Clause::Pattern(_) | Clause::Fuzzy(..) => Some(self.terms.rows_with(b"", |term| {
+            Clause::Prefix(prefix) => Some(self.terms.rows_with(prefix.as_bytes(), &|_| true)),
+            Clause::Pattern(_) | Clause::Fuzzy(..) => Some(self.terms.rows_with(b"", &|term| {
                 std::str::from_utf8(term).is_ok_and(|word| clause.accepts_word(word))
             })),
             Clause::Everything => None,
@@ -107,7 +108,7 @@ impl TextReader {
     }
 }
 
-impl IndexReader for TextReader {
+impl<T: TermRows> IndexReader for TextReader<T> {
     fn id(&self) -> &'static str {
         TextIndex.id()
     }
