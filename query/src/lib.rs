@@ -22,6 +22,7 @@ pub mod select;
 mod star_tree;
 mod statistics;
 pub mod stats;
+pub mod stream;
 pub mod wire;
 
 pub use error::QueryError;

@@ -17,6 +17,7 @@ mod reload;
 mod reports;
 mod rollup;
 mod row_errors;
+mod scan;
 mod segments;
 mod server;
 pub mod settings;
