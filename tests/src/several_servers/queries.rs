@@ -5,7 +5,7 @@
 /// The queries; those that order their rows say `ORDER BY 1`.
 pub(super) const ALL: &[&str] = &[
     "SELECT COUNT(*) FROM visits",
-    "SELECT COUNT(*), SUM(visit), MIN(page), MAX(visitor) FROM visits WHERE visitor < 100",
+    "SELECT COUNT(*), SUM(visit), MIN(visit), MAX(visitor) FROM visits WHERE visitor < 100",
     "SELECT page, COUNT(*), SUM(visit) FROM visits GROUP BY page",
     "SELECT COUNT(*) FROM (SELECT visit, visitor FROM visits WHERE visitor > 10) v JOIN customers c ON v.visitor = c.customer",
     "SELECT o.id, c.city FROM orders o JOIN customers c ON o.buyer = c.customer",
