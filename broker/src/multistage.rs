@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException, Schema};
-use multistage::{LeafAnswer, Leaves, Request};
-use parking_lot::Mutex;
+use multistage::{LeafAnswer, LeafPart, Leaves, Request, Stages};
 use sql::Statement;
 use sql::statement::Options;
 
-use crate::execution::{Core, Job, Stop};
-use crate::response::{BrokerResponse, Failure, MultiStageParts};
+use crate::execution::{Core, Counted, Job, Stop};
+use crate::response::{BrokerResponse, MultiStageParts};
 use crate::routing::Routing;
+
+/// Option: false makes the broker gather the rows of every leaf before they go on.
+const STREAM_LEAVES: &str = "streamleaves";
 
 /// Groups that a leaf keeps: exact, and bounded by memory alone.
 const LEAF_GROUPS: &str = "100000000";
@@ -27,7 +29,7 @@ struct LeafQueries {
     job: Job,
     options: Options,
     database: Option<String>,
-    counted: Mutex<BrokerResponse>,
+    counted: Counted,
 }
 
 #[async_trait]
@@ -39,20 +41,10 @@ impl Leaves for LeafQueries {
     }
 
     async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException> {
-        let statement = Statement {
-            sql: sql.to_owned(),
-            options: self.options.clone(),
-            explain: false,
-        };
-        let mut job = self.job.clone();
-        job.columnar = true;
-        sql.clone_into(&mut job.input.sql);
-        let answered = self.core.single_stage(job, statement).await;
-        let mut response = answered.map_err(|stop| match stop {
-            Stop::Unread(failure) | Stop::Failed(failure) => exception(failure),
-        })?;
+        let (job, statement) = self.leaf(sql);
+        let mut response = self.core.single_stage(job, statement).await?;
         if let Some(failure) = response.failures.drain(..).next() {
-            return Err(exception(failure));
+            return Err(failure.into());
         }
         let (table, columns) = (response.table.take(), response.columns.take());
         self.count(response);
@@ -65,16 +57,43 @@ impl Leaves for LeafQueries {
             )),
         }
     }
-}
 
-/// The failure's own text, without the code's name in front.
-fn exception(failure: Failure) -> QueryException {
-    let named = format!("{}: ", failure.code.name());
-    let message = failure.message.strip_prefix(&named);
-    QueryException::new(failure.code, message.unwrap_or(&failure.message))
+    async fn streams(&self, sql: &str) -> Result<Vec<Arc<dyn LeafPart>>, QueryException> {
+        if self
+            .options
+            .get(STREAM_LEAVES)
+            .is_some_and(|value| value.eq_ignore_ascii_case("false"))
+        {
+            return Ok(Vec::new());
+        }
+        let (job, statement) = self.leaf(sql);
+        Ok(self.core.streams(job, statement, &self.counted).await?)
+    }
+
+    fn ran(&self, stages: Stages) {
+        self.counted.lock().multi_stage = Some(MultiStageParts {
+            num_groups: stages.groups,
+            join_rows: stages.join_rows,
+            window_rows: stages.window_rows,
+            operator_rows: stages.operator_rows,
+            stage_stats: stages.tree,
+        });
+    }
 }
 
 impl LeafQueries {
+    fn leaf(&self, sql: &str) -> (Job, Statement) {
+        let statement = Statement {
+            sql: sql.to_owned(),
+            options: self.options.clone(),
+            explain: false,
+        };
+        let mut job = self.job.clone();
+        job.columnar = true;
+        sql.clone_into(&mut job.input.sql);
+        (job, statement)
+    }
+
     fn count(&self, leaf: BrokerResponse) {
         let mut all = self.counted.lock();
         all.stats.add(&leaf.stats);
@@ -92,7 +111,7 @@ impl LeafQueries {
 /// Answers a query of the multi-stage engine.
 pub(crate) async fn answer(
     core: Arc<Core>,
-    job: Job,
+    mut job: Job,
     statement: Statement,
     database: Option<String>,
 ) -> Result<BrokerResponse, Stop> {
@@ -104,6 +123,7 @@ pub(crate) async fn answer(
         statement,
         now_ms: job.now_ms,
     };
+    job.paid = Some(Arc::default());
     let left = Duration::from_millis(job.left_ms());
     let leaves = Arc::new(LeafQueries {
         routing: core.routing.load_full(),
@@ -111,7 +131,7 @@ pub(crate) async fn answer(
         job,
         options,
         database,
-        counted: Mutex::new(BrokerResponse::default()),
+        counted: Counted::default(),
     });
     let running = multistage::answer(&request, Arc::clone(&leaves) as Arc<dyn Leaves>);
     let table = match tokio::time::timeout(left, running).await {
@@ -126,9 +146,9 @@ pub(crate) async fn answer(
     };
     let mut response = std::mem::take(&mut *leaves.counted.lock());
     response.table = Some(table);
-    response.multi_stage = Some(MultiStageParts {
-        num_groups: 0,
+    response.multi_stage.get_or_insert_with(|| MultiStageParts {
         stage_stats: "{}".to_owned(),
+        ..MultiStageParts::default()
     });
     Ok(response)
 }

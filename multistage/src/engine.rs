@@ -25,7 +25,7 @@ use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::leaf::{self, Leaves};
 use crate::syntax::DUPLICATE;
 use crate::types::column_type;
-use crate::{asof, convert, syntax, typing};
+use crate::{asof, convert, stages, syntax, typing};
 
 /// A query.
 #[derive(Debug, Clone)]
@@ -75,6 +75,7 @@ pub async fn answer(
     let batches = physical_plan::collect(Arc::clone(&operators), state.task_ctx())
         .await
         .map_err(|error| of(&error, Phase::Execution))?;
+    leaves.ran(stages::of(&operators));
     let types = operators
         .schema()
         .fields()

@@ -44,6 +44,12 @@ impl From<MultiStageError> for QueryException {
     }
 }
 
+impl From<QueryException> for MultiStageError {
+    fn from(exception: QueryException) -> Self {
+        Self::new(exception.code, exception.message)
+    }
+}
+
 impl From<sql::SqlError> for MultiStageError {
     fn from(error: sql::SqlError) -> Self {
         Self::new(error.code(), error.to_string())

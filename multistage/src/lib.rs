@@ -13,10 +13,12 @@ mod error;
 mod leaf;
 mod planned_type;
 mod scalar;
+mod stages;
 mod syntax;
 mod types;
 mod typing;
 
 pub use engine::{Request, answer};
 pub use error::MultiStageError;
-pub use leaf::{LeafAnswer, Leaves};
+pub use leaf::{LeafAnswer, LeafPart, LeafRows, Leaves, batch_of};
+pub use stages::Stages;

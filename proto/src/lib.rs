@@ -7,4 +7,4 @@ pub mod grpc;
 pub mod query_service;
 
 pub use controller_service::{ControllerService, ServiceError};
-pub use query_service::{QueryRequest, QueryService};
+pub use query_service::{QueryRequest, QueryService, ScanPart, ScanStream};

@@ -4,10 +4,14 @@
 //! Invariant: an answer is always given before the deadline plus a grace; errors are typed exceptions.
 
 use std::any::Any;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use common::QueryException;
+use common::{ErrorCode, QueryException};
+use futures::Stream;
 
 /// What a broker asks of a server.
 #[derive(Clone)]
@@ -34,11 +38,42 @@ pub struct QueryRequest {
     pub plan: Option<Arc<dyn Any + Send + Sync>>,
 }
 
+/// What a scan tells as it goes.
+#[derive(Debug, Clone)]
+pub enum ScanPart {
+    /// Rows, one column an expression of the SELECT list, each in the Arrow type of its own type.
+    Rows(RecordBatch),
+    /// Counters since the last ones, encoded as the `query` crate's statistics in JSON.
+    Counters(Vec<u8>),
+    /// Segments asked for that are not there: others may have them.
+    Missing(Vec<String>),
+}
+
+/// A scan on its way; whoever drops it stops it. Nothing is searched far ahead of what is taken.
+pub type ScanStream = Pin<Box<dyn Stream<Item = Result<ScanPart, QueryException>> + Send>>;
+
 /// Served by each server.
 #[async_trait]
 pub trait QueryService: Send + Sync {
     /// Executes; the answer is an encoded intermediate result of the `query` crate (which carries per-segment errors and statistics).
     async fn submit(&self, request: QueryRequest) -> Result<Vec<u8>, QueryException>;
+    /// Rows of a selection without order and limit, in at most `lanes` streams that share the work: whatever one does not
+    /// take another does.
+    async fn scan(
+        &self,
+        request: QueryRequest,
+        lanes: NonZeroUsize,
+    ) -> Result<Vec<ScanStream>, QueryException> {
+        let _ = lanes;
+        Err(QueryException::new(
+            ErrorCode::QueryExecution,
+            format!("rows of `{}` cannot be streamed here", request.table),
+        ))
+    }
+    /// Streams that a scan may be cut into with profit; one where rows come over a network.
+    fn lanes(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN
+    }
     /// Stops a query, if it still runs; true where it did.
     async fn cancel(&self, request_id: u64) -> bool;
 }

@@ -154,14 +154,7 @@ fn run_task(
         valid.as_deref(),
         &plan.context,
     )?;
-    let mut scan = Scan {
-        plan,
-        columns: &columns,
-        filter: &filter,
-        rows: task.rows.clone(),
-        limits,
-        stats: QueryStats::default(),
-    };
+    let mut scan = Scan::new(plan, &columns, &filter, task.rows.clone(), limits);
     let partial = match &plan.shape {
         Shape::Selection { outputs } if cut.excludes(task.segment) => {
             select::no_rows(plan, outputs)
@@ -220,6 +213,26 @@ pub(crate) struct Scan<'a> {
     pub(crate) rows: Range<u32>,
     limits: &'a Limits,
     pub(crate) stats: QueryStats,
+}
+
+impl<'a> Scan<'a> {
+    /// Some rows of a segment.
+    pub(crate) fn new(
+        plan: &'a Plan,
+        columns: &'a SegmentColumns<'a>,
+        filter: &'a SegmentFilter<'a>,
+        rows: Range<u32>,
+        limits: &'a Limits,
+    ) -> Self {
+        Self {
+            plan,
+            columns,
+            filter,
+            rows,
+            limits,
+            stats: QueryStats::default(),
+        }
+    }
 }
 
 impl Scan<'_> {

@@ -23,6 +23,7 @@ mod star_states;
 pub mod star_tree;
 mod statistics;
 pub mod stats;
+pub mod stream;
 mod truncated;
 pub mod wire;
 

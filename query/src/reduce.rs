@@ -31,6 +31,16 @@ pub(crate) struct Columns {
     pub(crate) rows: usize,
 }
 
+impl Columns {
+    /// Some of the rows, in that order.
+    fn taken(&self, order: &[u32]) -> Self {
+        Self {
+            blocks: self.blocks.iter().map(|block| block.take(order)).collect(),
+            rows: order.len(),
+        }
+    }
+}
+
 impl Rows for Columns {
     fn rows(&self) -> usize {
         self.rows
@@ -46,7 +56,44 @@ impl Rows for Columns {
 /// # Errors
 /// Where an expression over aggregations refuses a value.
 pub fn reduce(plan: &Plan, partial: Partial) -> Result<ResultTable, QueryError> {
-    let rows = match (&plan.shape, partial) {
+    let Columns { blocks, rows } = reduced(plan, partial)?;
+    let rows: Vec<Vec<Value>> = (0..rows)
+        .map(|row| blocks.iter().map(|block| block.value(row)).collect())
+        .collect();
+    Ok(ResultTable {
+        names: plan.names.clone(),
+        types: types_of(plan, rows.is_empty()),
+        rows,
+    })
+}
+
+/// Makes the final result as columns, without a value of its own for every cell; the table beside them has no rows.
+///
+/// # Errors
+/// As [`reduce`].
+pub fn reduce_columns(
+    plan: &Plan,
+    partial: Partial,
+) -> Result<(ResultTable, Vec<Block>), QueryError> {
+    let Columns { blocks, rows } = reduced(plan, partial)?;
+    let table = ResultTable {
+        names: plan.names.clone(),
+        types: types_of(plan, rows == 0),
+        rows: Vec::new(),
+    };
+    Ok((table, blocks))
+}
+
+fn types_of(plan: &Plan, empty: bool) -> Vec<ColumnType> {
+    if empty {
+        plan.types_without_groups()
+    } else {
+        plan.types.clone()
+    }
+}
+
+fn reduced(plan: &Plan, partial: Partial) -> Result<Columns, QueryError> {
+    match (&plan.shape, partial) {
         (
             Shape::Selection { .. },
             Partial::Rows {
@@ -54,14 +101,8 @@ pub fn reduce(plan: &Plan, partial: Partial) -> Result<ResultTable, QueryError> 
                 keys,
                 count,
             },
-        ) => {
-            let order = positions(plan, &keys, count);
-            order
-                .into_iter()
-                .map(|row| columns.iter().map(|c| c.value(row)).collect())
-                .collect()
-        }
-        (Shape::Distinct { .. }, Partial::Groups(table)) => distinct(plan, &table)?,
+        ) => Ok(selected(plan, columns, &keys, count)),
+        (Shape::Distinct { .. }, Partial::Groups(table)) => distinct(plan, &table),
         (
             Shape::Aggregation {
                 keys,
@@ -70,65 +111,30 @@ pub fn reduce(plan: &Plan, partial: Partial) -> Result<ResultTable, QueryError> 
                 ..
             },
             Partial::Groups(table),
-        ) => aggregated(plan, table, keys.is_empty(), outputs, having.as_ref())?,
-        _ => {
-            return Err(QueryError::execution(
-                "the result does not belong to the query",
-            ));
-        }
-    };
-    let types = if rows.is_empty() {
-        plan.types_without_groups()
-    } else {
-        plan.types.clone()
-    };
-    Ok(ResultTable {
-        names: plan.names.clone(),
-        types,
-        rows,
-    })
+        ) => aggregated(plan, table, keys.is_empty(), outputs, having.as_ref()),
+        _ => Err(QueryError::execution(
+            "the result does not belong to the query",
+        )),
+    }
 }
 
-/// Makes the final result of a selection as columns, without a value of its own for every cell; `None` beside the rows of
-/// any other query.
-///
-/// # Errors
-/// As [`reduce`].
-pub fn reduce_columns(
-    plan: &Plan,
-    partial: Partial,
-) -> Result<(ResultTable, Option<Vec<Block>>), QueryError> {
-    let (Shape::Selection { .. }, Partial::Rows { .. }) = (&plan.shape, &partial) else {
-        return Ok((reduce(plan, partial)?, None));
-    };
-    let Partial::Rows {
-        columns,
-        keys,
-        count,
-    } = partial
-    else {
-        return Err(QueryError::execution("a selection has rows"));
-    };
+fn selected(plan: &Plan, columns: Vec<Block>, keys: &[Block], count: usize) -> Columns {
     let whole = plan.order_by.is_empty() && plan.offset == 0 && plan.limit >= count;
-    let columns = if whole {
-        columns
-    } else {
-        let order: Vec<u32> = positions(plan, &keys, count)
-            .into_iter()
-            .filter_map(|row| u32::try_from(row).ok())
-            .collect();
-        columns.iter().map(|column| column.take(&order)).collect()
-    };
-    let table = ResultTable {
-        names: plan.names.clone(),
-        types: plan.types.clone(),
-        rows: Vec::new(),
-    };
-    Ok((table, Some(columns)))
+    if whole {
+        return Columns {
+            blocks: columns,
+            rows: count,
+        };
+    }
+    Columns {
+        blocks: columns,
+        rows: count,
+    }
+    .taken(&positions(plan, keys, count))
 }
 
 /// Rows in order, without those that OFFSET skips and LIMIT cuts.
-fn positions(plan: &Plan, keys: &[Block], count: usize) -> Vec<usize> {
+fn positions(plan: &Plan, keys: &[Block], count: usize) -> Vec<u32> {
     let wanted = plan.offset.saturating_add(plan.limit);
     let order: Vec<u32> = if plan.order_by.is_empty() {
         (0..count.min(wanted) as u32).collect()
@@ -137,7 +143,6 @@ fn positions(plan: &Plan, keys: &[Block], count: usize) -> Vec<usize> {
     };
     order
         .into_iter()
-        .map(|row| row as usize)
         .skip(plan.offset)
         .take(plan.limit)
         .collect()
@@ -150,17 +155,13 @@ fn order_keys(plan: &Plan, columns: &mut Columns) -> Result<Vec<Block>, QueryErr
         .collect()
 }
 
-fn distinct(plan: &Plan, table: &GroupTable) -> Result<Vec<Vec<Value>>, QueryError> {
+fn distinct(plan: &Plan, table: &GroupTable) -> Result<Columns, QueryError> {
     let mut columns = Columns {
         blocks: table.key_blocks(),
         rows: table.len(),
     };
     let keys = order_keys(plan, &mut columns)?;
-    let order = positions(plan, &keys, table.len());
-    Ok(order
-        .into_iter()
-        .map(|row| columns.blocks.iter().map(|c| c.value(row)).collect())
-        .collect())
+    Ok(columns.taken(&positions(plan, &keys, table.len())))
 }
 
 fn aggregated(
@@ -169,7 +170,7 @@ fn aggregated(
     no_keys: bool,
     outputs: &[BoundExpr],
     having: Option<&BoundFilter>,
-) -> Result<Vec<Vec<Value>>, QueryError> {
+) -> Result<Columns, QueryError> {
     if no_keys && table.is_empty() {
         // An aggregation over nothing still has its one row.
         table.add(&[], 0);
@@ -177,23 +178,19 @@ fn aggregated(
     let mut columns = finished(plan, &table, no_keys);
     if let Some(having) = having {
         let kept: Vec<u32> = passing(having, &mut columns, &plan.context)?;
-        columns.blocks = columns.blocks.iter().map(|b| b.take(&kept)).collect();
-        columns.rows = kept.len();
+        columns = columns.taken(&kept);
     }
     let keys = order_keys(plan, &mut columns)?;
-    let order: Vec<u32> = positions(plan, &keys, columns.rows)
-        .into_iter()
-        .map(|p| p as u32)
-        .collect();
-    columns.blocks = columns.blocks.iter().map(|b| b.take(&order)).collect();
-    columns.rows = order.len();
-    let selected = outputs
+    let order = positions(plan, &keys, columns.rows);
+    let mut columns = columns.taken(&order);
+    let blocks = outputs
         .iter()
         .map(|o| o.evaluate(&mut columns, &plan.context))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok((0..columns.rows)
-        .map(|row| selected.iter().map(|c| c.value(row)).collect())
-        .collect())
+    Ok(Columns {
+        blocks,
+        rows: columns.rows,
+    })
 }
 
 /// Keys and answers of all groups.

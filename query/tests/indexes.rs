@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use common::{Schema, TableConfig, Value};
-use query::{Limits, Plan};
+use query::{Limits, Plan, stream};
 use segment::build::{BuildSettings, seal_rows};
 use segment::testing::Random;
 use segment::{RowBatch, SealedSegment, Segment};
@@ -299,6 +299,29 @@ fn an_index_spares_what_a_scan_reads() {
     // Another parameter, another sketch: the rows themselves.
     let other = "SELECT region, DISTINCTCOUNTHLL(id) FROM t GROUP BY region";
     assert_eq!(effort(other, &schema, &segments).1, ROWS);
+/// The same rows, piece by piece.
+fn streamed(sql: &str, schema: &Schema, segments: &[Arc<dyn Segment>]) -> Vec<String> {
+    let statement = sql::Statement::split(sql, &sql::Options::default()).unwrap();
+    let plan = Plan::new(sql::parse::query(&statement, 0).unwrap(), schema, 0).unwrap();
+    assert!(stream::is_streamable(&plan));
+    let limits = Limits::new(60_000, 1 << 30);
+    let (pieces, mut stats) = stream::pieces(&plan, segments);
+    let mut rows = Vec::new();
+    for piece in &pieces {
+        let (found, counted) = stream::search(&plan, piece, &limits, "here").unwrap();
+        stats.add(&counted);
+        for part in found {
+            assert!(part.columns.iter().all(|c| c.rows() == part.rows));
+            rows.extend((0..part.rows).map(|row| {
+                let values: Vec<Value> = part.columns.iter().map(|c| c.value(row)).collect();
+                format!("{values:?}")
+            }));
+        }
+    }
+    assert_eq!(stats.num_docs_scanned, rows.len() as u64);
+    assert_eq!(stats.num_segments_queried, segments.len() as u64);
+    rows.sort();
+    rows
 }
 
 #[test]
@@ -332,6 +355,10 @@ fn an_index_never_changes_an_answer() {
         assert_eq!(answer(&sql, &schema, &growing), expected, "growing: {sql}");
         let without = format!("SET useStarTree=false; {sql}");
         assert_eq!(answer(&without, &schema, &indexed), expected, "{without}");
+        let filter = filter(&mut random);
+        let sql = format!("SELECT id, price * 2, city, tags FROM t {filter} LIMIT 100000");
+        let expected = answer(&sql, &schema, &plain);
+        assert_eq!(streamed(&sql, &schema, &indexed), expected, "{sql}");
     }
 }
 

@@ -16,6 +16,7 @@ mod reconcile;
 mod reload;
 mod reports;
 mod row_errors;
+mod scan;
 mod segments;
 mod server;
 pub mod settings;

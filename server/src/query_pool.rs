@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{ErrorCode, QueryException};
@@ -22,7 +22,9 @@ const QUERIES_A_THREAD: usize = 4;
 /// What a query that is out of time is given to say so itself.
 const GRACE: Duration = Duration::from_millis(200);
 
-type Running = Mutex<HashMap<(String, u64), Arc<AtomicBool>>>;
+/// What runs or waits, by a number of its own: its broker's id of it, and its switch. A query of several leaves is there
+/// as often.
+type Running = Mutex<HashMap<u64, (u64, Arc<AtomicBool>)>>;
 
 /// A pool.
 pub(crate) struct QueryPool {
@@ -32,11 +34,11 @@ pub(crate) struct QueryPool {
     most_waiting: usize,
     memory_bytes: usize,
     running: Arc<Running>,
+    next: AtomicU64,
 }
 
 /// What a query runs under.
 pub(crate) struct Ticket {
-    pub(crate) broker: String,
     pub(crate) request_id: u64,
     pub(crate) timeout_ms: u64,
 }
@@ -44,7 +46,7 @@ pub(crate) struct Ticket {
 /// Cancels the query when its caller goes away, and takes it off the list.
 struct Watched {
     running: Arc<Running>,
-    key: (String, u64),
+    key: u64,
     cancel: Arc<AtomicBool>,
 }
 
@@ -52,6 +54,20 @@ impl Drop for Watched {
     fn drop(&mut self) {
         self.cancel.store(true, Ordering::Relaxed);
         self.running.lock().remove(&self.key);
+    }
+}
+
+/// A query that comes in steps; cancelled when it is dropped.
+pub(crate) struct Course {
+    pub(crate) limits: Limits,
+    began: Instant,
+    timeout_ms: u64,
+    _watched: Watched,
+}
+
+impl Course {
+    fn left(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms).saturating_sub(self.began.elapsed())
     }
 }
 
@@ -82,6 +98,7 @@ impl QueryPool {
             most_waiting,
             memory_bytes,
             running: Arc::default(),
+            next: AtomicU64::new(0),
         })
     }
 
@@ -89,7 +106,7 @@ impl QueryPool {
     pub(crate) fn cancel(&self, request_id: u64) -> bool {
         let running = self.running.lock();
         let mut found = false;
-        for ((_, id), cancel) in running.iter() {
+        for (id, cancel) in running.values() {
             if *id == request_id {
                 cancel.store(true, Ordering::Relaxed);
                 found = true;
@@ -100,7 +117,10 @@ impl QueryPool {
 
     /// Ids of what runs or waits.
     pub(crate) fn ids(&self) -> Vec<u64> {
-        self.running.lock().keys().map(|(_, id)| *id).collect()
+        let mut ids: Vec<u64> = self.running.lock().values().map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// Runs work on the pool. `waited` hears how long it stood in the queue.
@@ -110,14 +130,54 @@ impl QueryPool {
         waited: impl FnOnce(Duration),
         work: impl FnOnce(&Limits) -> Result<T, QueryException> + Send + 'static,
     ) -> Result<T, QueryException> {
-        let began = Instant::now();
+        let course = self.begin(&ticket);
+        let _slot = self.admit(course.left(), course.timeout_ms, true).await?;
+        waited(course.began.elapsed());
+        self.spawned(&course, work).await
+    }
+
+    /// Enters a query that comes in steps.
+    pub(crate) fn begin(&self, ticket: &Ticket) -> Course {
         let limits = Limits::new(ticket.timeout_ms, self.memory_bytes);
-        let watched = self.watch(&ticket, &limits);
-        let timeout = Duration::from_millis(ticket.timeout_ms);
-        let _slot = self.admit(timeout, ticket.timeout_ms).await?;
-        waited(began.elapsed());
+        let key = self.next.fetch_add(1, Ordering::Relaxed);
+        let cancel = limits.canceller();
+        let entry = (ticket.request_id, Arc::clone(&cancel));
+        self.running.lock().insert(key, entry);
+        Course {
+            limits,
+            began: Instant::now(),
+            timeout_ms: ticket.timeout_ms,
+            _watched: Watched {
+                running: Arc::clone(&self.running),
+                key,
+                cancel,
+            },
+        }
+    }
+
+    /// Runs a step. The query was let in with its first, so that it waits here for its turn and is not refused. A step never
+    /// waits for another one, nor for whoever takes its result.
+    pub(crate) async fn step<T: Send + 'static>(
+        &self,
+        course: &Course,
+        work: impl FnOnce(&Limits) -> Result<T, QueryException> + Send + 'static,
+    ) -> Result<T, QueryException> {
+        let _slot = self.admit(course.left(), course.timeout_ms, false).await?;
+        self.spawned(course, work).await
+    }
+
+    /// Threads.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.current_num_threads()
+    }
+
+    async fn spawned<T: Send + 'static>(
+        &self,
+        course: &Course,
+        work: impl FnOnce(&Limits) -> Result<T, QueryException> + Send + 'static,
+    ) -> Result<T, QueryException> {
         let (tell, told) = oneshot::channel();
-        let task_limits = limits.clone();
+        let task_limits = course.limits.clone();
         self.threads.spawn(move || {
             if tell.is_closed() {
                 return;
@@ -128,10 +188,7 @@ impl QueryPool {
             }));
             let _ = tell.send(done.unwrap_or_else(|panic| Err(broken(panic.as_ref()))));
         });
-        let left = timeout.saturating_sub(began.elapsed()) + GRACE;
-        let answer = tokio::time::timeout(left, told).await;
-        drop(watched);
-        match answer {
+        match tokio::time::timeout(course.left() + GRACE, told).await {
             Ok(Ok(done)) => done,
             Ok(Err(_)) => Err(QueryException::new(
                 ErrorCode::ServerShuttingDown,
@@ -139,19 +196,8 @@ impl QueryPool {
             )),
             Err(_) => Err(QueryException::new(
                 ErrorCode::ExecutionTimeout,
-                format!("the query did not finish within {} ms", ticket.timeout_ms),
+                format!("the query did not finish within {} ms", course.timeout_ms),
             )),
-        }
-    }
-
-    fn watch(&self, ticket: &Ticket, limits: &Limits) -> Watched {
-        let key = (ticket.broker.clone(), ticket.request_id);
-        let cancel = limits.canceller();
-        self.running.lock().insert(key.clone(), Arc::clone(&cancel));
-        Watched {
-            running: Arc::clone(&self.running),
-            key,
-            cancel,
         }
     }
 
@@ -159,13 +205,14 @@ impl QueryPool {
         &self,
         timeout: Duration,
         timeout_ms: u64,
+        refuses: bool,
     ) -> Result<tokio::sync::SemaphorePermit<'_>, QueryException> {
         if let Ok(slot) = self.slots.try_acquire() {
             return Ok(slot);
         }
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
-        if before >= self.most_waiting {
+        if refuses && before >= self.most_waiting {
             return Err(QueryException::new(
                 ErrorCode::ServerOutOfCapacity,
                 format!("{before} queries are waiting already"),
@@ -205,7 +252,6 @@ mod tests {
 
     fn ticket(request_id: u64, timeout_ms: u64) -> Ticket {
         Ticket {
-            broker: "b".to_owned(),
             request_id,
             timeout_ms,
         }

@@ -2,13 +2,14 @@
 //!
 //! Must not know: how segments came here. Invariant: all segments of a query are pinned from one version of the table's set.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException, Schema, Value};
-use proto::{QueryRequest, QueryService};
+use proto::{QueryRequest, QueryService, ScanStream};
 use query::execute::Executed;
 use query::{Limits, Plan};
 use sql::filter::{Filter, Test};
@@ -16,6 +17,7 @@ use sql::statement::{Options, Statement};
 use sql::{Expr, parse};
 
 use crate::query_pool::{QueryPool, Ticket};
+use crate::scan;
 use crate::segments::Pinned;
 use crate::shared::Shared;
 use crate::tables::Table;
@@ -23,24 +25,15 @@ use crate::tables::Table;
 /// Serves queries over the segments of this server.
 pub(crate) struct Queries {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) pool: QueryPool,
+    pub(crate) pool: Arc<QueryPool>,
 }
 
 #[async_trait]
 impl QueryService for Queries {
     async fn submit(&self, request: QueryRequest) -> Result<Vec<u8>, QueryException> {
         let began = Instant::now();
-        let table = self.shared.tables.get(&request.table).ok_or_else(|| {
-            QueryException::new(
-                ErrorCode::ServerTableMissing,
-                format!(
-                    "Failed to find table: {} on server: {}",
-                    request.table, self.shared.instance_id
-                ),
-            )
-        })?;
+        let table = self.table(&request)?;
         let ticket = Ticket {
-            broker: request.broker_id.clone(),
             request_id: request.request_id,
             timeout_ms: request.timeout_ms,
         };
@@ -60,8 +53,46 @@ impl QueryService for Queries {
         answer
     }
 
+    async fn scan(
+        &self,
+        request: QueryRequest,
+        lanes: NonZeroUsize,
+    ) -> Result<Vec<ScanStream>, QueryException> {
+        let table = self.table(&request)?;
+        table.metrics.queries.fetch_add(1, Ordering::Relaxed);
+        scan::open(&self.shared, &self.pool, table, request, lanes).await
+    }
+
+    fn lanes(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.pool.threads()).unwrap_or(NonZeroUsize::MIN)
+    }
+
     async fn cancel(&self, request_id: u64) -> bool {
         self.pool.cancel(request_id)
+    }
+}
+
+impl Queries {
+    fn table(&self, request: &QueryRequest) -> Result<Arc<Table>, QueryException> {
+        self.shared.tables.get(&request.table).ok_or_else(|| {
+            QueryException::new(
+                ErrorCode::ServerTableMissing,
+                format!(
+                    "Failed to find table: {} on server: {}",
+                    request.table, self.shared.instance_id
+                ),
+            )
+        })
+    }
+}
+
+/// The plan of a request.
+pub(crate) fn planned(request: &QueryRequest, table: &Table) -> Result<Arc<Plan>, QueryException> {
+    match &request.plan {
+        Some(plan) => Arc::clone(plan).downcast::<Plan>().map_err(|_| {
+            QueryException::new(ErrorCode::QueryPlanning, "the plan is of another kind")
+        }),
+        None => Ok(Arc::new(plan_of(request, &table.view().schema)?)),
     }
 }
 
@@ -73,12 +104,7 @@ fn answer(
 ) -> Result<Vec<u8>, QueryException> {
     let metrics = &table.metrics;
     let began = Instant::now();
-    let plan = match &request.plan {
-        Some(plan) => Arc::clone(plan).downcast::<Plan>().map_err(|_| {
-            QueryException::new(ErrorCode::QueryPlanning, "the plan is of another kind")
-        })?,
-        None => Arc::new(plan_of(request, &table.view().schema)?),
-    };
+    let plan = planned(request, table)?;
     metrics.planning.record(began.elapsed());
     let began = Instant::now();
     let pinned = table.pin(&request.segments, plan.skip_upsert);

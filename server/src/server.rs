@@ -71,11 +71,11 @@ impl Server {
         let shared = Arc::new(Shared::new(parts, tokio::runtime::Handle::current()));
         let queries = Arc::new(Queries {
             shared: Arc::clone(&shared),
-            pool: QueryPool::new(
+            pool: Arc::new(QueryPool::new(
                 settings.query_threads,
                 settings.queued_queries,
                 settings.query_memory_bytes,
-            )?,
+            )?),
         });
         let query: Arc<dyn QueryService> = Arc::clone(&queries) as Arc<dyn QueryService>;
         let listeners = TaskGroup::new();

@@ -6,3 +6,5 @@
 mod conformance;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod several_servers;

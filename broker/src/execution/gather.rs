@@ -336,7 +336,7 @@ fn merged(plan: &Plan, parts: Vec<Executed>, columnar: bool) -> Result<Reduced, 
         whole.merge(part, plan)?;
     }
     if columnar {
-        query::reduce_columns(plan, whole)
+        query::reduce_columns(plan, whole).map(|(table, columns)| (table, Some(columns)))
     } else {
         query::reduce(plan, whole).map(|table| (table, None))
     }

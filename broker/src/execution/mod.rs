@@ -9,8 +9,10 @@ mod gather;
 mod quota;
 mod rights;
 mod running;
+mod scan;
 mod subquery;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -19,6 +21,7 @@ use arc_swap::ArcSwap;
 use cluster::Access;
 use common::clock::Clock;
 use common::{ErrorCode, QueryException};
+use parking_lot::Mutex;
 use query::plan::BoundFilter;
 use query::{Partial, Plan, QueryError};
 use sql::{Options, Statement};
@@ -32,6 +35,7 @@ use crate::routing::{Choice, Chooser, Pruner, Routing};
 use compile::{Compiled, PlanCache, Side};
 pub(crate) use compile::{Outcome, boundary_of};
 pub(crate) use running::Running;
+pub(crate) use scan::Counted;
 
 /// Characters of a slow query that are logged.
 const LOGGED_CHARACTERS: usize = 4096;
@@ -84,6 +88,8 @@ pub(crate) struct Job {
     pub(crate) input: QueryInput,
     /// Wants the rows of a selection as columns.
     pub(crate) columnar: bool,
+    /// For leaves: the tables whose quota the query has paid.
+    pub(crate) paid: Option<Arc<Mutex<HashSet<String>>>>,
 }
 
 impl Job {
@@ -92,6 +98,14 @@ impl Job {
         let used = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.timeout_ms.saturating_sub(used)
     }
+}
+
+/// A query before any server is asked.
+enum Prepared {
+    /// Nobody needs to be asked.
+    Answered(Box<BrokerResponse>),
+    /// With its rewritten statement and its time.
+    Planned(Job, Statement, Box<Compiled>),
 }
 
 /// What ends a query early: a failure, with or without the ids in its response.
@@ -190,6 +204,7 @@ impl Core {
             now_ms: self.clock.now_ms(),
             input,
             columnar: false,
+            paid: None,
         };
         let mut response =
             if job.input.multi_stage || statement.options.is_true("usemultistageengine") {
@@ -212,48 +227,13 @@ impl Core {
 
     pub(crate) async fn single_stage(
         &self,
-        mut job: Job,
+        job: Job,
         statement: Statement,
     ) -> Result<BrokerResponse, Stop> {
-        let routing = self.routing.load_full();
-        let database = database(&job, &statement.options);
-        let mut statement = statement;
-        if let Some(rewritten) = self.with_subqueries(&job, &statement).await? {
-            job.input.sql.clone_from(&rewritten.sql);
-            statement = rewritten;
-        }
-        if let Some(gapfill) =
-            sql::gapfill::split(&statement).map_err(|e| Stop::from(QueryException::from(e)))?
-        {
-            return self.gapfilled(&job, &statement, &gapfill).await;
-        }
-        let began = Instant::now();
-        let mut compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
-        if let compile::Outcome::Planned(found) = &compiled {
-            self.metrics.compilation.record(began.elapsed());
-            let began = Instant::now();
-            self.check_table(&job, &found.table)?;
-            self.metrics.authorization.record(began.elapsed());
-            if let Some(filter) = rights::row_filter(&job, &found.table) {
-                statement.options.set(compile::ROW_FILTERS, &filter);
-                compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
-            }
-        }
-        let compiled = match compiled {
-            compile::Outcome::Literals(table) => {
-                return Ok(BrokerResponse {
-                    table: Some(table),
-                    ..BrokerResponse::default()
-                });
-            }
-            compile::Outcome::Planned(compiled) => compiled,
+        let (job, statement, compiled) = match self.prepared(job, statement).await? {
+            Prepared::Planned(job, statement, compiled) => (job, statement, compiled),
+            Prepared::Answered(response) => return Ok(*response),
         };
-        self.check_quota(&job, &compiled)?;
-        if timeout_of(&statement.options).is_none()
-            && let Some(timeout_ms) = compiled.timeout_ms
-        {
-            job.timeout_ms = timeout_ms;
-        }
         let drop_rows = statement.options.is_true("dropresults");
         let mut response = if statement.explain {
             explain::answer(&compiled)
@@ -265,6 +245,50 @@ impl Core {
             response.table = None;
         }
         Ok(response)
+    }
+
+    /// Everything before a server is asked: inner queries, the plan, rights, quota, time.
+    async fn prepared(&self, mut job: Job, mut statement: Statement) -> Result<Prepared, Stop> {
+        let routing = self.routing.load_full();
+        let database = database(&job, &statement.options);
+        if let Some(rewritten) = self.with_subqueries(&job, &statement).await? {
+            job.input.sql.clone_from(&rewritten.sql);
+            statement = rewritten;
+        }
+        if let Some(gapfill) =
+            sql::gapfill::split(&statement).map_err(|e| Stop::from(QueryException::from(e)))?
+        {
+            let response = self.gapfilled(&job, &statement, &gapfill).await?;
+            return Ok(Prepared::Answered(Box::new(response)));
+        }
+        let began = Instant::now();
+        let mut compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+        if let Outcome::Planned(found) = &compiled {
+            self.metrics.compilation.record(began.elapsed());
+            let began = Instant::now();
+            self.check_table(&job, &found.table)?;
+            self.metrics.authorization.record(began.elapsed());
+            if let Some(filter) = rights::row_filter(&job, &found.table) {
+                statement.options.set(compile::ROW_FILTERS, &filter);
+                compiled = self.compile(&routing, &statement, database.as_deref(), job.now_ms)?;
+            }
+        }
+        let compiled = match compiled {
+            Outcome::Literals(table) => {
+                return Ok(Prepared::Answered(Box::new(BrokerResponse {
+                    table: Some(table),
+                    ..BrokerResponse::default()
+                })));
+            }
+            Outcome::Planned(compiled) => compiled,
+        };
+        self.check_quota(&job, &compiled)?;
+        if timeout_of(&statement.options).is_none()
+            && let Some(timeout_ms) = compiled.timeout_ms
+        {
+            job.timeout_ms = timeout_ms;
+        }
+        Ok(Prepared::Planned(job, statement, Box::new(compiled)))
     }
 
     /// Asks the inner query and completes its answer.

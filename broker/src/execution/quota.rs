@@ -60,7 +60,13 @@ fn quota_of(config: &common::TableConfig) -> Option<f64> {
 
 impl Core {
     /// Refuses a query whose table had as many in the last second as its quota allows. Each of several brokers allows its part.
+    /// A table that a query reads in many leaves counts once.
     pub(super) fn check_quota(&self, job: &Job, compiled: &Compiled) -> Result<(), Stop> {
+        if let Some(paid) = &job.paid
+            && !paid.lock().insert(compiled.table.clone())
+        {
+            return Ok(());
+        }
         let quotas = compiled
             .sides
             .iter()

@@ -32,14 +32,14 @@ pub(super) fn response(response: &BrokerResponse) -> String {
     if let Some(parts) = &response.multi_stage {
         out.number("numGroups", parts.num_groups);
         out.flag("maxRowsInJoinReached", false);
-        out.number("maxRowsInJoin", 0);
+        out.number("maxRowsInJoin", parts.join_rows);
         out.flag("maxRowsInWindowReached", false);
-        out.number("maxRowsInWindow", 0);
+        out.number("maxRowsInWindow", parts.window_rows);
     }
     out.number("timeUsedMs", response.time_used_ms);
     if let Some(parts) = &response.multi_stage {
         out.raw("stageStats", &parts.stage_stats);
-        out.number("maxRowsInOperator", 0);
+        out.number("maxRowsInOperator", parts.operator_rows);
     }
     let id = response.request_id.map(|id| id.to_string());
     out.optional("requestId", id.as_deref());

@@ -108,6 +108,12 @@ pub struct BrokerResponse {
 pub struct MultiStageParts {
     /// `numGroups`.
     pub num_groups: u64,
+    /// `maxRowsInJoin`.
+    pub join_rows: u64,
+    /// `maxRowsInWindow`.
+    pub window_rows: u64,
+    /// `maxRowsInOperator`.
+    pub operator_rows: u64,
     /// `stageStats` as JSON text; `{}` where unknown.
     pub stage_stats: String,
 }

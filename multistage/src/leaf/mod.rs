@@ -3,7 +3,9 @@
 //! Must not know: how a leaf query reaches the servers ([`Leaves`] does). Invariant: the replacement has the schema of what
 //! it replaces; what a leaf query cannot say stays with the engine above it.
 
+mod operator;
 mod provider;
+mod rows;
 mod text;
 
 use std::collections::BTreeSet;
@@ -18,7 +20,9 @@ use datafusion::logical_expr::{
     SubqueryAlias, TableScan,
 };
 
-pub use provider::{LeafAnswer, Leaves};
+pub(crate) use operator::LeafExec;
+pub use provider::{LeafAnswer, LeafPart, LeafRows, Leaves};
+pub use rows::batch_of;
 
 use crate::catalog::Table;
 use provider::LeafProvider;
@@ -72,7 +76,7 @@ impl Leaf {
     /// A scan of this leaf's result.
     fn into_plan(self, leaves: &Arc<dyn Leaves>) -> LogicalPlan {
         let schema = Arc::new(self.schema.as_arrow().clone());
-        let provider = LeafProvider::new(self.sql(), schema, Arc::clone(leaves));
+        let provider = LeafProvider::new(&self, schema, Arc::clone(leaves));
         LogicalPlan::TableScan(TableScan {
             table_name: self.table.as_str().into(),
             source: provider_as_source(Arc::new(provider)),

@@ -2,6 +2,7 @@
 //!
 //! Must not know: plans. Invariant: a leaf is asked when its rows are wanted, once; its values arrive in the planned types.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,16 +12,19 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::Session;
 use datafusion::datasource::{TableProvider, TableType};
 use datafusion::error::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use futures::StreamExt;
+use datafusion::physical_plan::projection::ProjectionExec;
+use futures::Stream;
 use query::ResultTable;
 
+use super::Leaf;
+use super::operator::LeafExec;
 use crate::convert::array_of;
 use crate::error::MultiStageError;
+use crate::stages::Stages;
 
 /// Rows of a batch.
 const BATCH: usize = 8192;
@@ -35,6 +39,32 @@ pub trait Leaves: Send + Sync {
     /// # Errors
     /// With the code of whatever went wrong.
     async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException>;
+    /// The streams that together give the rows of a query without groups, order and limit; none where it is to be answered
+    /// as a whole.
+    ///
+    /// # Errors
+    /// As [`Leaves::answer`], without asking any server yet.
+    async fn streams(&self, sql: &str) -> Result<Vec<Arc<dyn LeafPart>>, QueryException> {
+        let _ = sql;
+        Ok(Vec::new())
+    }
+    /// Hears what ran, once all is done.
+    fn ran(&self, stages: Stages) {
+        let _ = stages;
+    }
+}
+
+/// Rows on their way.
+pub type LeafRows = Pin<Box<dyn Stream<Item = Result<RecordBatch, QueryException>> + Send>>;
+
+/// One of the streams of a leaf.
+pub trait LeafPart: Send + Sync {
+    /// The rows. Each call begins anew; the streams of the same turn of all parts belong together.
+    fn rows(self: Arc<Self>) -> LeafRows;
+    /// About how many rows there will be, where it is known.
+    fn estimate(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// What a leaf query answers.
@@ -48,6 +78,9 @@ pub enum LeafAnswer {
 /// A leaf query as a table.
 pub(super) struct LeafProvider {
     sql: String,
+    table: String,
+    /// Rows need no merging.
+    plain: bool,
     schema: SchemaRef,
     leaves: Arc<dyn Leaves>,
 }
@@ -59,9 +92,11 @@ impl std::fmt::Debug for LeafProvider {
 }
 
 impl LeafProvider {
-    pub(super) fn new(sql: String, schema: SchemaRef, leaves: Arc<dyn Leaves>) -> Self {
+    pub(super) fn new(leaf: &Leaf, schema: SchemaRef, leaves: Arc<dyn Leaves>) -> Self {
         Self {
-            sql,
+            sql: leaf.sql(),
+            table: leaf.table.clone(),
+            plain: leaf.is_plain() && leaf.order.is_empty(),
             schema,
             leaves,
         }
@@ -83,67 +118,40 @@ impl TableProvider for LeafProvider {
         _state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
-        limit: Option<usize>,
+        _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let stream = LeafStream {
-            sql: self.sql.clone(),
-            schema: Arc::clone(&self.schema),
-            leaves: Arc::clone(&self.leaves),
+        let parts = if self.plain {
+            let streams = self.leaves.streams(&self.sql).await;
+            streams.map_err(MultiStageError::from)?
+        } else {
+            Vec::new()
         };
-        Ok(Arc::new(StreamingTableExec::try_new(
+        let leaf = Arc::new(LeafExec::new(
+            &self.sql,
+            &self.table,
             Arc::clone(&self.schema),
-            vec![Arc::new(stream)],
-            projection,
-            [],
-            false,
-            limit,
+            Arc::clone(&self.leaves),
+            parts,
+        ));
+        let Some(projection) = projection else {
+            return Ok(leaf);
+        };
+        let exprs = projection.iter().map(|&at| {
+            let name = self.schema.field(at).name();
+            (
+                Arc::new(Column::new(name, at)) as Arc<dyn PhysicalExpr>,
+                name.clone(),
+            )
+        });
+        Ok(Arc::new(ProjectionExec::try_new(
+            exprs.collect::<Vec<(Arc<dyn PhysicalExpr>, String)>>(),
+            leaf,
         )?))
     }
 }
 
-struct LeafStream {
-    sql: String,
-    schema: SchemaRef,
-    leaves: Arc<dyn Leaves>,
-}
-
-impl std::fmt::Debug for LeafStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.sql)
-    }
-}
-
-impl PartitionStream for LeafStream {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (leaves, sql) = (Arc::clone(&self.leaves), self.sql.clone());
-        let schema = Arc::clone(&self.schema);
-        let batches = futures::stream::once(async move {
-            tracing::debug!(sql, "leaf");
-            let answer = leaves.answer(&sql).await;
-            let answer = answer.map_err(|e| MultiStageError::new(e.code, e.message))?;
-            let batches = match answer {
-                LeafAnswer::Columns(columns) => sliced(columns, &schema)?,
-                LeafAnswer::Rows(table) => batches(&table, &schema),
-            };
-            Ok::<_, datafusion::error::DataFusionError>(batches)
-        })
-        .flat_map(|answered| match answered {
-            Ok(batches) => futures::stream::iter(batches).left_stream(),
-            Err(error) => futures::stream::iter([Err(error)]).right_stream(),
-        });
-        Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            batches,
-        ))
-    }
-}
-
 /// Batches that share the columns' buffers.
-fn sliced(columns: Vec<Block>, schema: &SchemaRef) -> Result<Vec<Result<RecordBatch>>> {
+pub(super) fn sliced(columns: Vec<Block>, schema: &SchemaRef) -> Result<Vec<Result<RecordBatch>>> {
     let rows = columns.first().map_or(0, Block::rows);
     let arrays = columns
         .into_iter()
@@ -158,7 +166,7 @@ fn sliced(columns: Vec<Block>, schema: &SchemaRef) -> Result<Vec<Result<RecordBa
         .collect())
 }
 
-fn batches(table: &ResultTable, schema: &SchemaRef) -> Vec<Result<RecordBatch>> {
+pub(super) fn batches(table: &ResultTable, schema: &SchemaRef) -> Vec<Result<RecordBatch>> {
     table
         .rows
         .chunks(BATCH)

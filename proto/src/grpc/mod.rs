@@ -9,6 +9,7 @@
 mod controller;
 mod convert;
 mod query;
+mod scan;
 
 pub use controller::{GrpcController, controller_server};
 pub use query::{GrpcQuery, query_server};

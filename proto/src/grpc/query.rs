@@ -2,6 +2,7 @@
 //!
 //! Must not know: plans and results. Invariant: a transport failure is `ServerNotResponding`; other exceptions are the server's own.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,8 +12,8 @@ use tonic::{Request, Response, Status};
 use super::wire::query_answer::Answer;
 use super::wire::query_client::QueryClient;
 use super::wire::query_server::{Query, QueryServer};
-use super::{Caller, Known, MAX_MESSAGE_BYTES, channel, wire};
-use crate::{QueryRequest, QueryService, ServiceError};
+use super::{Caller, Known, MAX_MESSAGE_BYTES, channel, scan, wire};
+use crate::{QueryRequest, QueryService, ScanStream, ServiceError};
 
 /// Serves queries to brokers in other processes.
 #[must_use]
@@ -26,16 +27,26 @@ struct Adapter(Arc<dyn QueryService>);
 
 #[async_trait]
 impl Query for Adapter {
+    type ScanStream = scan::Encoded;
+
+    async fn scan(
+        &self,
+        request: Request<wire::QueryRequest>,
+    ) -> Result<Response<Self::ScanStream>, Status> {
+        let answer = self
+            .0
+            .scan(request.into_inner().into(), NonZeroUsize::MIN)
+            .await;
+        Ok(Response::new(scan::encoded(answer)))
+    }
+
     async fn submit(
         &self,
         request: Request<wire::QueryRequest>,
     ) -> Result<Response<wire::QueryAnswer>, Status> {
         let answer = match self.0.submit(request.into_inner().into()).await {
             Ok(result) => Answer::Result(result),
-            Err(exception) => Answer::Exception(wire::Exception {
-                code: u32::from(exception.code.number()),
-                message: exception.message,
-            }),
+            Err(exception) => Answer::Exception(scan::told(exception)),
         };
         Ok(Response::new(wire::QueryAnswer {
             answer: Some(answer),
@@ -77,27 +88,35 @@ impl GrpcQuery {
 #[async_trait]
 impl QueryService for GrpcQuery {
     async fn submit(&self, request: QueryRequest) -> Result<Vec<u8>, QueryException> {
-        let unreachable = |why: String| {
-            QueryException::new(
-                ErrorCode::ServerNotResponding,
-                format!("{}: {why}", self.url),
-            )
-        };
         let answer = self
             .client
             .clone()
             .submit(wire::QueryRequest::from(request))
             .await
-            .map_err(|status| unreachable(status.message().to_owned()))?;
+            .map_err(|status| scan::lost(&self.url, &status))?;
         match answer.into_inner().answer {
             Some(Answer::Result(result)) => Ok(result),
-            Some(Answer::Exception(exception)) => {
-                let code = u16::try_from(exception.code)
-                    .map_or(ErrorCode::Unknown, ErrorCode::from_number);
-                Err(QueryException::new(code, exception.message))
-            }
-            None => Err(unreachable("empty answer".to_owned())),
+            Some(Answer::Exception(exception)) => Err(scan::heard(exception)),
+            None => Err(QueryException::new(
+                ErrorCode::ServerNotResponding,
+                format!("{}: empty answer", self.url),
+            )),
         }
+    }
+
+    async fn scan(
+        &self,
+        request: QueryRequest,
+        _lanes: NonZeroUsize,
+    ) -> Result<Vec<ScanStream>, QueryException> {
+        let url = self.url.clone();
+        let answer = self
+            .client
+            .clone()
+            .scan(wire::QueryRequest::from(request))
+            .await
+            .map_err(|status| scan::lost(&url, &status))?;
+        Ok(vec![scan::decoded(url, answer.into_inner()).await?])
     }
 
     async fn cancel(&self, request_id: u64) -> bool {

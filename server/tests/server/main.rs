@@ -2,6 +2,7 @@
 
 mod double;
 mod replicas;
+mod scan;
 mod upsert;
 
 use std::sync::Arc;

@@ -59,16 +59,7 @@ fn ask(
     if let Some(answer) = query::literals::answer(&parsed) {
         return Ok(answer);
     }
-    let name = parsed.table.clone().unwrap_or_default();
-    let raw = name.rsplit('.').next().unwrap_or_default();
-    let dataset = datasets
-        .values()
-        .find(|d| {
-            d.schema
-                .name
-                .eq_ignore_ascii_case(raw.strip_suffix("_OFFLINE").unwrap_or(raw))
-        })
-        .ok_or_else(|| QueryException::new(common::ErrorCode::TableDoesNotExist, name))?;
+    let dataset = dataset_of(&parsed, datasets)?;
     let execute = || -> Result<ResultTable, QueryError> {
         let plan = Plan::new(parsed, &dataset.schema, NOW_MS)?;
         let limits = Limits::new(60_000, 1 << 30);
@@ -83,6 +74,23 @@ fn ask(
         Ok(table)
     };
     execute().map_err(QueryException::from)
+}
+
+/// The data that a query reads.
+fn dataset_of<'a>(
+    parsed: &sql::Query,
+    datasets: &'a BTreeMap<String, Dataset>,
+) -> Result<&'a Dataset, QueryException> {
+    let name = parsed.table.clone().unwrap_or_default();
+    let raw = name.rsplit('.').next().unwrap_or_default();
+    datasets
+        .values()
+        .find(|d| {
+            d.schema
+                .name
+                .eq_ignore_ascii_case(raw.strip_suffix("_OFFLINE").unwrap_or(raw))
+        })
+        .ok_or_else(|| QueryException::new(common::ErrorCode::TableDoesNotExist, name))
 }
 
 /// The serialised id set that an inner query answers.

@@ -1,16 +1,18 @@
 //! Recorded answers of Apache Pinot 1.5.1 over our own data sets, asked of the multi-stage engine in process.
 //!
-//! Its leaves are the single-stage queries of the neighbouring test. Must not know: any single query.
+//! Its leaves are the single-stage queries of the neighbouring test, those that need no merging as streams.
+//! Must not know: any single query.
 //! Invariant: a suite's share of equal answers never falls below its floor.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use common::{QueryException, Schema};
-use multistage::{LeafAnswer, Leaves, Request};
-use query::ResultTable;
+use multistage::{LeafAnswer, LeafPart, LeafRows, Leaves, Request};
+use query::{Limits, Plan, ResultTable, stream};
 use serde_json::Value as Json;
 use sql::{Options, Statement};
 
@@ -48,6 +50,43 @@ impl Leaves for InProcess {
 
     async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException> {
         super::ask(sql, &self.options, &self.datasets).map(LeafAnswer::Rows)
+    }
+
+    async fn streams(&self, sql: &str) -> Result<Vec<Arc<dyn LeafPart>>, QueryException> {
+        let statement = Statement::split(sql, &self.options)?;
+        let parsed = sql::parse::query(&statement, NOW_MS)?;
+        if sql::subquery::is_needed(&parsed) {
+            return Ok(Vec::new());
+        }
+        let dataset = super::dataset_of(&parsed, &self.datasets)?;
+        let plan = Plan::new(parsed, &dataset.schema, NOW_MS)?;
+        if !stream::is_streamable(&plan) {
+            return Ok(Vec::new());
+        }
+        let limits = Limits::new(60_000, 1 << 30);
+        let (pieces, _) = stream::pieces(&plan, &dataset.segments);
+        let mut batches = Vec::new();
+        for piece in &pieces {
+            let searched = stream::search(&plan, piece, &limits, "localhost");
+            match searched {
+                Ok((found, _)) => batches.extend(
+                    found
+                        .into_iter()
+                        .map(|rows| multistage::batch_of(rows.columns, rows.rows)),
+                ),
+                Err(error) => batches.push(Err(error.into())),
+            }
+        }
+        Ok(vec![Arc::new(Searched(batches))])
+    }
+}
+
+/// The rows of a leaf, searched before.
+struct Searched(Vec<Result<RecordBatch, QueryException>>);
+
+impl LeafPart for Searched {
+    fn rows(self: Arc<Self>) -> LeafRows {
+        Box::pin(futures::stream::iter(self.0.clone()))
     }
 }
 

@@ -1,0 +1,270 @@
+//! The same data on one, two and four servers: every query of the multi-stage engine has the same answer on all of them.
+//!
+//! The first server is in the broker's process, its rows are never encoded; the others are reached by gRPC.
+//! Must not know: how rows are routed. Invariant: an answer is compared as a set of rows unless the query orders them.
+
+mod queries;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value as Json, json};
+use touriga::{BrokerResponse, Cluster, Role};
+
+/// Segments of each table, so that every server has some.
+const SEGMENTS: usize = 8;
+/// Rows of a segment of `visits`: enough for several batches each, and for several lanes in one process.
+const VISITS: usize = 20_000;
+const ORDERS: usize = 400;
+const CUSTOMERS: usize = 25;
+
+/// A cluster with so many servers.
+struct Several {
+    first: Cluster,
+    _others: Vec<Cluster>,
+    _folder: tempfile::TempDir,
+    client: reqwest::Client,
+    controller: String,
+}
+
+impl Several {
+    async fn start(servers: usize) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let first = Cluster::builder()
+            .data_dir(folder.path().join("0"))
+            .controller_port(0)
+            .broker_port(0)
+            .server_port(0)
+            .server_admin_port(0)
+            .build()
+            .await?;
+        first.ready().await;
+        let port = first.controller_port().context("no controller")?;
+        let controller = format!("http://127.0.0.1:{port}");
+        let mut others = Vec::new();
+        for number in 1..servers {
+            let other = Cluster::builder()
+                .roles(&[Role::Server])
+                .data_dir(folder.path().join(number.to_string()))
+                .controller_url(&controller)
+                .server_port(0)
+                .server_admin_port(0)
+                .build()
+                .await?;
+            other.ready().await;
+            others.push(other);
+        }
+        Ok(Self {
+            first,
+            _others: others,
+            _folder: folder,
+            client: reqwest::Client::new(),
+            controller,
+        })
+    }
+
+    async fn post(&self, path: &str, body: &Json) -> Result<()> {
+        let url = format!("{}/{path}", self.controller);
+        let answer = self.client.post(url).json(body).send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{path}: {}", answer.text().await?);
+        Ok(())
+    }
+
+    /// Makes a table and fills each of its segments with rows of `row`.
+    async fn table(
+        &self,
+        name: &str,
+        columns: &[(&str, &str)],
+        rows: usize,
+        row: impl Fn(usize) -> String,
+    ) -> Result<()> {
+        let fields: Vec<Json> = columns
+            .iter()
+            .map(|(name, data_type)| json!({"name": name, "dataType": data_type}))
+            .collect();
+        let schema = json!({"schemaName": name, "dimensionFieldSpecs": fields});
+        self.post("schemas", &schema).await?;
+        let table = json!({"tableName": name, "tableType": "OFFLINE", "segmentsConfig": {"replication": "1"},
+            "tenants": {}, "tableIndexConfig": {"nullHandlingEnabled": true}, "metadata": {}});
+        self.post("tables", &table).await?;
+        let header: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        for segment in 0..SEGMENTS {
+            let mut text = header.join(",");
+            for at in segment * rows..(segment + 1) * rows {
+                text.push('\n');
+                text.push_str(&row(at));
+            }
+            text.push('\n');
+            let part = reqwest::multipart::Part::bytes(text.into_bytes())
+                .file_name(format!("{name}{segment}.csv"));
+            let form = reqwest::multipart::Form::new().part("file", part);
+            let url = format!(
+                "{}/ingestFromFile?tableNameWithType={name}_OFFLINE&batchConfigMapStr=%7B%22inputFormat%22:%22csv%22%7D",
+                self.controller
+            );
+            let answer = self.client.post(url).multipart(form).send().await?;
+            let status = answer.status();
+            ensure!(status.is_success(), "{name}: {}", answer.text().await?);
+        }
+        self.wait(name, rows * SEGMENTS).await
+    }
+
+    async fn wait(&self, name: &str, rows: usize) -> Result<()> {
+        for _ in 0..600 {
+            let answer = self.ask(&format!("SELECT COUNT(*) FROM {name}")).await?;
+            let seen = answer.table.map(|table| table.rows);
+            if seen.is_some_and(|r| r == [[common::Value::Long(rows as i64)]]) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("`{name}` never had {rows} rows")
+    }
+
+    async fn fill(&self) -> Result<()> {
+        let customers = [
+            ("customer", "INT"),
+            ("city", "STRING"),
+            ("credit", "DOUBLE"),
+        ];
+        self.table("customers", &customers, CUSTOMERS, |at| {
+            format!("{at},city{},{}.5", at % 7, at * 10)
+        })
+        .await?;
+        let orders = [
+            ("id", "LONG"),
+            ("buyer", "INT"),
+            ("amount", "LONG"),
+            ("state", "STRING"),
+            ("placed", "TIMESTAMP"),
+        ];
+        self.table("orders", &orders, ORDERS, |at| {
+            // Some buyers are no customers, some customers buy nothing.
+            let buyer = at * 7 % 230;
+            let state = ["new", "paid", "sent"][at % 3];
+            let placed = 1_700_000_000_000 + at as i64 * 60_000;
+            format!("{at},{buyer},{},{state},{placed}", at * 31 % 997)
+        })
+        .await?;
+        let visits = [("visit", "LONG"), ("visitor", "INT"), ("page", "STRING")];
+        self.table("visits", &visits, VISITS, |at| {
+            format!("{at},{},page{}", at * 13 % 5000, at % 11)
+        })
+        .await
+    }
+
+    async fn ask(&self, sql: &str) -> Result<BrokerResponse> {
+        let text = format!("SET useMultistageEngine=true; SET timeoutMs=60000; {sql}");
+        self.first.query(&text).await.context("no broker")
+    }
+
+    /// The rows as text, in an order of their own where the query has none.
+    async fn rows(&self, sql: &str) -> Result<Vec<String>> {
+        let answer = self.ask(sql).await?;
+        ensure!(
+            answer.failures.is_empty(),
+            "{sql}: {:?}",
+            answer.failures.first()
+        );
+        let table = answer.table.with_context(|| sql.to_owned())?;
+        let mut rows: Vec<String> = table.rows.iter().map(|row| format!("{row:?}")).collect();
+        if !sql.contains("ORDER BY 1") {
+            rows.sort_unstable();
+        }
+        Ok(rows)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_two_and_four_servers_answer_alike() -> Result<()> {
+    let mut expected: Vec<Vec<String>> = Vec::new();
+    let mut wrong = Vec::new();
+    for servers in [1, 2, 4] {
+        let cluster = Several::start(servers).await?;
+        cluster.fill().await?;
+        for (at, sql) in queries::ALL.iter().enumerate() {
+            let rows = cluster.rows(sql).await.unwrap_or_else(|error| {
+                wrong.push(format!("{servers} servers: {error}"));
+                Vec::new()
+            });
+            match expected.get(at) {
+                None if rows.is_empty() => {
+                    wrong.push(format!("no rows: {sql}"));
+                    expected.push(rows);
+                }
+                None => expected.push(rows),
+                Some(expected) if *expected == rows => {}
+                Some(expected) => wrong.push(format!(
+                    "{servers} servers: {sql}\n{:?}\n{:?}",
+                    &expected[..expected.len().min(5)],
+                    &rows[..rows.len().min(5)]
+                )),
+            }
+        }
+        cluster.counts_and_stages(servers).await?;
+        cluster.ends_early().await?;
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+impl Several {
+    /// What the response tells of the work.
+    async fn counts_and_stages(&self, servers: usize) -> Result<()> {
+        let answer = self
+            .ask("SELECT COUNT(*) FROM orders o JOIN customers c ON o.buyer = c.customer WHERE o.amount >= 0")
+            .await?;
+        let both = ((ORDERS + CUSTOMERS) * SEGMENTS) as u64;
+        ensure!(answer.stats.num_docs_scanned == both, "{:?}", answer.stats);
+        ensure!(answer.stats.total_docs == both, "{:?}", answer.stats);
+        ensure!(answer.stats.num_segments_queried == 2 * SEGMENTS as u64);
+        ensure!(answer.num_servers_queried as usize == servers);
+        let parts = answer.multi_stage.context("no stages")?;
+        let tree: Json = serde_json::from_str(&parts.stage_stats)?;
+        ensure!(tree["type"] == "MAILBOX_RECEIVE", "{tree}");
+        ensure!(tree["children"][0]["type"] == "MAILBOX_SEND", "{tree}");
+        ensure!(tree["children"][0]["stage"] == 1, "{tree}");
+        let leaves = nodes(&tree, "LEAF");
+        ensure!(leaves.len() == 2, "{tree}");
+        for leaf in leaves {
+            let rows = if leaf["table"] == "orders" {
+                ORDERS
+            } else {
+                CUSTOMERS
+            };
+            ensure!(leaf["emittedRows"] == rows * SEGMENTS, "{leaf}");
+        }
+        ensure!(nodes(&tree, "HASH_JOIN").len() == 1, "{tree}");
+        ensure!(parts.operator_rows >= (ORDERS * SEGMENTS) as u64);
+        Ok(())
+    }
+
+    /// A query that needs few rows does not read them all.
+    async fn ends_early(&self) -> Result<()> {
+        let answer = self
+            .ask("SELECT v.page FROM visits v JOIN visits w ON v.visit = w.visit LIMIT 5")
+            .await?;
+        ensure!(answer.failures.is_empty(), "{:?}", answer.failures);
+        ensure!(answer.table.is_some_and(|table| table.rows.len() == 5));
+        let answer = self
+            .ask("SELECT v.page, CAST(v.page AS INT) FROM visits v JOIN customers c ON v.visitor = c.customer")
+            .await?;
+        ensure!(!answer.failures.is_empty(), "`page1` is no INT");
+        let text = "SET useMultistageEngine=true; SET timeoutMs=1; \
+            SELECT COUNT(*) FROM visits v JOIN visits w ON v.visitor < w.visitor";
+        let answer = self.first.query(text).await.context("no broker")?;
+        ensure!(!answer.failures.is_empty(), "1 ms is not enough");
+        Ok(())
+    }
+}
+
+/// Every operator of a type.
+fn nodes<'a>(tree: &'a Json, wanted: &str) -> Vec<&'a Json> {
+    let below = tree["children"].as_array().into_iter().flatten();
+    let mut found: Vec<&Json> = below.flat_map(|child| nodes(child, wanted)).collect();
+    if tree["type"] == wanted {
+        found.push(tree);
+    }
+    found
+}
