@@ -383,7 +383,8 @@ impl AggregateUDFImpl for PinotAggregate {
     }
 
     fn default_value(&self, data_type: &ArrowType) -> Result<ScalarValue> {
-        if self.function == "count" {
+        // A frame without rows has no count.
+        if self.function == "count" && !self.over_window {
             return Ok(ScalarValue::Int64(Some(0)));
         }
         ScalarValue::try_from(data_type)

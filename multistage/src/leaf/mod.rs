@@ -232,7 +232,8 @@ fn of_filter(filter: &Filter) -> Option<Leaf> {
 
 fn of_projection(projection: &Projection) -> Option<Leaf> {
     let leaf = of(&projection.input)?;
-    let renames_only = !leaf.is_plain();
+    // The first rows of a selection may be any, so that a limit below is one above.
+    let renames_only = leaf.groups.is_some() || leaf.distinct;
     let outputs = projection
         .expr
         .iter()

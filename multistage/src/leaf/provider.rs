@@ -35,6 +35,8 @@ pub trait Leaves: Send + Sync {
     /// # Errors
     /// With the code of whatever went wrong.
     async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException>;
+    /// What was answered so far is not used: the query begins again.
+    fn asked_again(&self) {}
 }
 
 /// What a leaf query answers.

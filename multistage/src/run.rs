@@ -1,0 +1,177 @@
+//! Operators of a plan, run within a query's memory.
+//!
+//! Must not know: syntax, leaves. Invariant: no row is answered before the plan that made it ran to its end, so that a plan
+//! whose hash table does not fit is run again with joins that spill.
+
+use std::sync::{Arc, OnceLock};
+
+use common::ColumnType;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures::StreamExt;
+
+use crate::error::{MultiStageError, Phase, of};
+use crate::leaf::Leaves;
+use crate::types::column_type;
+
+/// Rules of the optimiser that change nothing but speed are all kept, except those that would take work from the leaves.
+const LEFT_OUT: [&str; 4] = [
+    "single_distinct_aggregation_to_group_by",
+    "common_sub_expression_eliminate",
+    "extract_leaf_expressions",
+    "push_down_leaf_projections",
+];
+
+/// Batches that a merge of spilled sorts wants to hold at least, as a share of the budget.
+const MERGE_SHARE: usize = 64;
+
+/// What every query shares: rules and operators know nothing of a single one.
+pub(crate) fn session() -> &'static SessionState {
+    static SESSION: OnceLock<SessionState> = OnceLock::new();
+    SESSION.get_or_init(|| state(|config| config))
+}
+
+/// The same with joins that sort both sides, and so spill.
+fn spilling_session() -> &'static SessionState {
+    static SESSION: OnceLock<SessionState> = OnceLock::new();
+    SESSION.get_or_init(|| {
+        state(|mut config| {
+            config.options_mut().optimizer.prefer_hash_join = false;
+            // With one partition every join of equal keys would be a hash join.
+            let partitions = config.target_partitions().max(2);
+            config.with_target_partitions(partitions)
+        })
+    })
+}
+
+fn state(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionState {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let config = changed(SessionConfig::new().with_target_partitions(cores));
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
+        .rules
+        .into_iter()
+        .filter(|rule| !LEFT_OUT.contains(&rule.name()))
+        .collect();
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_optimizer_rules(rules)
+        .build()
+}
+
+/// A plan without the columns that nothing above them reads.
+pub(crate) fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    static PRUNING: OnceLock<Optimizer> = OnceLock::new();
+    let pruning =
+        PRUNING.get_or_init(|| Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]));
+    pruning.optimize(plan, session(), |_, _| {})
+}
+
+/// A plan's answer.
+pub(crate) struct Answered {
+    pub(crate) batches: Vec<RecordBatch>,
+    pub(crate) types: Vec<ColumnType>,
+}
+
+/// Runs a plan; once more with joins that spill, where a hash table does not fit.
+pub(crate) async fn answered(
+    plan: &LogicalPlan,
+    environment: &Arc<RuntimeEnv>,
+    budget: usize,
+    leaves: &dyn Leaves,
+) -> Result<Answered, MultiStageError> {
+    let operators = operators(plan, session()).await?;
+    let error = match collected(&operators, session(), environment, budget).await {
+        Ok(answered) => return Ok(answered),
+        Err(error) => error,
+    };
+    if !(is_exhausted(&error) && has_hash_join(&operators)) {
+        return Err(of(&error, Phase::Execution));
+    }
+    tracing::debug!(%error, "joins by sorting");
+    drop(operators);
+    leaves.asked_again();
+    let operators = self::operators(plan, spilling_session()).await?;
+    collected(&operators, spilling_session(), environment, budget)
+        .await
+        .map_err(|error| of(&error, Phase::Execution))
+}
+
+/// The operators of a plan.
+pub(crate) async fn operators(
+    plan: &LogicalPlan,
+    state: &SessionState,
+) -> Result<Arc<dyn ExecutionPlan>, MultiStageError> {
+    state
+        .query_planner()
+        .create_physical_plan(plan, state)
+        .await
+        .map_err(|error| of(&error, Phase::Planning))
+}
+
+async fn collected(
+    operators: &Arc<dyn ExecutionPlan>,
+    state: &SessionState,
+    environment: &Arc<RuntimeEnv>,
+    budget: usize,
+) -> Result<Answered, DataFusionError> {
+    let held = MemoryConsumer::new("Result").register(&environment.memory_pool);
+    let config = state.config().clone();
+    let merge = config.options().execution.sort_spill_reservation_bytes;
+    let merge = merge.min(budget / MERGE_SHARE);
+    let context = TaskContext::from(state)
+        .with_session_config(config.with_sort_spill_reservation_bytes(merge))
+        .with_runtime(Arc::clone(environment));
+    let mut rows = execute_stream(Arc::clone(operators), Arc::new(context))?;
+    let types = rows
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| column_type(field.data_type()))
+        .collect();
+    let mut batches = Vec::new();
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        held.try_grow(bytes_of(&batch))?;
+        batches.push(batch);
+    }
+    Ok(Answered { batches, types })
+}
+
+/// Bytes of a batch's rows; of a slice, its own alone.
+fn bytes_of(batch: &RecordBatch) -> usize {
+    batch
+        .columns()
+        .iter()
+        .map(|column| {
+            let data = column.to_data();
+            data.get_slice_memory_size()
+                .unwrap_or_else(|_| column.get_array_memory_size())
+        })
+        .sum()
+}
+
+fn is_exhausted(error: &DataFusionError) -> bool {
+    matches!(
+        crate::error::root(error),
+        DataFusionError::ResourcesExhausted(_)
+    )
+}
+
+/// True where a join keeps a hash table that another kind of join does not need.
+fn has_hash_join(operators: &Arc<dyn ExecutionPlan>) -> bool {
+    let node: &dyn std::any::Any = operators.as_ref();
+    node.downcast_ref::<HashJoinExec>()
+        .is_some_and(|join| !join.null_aware)
+        || operators.children().into_iter().any(has_hash_join)
+}
