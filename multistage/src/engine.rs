@@ -116,9 +116,9 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .sql_statement_to_plan(parsed)
         .and_then(asof::joined)
         .and_then(unnest::unnested)
-        .and_then(correlated::aggregated)
         .and_then(typing::typed)
         .and_then(ranges::settled)
+        .and_then(correlated::aggregated)
         .map_err(|error| unknown_in_list(&error, &selected))
 }
 

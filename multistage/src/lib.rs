@@ -18,6 +18,7 @@ mod planned_type;
 mod ranges;
 mod run;
 mod scalar;
+mod small_batches;
 mod statistics;
 mod syntax;
 mod types;

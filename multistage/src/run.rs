@@ -16,13 +16,13 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::Optimizer;
-use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 
 use crate::error::{MultiStageError, Phase, of};
 use crate::leaf::Leaves;
+use crate::small_batches;
 use crate::types::column_type;
 
 /// Rules of the optimiser that change nothing but speed are all kept, except those that would take work from the leaves.
@@ -36,22 +36,26 @@ const LEFT_OUT: [&str; 4] = [
 /// Batches that a merge of spilled sorts wants to hold at least, as a share of the budget.
 const MERGE_SHARE: usize = 64;
 
+/// Bytes that a partition of a query that spills should have.
+const PARTITION_BYTES: usize = 64 << 20;
+/// Rows of a batch where memory is short.
+const SMALL_BATCH: usize = 1024;
+
 /// What every query shares: rules and operators know nothing of a single one.
 pub(crate) fn session() -> &'static SessionState {
     static SESSION: OnceLock<SessionState> = OnceLock::new();
     SESSION.get_or_init(|| state(|config| config))
 }
 
-/// The same with joins that sort both sides, and so spill.
-fn spilling_session() -> &'static SessionState {
-    static SESSION: OnceLock<SessionState> = OnceLock::new();
-    SESSION.get_or_init(|| {
-        state(|mut config| {
-            config.options_mut().optimizer.prefer_hash_join = false;
-            // With one partition every join of equal keys would be a hash join.
-            let partitions = config.target_partitions().max(2);
-            config.with_target_partitions(partitions)
-        })
+/// For a query that does not fit: joins sort both sides, and so spill; what operators hold at least is small.
+fn spilling_session(budget: usize) -> SessionState {
+    state(|mut config| {
+        config.options_mut().optimizer.prefer_hash_join = false;
+        // With one partition every join of equal keys would be a hash join.
+        let partitions = (budget / PARTITION_BYTES).min(config.target_partitions());
+        config
+            .with_target_partitions(partitions.max(2))
+            .with_batch_size(SMALL_BATCH)
     })
 }
 
@@ -83,7 +87,7 @@ pub(crate) struct Answered {
     pub(crate) types: Vec<ColumnType>,
 }
 
-/// Runs a plan; once more with joins that spill, where a hash table does not fit.
+/// Runs a plan; once more with operators that spill, where it does not fit.
 pub(crate) async fn answered(
     plan: &LogicalPlan,
     environment: &Arc<RuntimeEnv>,
@@ -95,14 +99,16 @@ pub(crate) async fn answered(
         Ok(answered) => return Ok(answered),
         Err(error) => error,
     };
-    if !(is_exhausted(&error) && has_hash_join(&operators)) {
+    if !is_exhausted(&error) {
         return Err(of(&error, Phase::Execution));
     }
-    tracing::debug!(%error, "joins by sorting");
+    tracing::debug!(%error, "once more with what spills");
     drop(operators);
     leaves.asked_again();
-    let operators = self::operators(plan, spilling_session()).await?;
-    collected(&operators, spilling_session(), environment, budget)
+    let spilling = spilling_session(budget);
+    let operators = self::operators(plan, &spilling).await?;
+    let operators = small_batches::cut(operators).map_err(|error| of(&error, Phase::Planning))?;
+    collected(&operators, &spilling, environment, budget)
         .await
         .map_err(|error| of(&error, Phase::Execution))
 }
@@ -142,7 +148,10 @@ async fn collected(
     let mut batches = Vec::new();
     while let Some(batch) = rows.next().await {
         let batch = batch?;
-        held.try_grow(bytes_of(&batch))?;
+        held.try_grow(bytes_of(&batch)).map_err(|error| {
+            // No other plan answers fewer rows.
+            DataFusionError::from(of(&error, Phase::Execution))
+        })?;
         batches.push(batch);
     }
     Ok(Answered { batches, types })
@@ -166,12 +175,4 @@ fn is_exhausted(error: &DataFusionError) -> bool {
         crate::error::root(error),
         DataFusionError::ResourcesExhausted(_)
     )
-}
-
-/// True where a join keeps a hash table that another kind of join does not need.
-fn has_hash_join(operators: &Arc<dyn ExecutionPlan>) -> bool {
-    let node: &dyn std::any::Any = operators.as_ref();
-    node.downcast_ref::<HashJoinExec>()
-        .is_some_and(|join| !join.null_aware)
-        || operators.children().into_iter().any(has_hash_join)
 }

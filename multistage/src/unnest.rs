@@ -26,6 +26,9 @@ pub(crate) const ELEMENT: &str = "$element";
 /// The function that marks the place of an element in its arrays, from 1.
 pub(crate) const ORDINAL: &str = "$ordinal";
 
+/// The function that gives the places of all elements.
+pub(crate) const ORDINALS: &str = "$ordinals";
+
 /// Rewrites every marked projection.
 ///
 /// # Errors
@@ -197,7 +200,7 @@ fn list_of_int() -> ArrowType {
 
 impl ScalarUDFImpl for Ordinals {
     fn name(&self) -> &str {
-        "$ordinals"
+        ORDINALS
     }
 
     fn signature(&self) -> &Signature {

@@ -229,7 +229,7 @@ fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
         ("$minus" | "minus", [a, b]) => format!("({a} - {b})"),
         ("$times" | "times", [a, b]) => format!("({a} * {b})"),
         ("$divide" | "divide", [a, b]) => format!("({a} / {b})"),
-        ("overlay" | "now" | crate::asof::MARK, _) => return None,
+        ("overlay" | "now" | crate::asof::MARK | crate::unnest::ORDINALS, _) => return None,
         (name, args) => format!("{}({})", name.trim_start_matches('$'), args.join(", ")),
     })
 }

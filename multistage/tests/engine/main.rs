@@ -4,4 +4,5 @@
 
 mod held;
 mod memory;
+mod sql;
 mod tpch;

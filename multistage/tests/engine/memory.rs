@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::held::{Held, Tables, ask};
 
-const ROWS: i64 = 300_000;
+const ROWS: i64 = 500_000;
 
 /// `l` and `r`: as many rows, keys once each in different orders, and a text.
 fn tables() -> Result<Arc<Tables>> {
@@ -103,7 +103,7 @@ async fn other_operators_spill_too() -> Result<()> {
     let tables = tables()?;
     let (enough, little) = (
         memory(folder.path(), 1 << 30),
-        memory(folder.path(), 6 << 20),
+        memory(folder.path(), 16 << 20),
     );
     for sql in [
         "SELECT COUNT(*), SUM(k), MAX(n) FROM (SELECT l.k, l.t, COUNT(*) AS n FROM l JOIN r ON l.k = r.k GROUP BY l.k, l.t) AS x",
