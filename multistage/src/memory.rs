@@ -115,13 +115,14 @@ impl Memory {
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(DiskManager::builder().with_mode(DiskManagerMode::Disabled))
             .build()?;
-        if let Some(disk) = self.disk.get_or_init(|| self.disk_manager()) {
+        if let Some(disk) = self.disk.get_or_init(|| self.spill_files()) {
             environment.disk_manager = Arc::clone(disk);
         }
         Ok(Arc::new(environment))
     }
 
-    fn disk_manager(&self) -> Option<Arc<DiskManager>> {
+    /// Where spill files go.
+    fn spill_files(&self) -> Option<Arc<DiskManager>> {
         let mut builder =
             DiskManager::builder().with_max_temp_directory_size(self.settings.spill_bytes);
         if let Some(folder) = &self.settings.spill_folder {

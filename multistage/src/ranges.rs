@@ -51,7 +51,7 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
                 if low.partial_cmp(high) == Some(Ordering::Greater) =>
             {
                 Some(if *negated {
-                    value.as_ref().clone().is_not_null()
+                    is_there(value)
                 } else {
                     lit(false)
                 })
@@ -98,7 +98,13 @@ fn end(expr: &Expr) -> Option<End<'_>> {
         Operator::LtEq => (false, true),
         _ => return None,
     };
-    (!at.is_null() && !of.is_volatile()).then_some(End {
+    // Of several values each end may hold for another one.
+    let several = of
+        .exists(|inner| {
+            Ok(matches!(inner, Expr::ScalarFunction(call) if call.func.name() == "arraytomv"))
+        })
+        .unwrap_or(true);
+    (!at.is_null() && !of.is_volatile() && !several).then_some(End {
         of,
         lower: lower != turned,
         inclusive,
@@ -139,7 +145,18 @@ fn all_of(left: &Expr, right: &Expr) -> Option<Expr> {
         Ordering::Equal => low.inclusive || high.inclusive,
         Ordering::Greater => false,
     };
-    all.then(|| low.of.clone().is_not_null())
+    all.then(|| is_there(low.of))
+}
+
+/// `x IS NOT NULL`, of the column below a cast.
+fn is_there(expr: &Expr) -> Expr {
+    match expr {
+        Expr::Cast(cast) => is_there(&cast.expr),
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == "cast" => {
+            args.first().map_or_else(|| lit(true), is_there)
+        }
+        other => other.clone().is_not_null(),
+    }
 }
 
 #[cfg(test)]

@@ -383,8 +383,7 @@ impl AggregateUDFImpl for PinotAggregate {
     }
 
     fn default_value(&self, data_type: &ArrowType) -> Result<ScalarValue> {
-        // A frame without rows has no count.
-        if self.function == "count" && !self.over_window {
+        if self.function == "count" {
             return Ok(ScalarValue::Int64(Some(0)));
         }
         ScalarValue::try_from(data_type)

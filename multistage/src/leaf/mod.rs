@@ -183,8 +183,20 @@ fn of(node: &LogicalPlan) -> Option<Leaf> {
         LogicalPlan::Filter(filter) => of_filter(filter),
         LogicalPlan::Projection(projection) => of_projection(projection),
         LogicalPlan::Aggregate(aggregate) => of_aggregate(aggregate),
+        LogicalPlan::Limit(limit) => of_limit(limit),
         _ => None,
     }
+}
+
+/// A LIMIT that the optimiser put below a projection.
+fn of_limit(limit: &Limit) -> Option<Leaf> {
+    let SkipType::Literal(0) = limit.get_skip_type().ok()? else {
+        return None;
+    };
+    let rows = rows_of(limit)?;
+    let mut leaf = of(&limit.input)?;
+    leaf.limit = Some(leaf.limit.map_or(rows, |known| known.min(rows)));
+    Some(leaf)
 }
 
 fn of_scan(scan: &TableScan) -> Option<Leaf> {
