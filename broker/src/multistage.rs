@@ -70,6 +70,10 @@ impl Leaves for LeafQueries {
         Ok(self.core.streams(job, statement, &self.counted).await?)
     }
 
+    fn asked_again(&self) {
+        *self.counted.lock() = BrokerResponse::default();
+    }
+
     fn ran(&self, stages: Stages) {
         self.counted.lock().multi_stage = Some(MultiStageParts {
             num_groups: stages.groups,
@@ -122,9 +126,12 @@ pub(crate) async fn answer(
     let request = Request {
         statement,
         now_ms: job.now_ms,
+        memory: Arc::clone(&core.multi_stage_memory),
+        statistics: Arc::clone(&core.table_statistics),
     };
     job.paid = Some(Arc::default());
     let left = Duration::from_millis(job.left_ms());
+    let cancelled = core.running.cancelled(job.request_id).unwrap_or_default();
     let leaves = Arc::new(LeafQueries {
         routing: core.routing.load_full(),
         core,
@@ -134,9 +141,16 @@ pub(crate) async fn answer(
         counted: Counted::default(),
     });
     let running = multistage::answer(&request, Arc::clone(&leaves) as Arc<dyn Leaves>);
-    let table = match tokio::time::timeout(left, running).await {
-        Ok(answered) => answered.map_err(QueryException::from)?,
-        Err(_) => {
+    let table = tokio::select! {
+        answered = running => answered.map_err(QueryException::from)?,
+        () = cancelled.notified() => {
+            return Err(QueryException::new(
+                ErrorCode::QueryCancellation,
+                "the query was cancelled",
+            )
+            .into());
+        }
+        () = tokio::time::sleep(left) => {
             return Err(QueryException::new(
                 ErrorCode::ExecutionTimeout,
                 format!("the query took longer than {} ms", left.as_millis()),

@@ -10,6 +10,7 @@ use cluster::listen::{Listener, Tls};
 use cluster::{Access, Settings, SettingsError, TaskGroup};
 use common::clock::Clock;
 use common::ids;
+use multistage::{Memory, MemorySettings};
 use proto::ControllerService;
 use proto::controller_service::Instance;
 use tokio::sync::oneshot;
@@ -54,6 +55,8 @@ pub struct BrokerSettings {
     pub slow_query_ms: u64,
     /// Certificate of the port.
     pub tls: Option<Arc<Tls>>,
+    /// Memory and spill files of the multi-stage engine.
+    pub memory: MemorySettings,
 }
 
 impl BrokerSettings {
@@ -75,6 +78,7 @@ impl BrokerSettings {
             access: Arc::new(Access::open()),
             slow_query_ms: 2_000,
             tls: None,
+            memory: MemorySettings::default(),
         }
     }
 
@@ -102,6 +106,20 @@ impl BrokerSettings {
         }
         if let Some(ms) = settings.number(&["pinot.broker.slow.query.ms", "query.slow.ms"])? {
             self.slow_query_ms = ms;
+        }
+        let memory = &mut self.memory;
+        if let Some(bytes) = settings.number(&["query.multistage.memory.max.bytes"])? {
+            memory.total_bytes = bytes;
+            memory.query_bytes = memory.query_bytes.min(bytes);
+        }
+        if let Some(bytes) = settings.number(&["query.multistage.query.memory.max.bytes"])? {
+            memory.query_bytes = bytes;
+        }
+        if let Some(folder) = settings.get("query.multistage.spill.folder") {
+            memory.spill_folder = Some(folder.into());
+        }
+        if let Some(bytes) = settings.number(&["query.multistage.spill.max.bytes"])? {
+            memory.spill_bytes = bytes;
         }
         if let Some(tenant) = settings.get("pinot.broker.tenant") {
             self.tags = vec![format!("{}_BROKER", tenant.trim_end_matches("_BROKER"))];
@@ -220,6 +238,8 @@ fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> 
         access: Arc::clone(&settings.access),
         quotas: Default::default(),
         slow_query: std::time::Duration::from_millis(settings.slow_query_ms),
+        table_statistics: Arc::default(),
+        multi_stage_memory: Arc::new(Memory::new(settings.memory.clone())),
         next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),
     }
 }

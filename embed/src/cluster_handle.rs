@@ -146,6 +146,7 @@ impl ClusterBuilder {
         if self.roles.contains(&Role::Broker) {
             let mut settings = BrokerSettings::new(service);
             settings.port = self.broker_port;
+            settings.memory.spill_folder = Some(self.data_dir.join("broker").join("spill"));
             settings.servers = Arc::new(local);
             settings.access = self.access(access::BROKER)?;
             settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;

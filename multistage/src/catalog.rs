@@ -159,7 +159,12 @@ impl ContextProvider for Catalog {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        Vec::new()
+        functions::scalar::FAMILIES
+            .iter()
+            .flat_map(|family| family.functions)
+            .filter_map(|function| function.names.first())
+            .map(|name| (*name).to_owned())
+            .collect()
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {

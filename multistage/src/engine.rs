@@ -3,29 +3,26 @@
 //! Must not know: responses, servers. Invariant: every failure carries Pinot's code; a query that is dropped stops.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use common::{ColumnType, ErrorCode, Value};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::OptimizerRule;
-use datafusion::optimizer::optimizer::Optimizer;
-use datafusion::physical_plan;
-use datafusion::prelude::SessionConfig;
+use datafusion::physical_plan::displayable;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, ObjectName, ObjectNamePart, Visit, Visitor};
 use query::ResultTable;
 use sql::Statement;
+use sql::statement::EXPLAIN_IMPLEMENTATION;
 
 use crate::catalog::{Catalog, Table};
 use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::leaf::{self, Leaves};
+use crate::memory::Memory;
+use crate::statistics::Statistics;
 use crate::syntax::DUPLICATE;
-use crate::types::column_type;
-use crate::{asof, convert, stages, syntax, typing};
+use crate::{asof, convert, correlated, join_order, ranges, run, syntax, typing, unnest};
 
 /// A query.
 #[derive(Debug, Clone)]
@@ -34,15 +31,14 @@ pub struct Request {
     pub statement: Statement,
     /// The query's time.
     pub now_ms: i64,
+    /// Of all queries.
+    pub memory: Arc<Memory>,
+    /// Figures of tables, kept from query to query.
+    pub statistics: Arc<Statistics>,
 }
 
-/// Rules of the optimiser that change nothing but speed are all kept, except those that would take work from the leaves.
-const LEFT_OUT: [&str; 4] = [
-    "single_distinct_aggregation_to_group_by",
-    "common_sub_expression_eliminate",
-    "extract_leaf_expressions",
-    "push_down_leaf_projections",
-];
+/// The option with the bytes that a query may take.
+const MEMORY_OPTION: &str = "queryMemoryMaxBytes";
 
 /// Answers a query.
 ///
@@ -52,7 +48,7 @@ pub async fn answer(
     request: &Request,
     leaves: Arc<dyn Leaves>,
 ) -> Result<ResultTable, MultiStageError> {
-    let state = session();
+    let state = run::session();
     let plan = planned(request, leaves.as_ref())?;
     let names = names_of(&plan);
     let plan = state
@@ -63,49 +59,30 @@ pub async fn answer(
         .optimizer()
         .optimize(plan, state, |_, _| {})
         .map_err(|error| of(&error, Phase::Planning))?;
+    let wanted = join_order::wanted(&plan);
+    let figures = request.statistics.of(&wanted, leaves.as_ref()).await;
+    let plan = join_order::ordered(plan, &figures)
+        .and_then(run::pruned)
+        .map_err(|error| of(&error, Phase::Planning))?;
     let plan = leaf::cut(plan, &leaves).map_err(|error| of(&error, Phase::Planning))?;
     if request.statement.explain {
-        return Ok(explained(&request.statement.sql, &plan));
+        return explained(&request.statement, &plan).await;
     }
-    let operators = state
-        .query_planner()
-        .create_physical_plan(&plan, state)
-        .await
-        .map_err(|error| of(&error, Phase::Planning))?;
-    let batches = physical_plan::collect(Arc::clone(&operators), state.task_ctx())
-        .await
+    let budget = request
+        .memory
+        .budget(request.statement.options.number(MEMORY_OPTION));
+    let environment = request
+        .memory
+        .environment(budget)
         .map_err(|error| of(&error, Phase::Execution))?;
-    leaves.ran(stages::of(&operators));
-    let types = operators
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| column_type(field.data_type()))
-        .collect();
-    rows_of(&batches, names, types)
-}
-
-/// What every query shares: rules and operators know nothing of a single one.
-fn session() -> &'static SessionState {
-    static SESSION: OnceLock<SessionState> = OnceLock::new();
-    SESSION.get_or_init(|| {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let config = SessionConfig::new().with_target_partitions(cores);
-        let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
-            .rules
-            .into_iter()
-            .filter(|rule| !LEFT_OUT.contains(&rule.name()))
-            .collect();
-        SessionStateBuilder::new()
-            .with_config(config)
-            .with_optimizer_rules(rules)
-            .build()
-    })
+    let answered = run::answered(&plan, &environment, budget, leaves.as_ref()).await?;
+    rows_of(&answered.batches, names, answered.types)
 }
 
 /// The plan of a statement, typed by Pinot's rules.
 fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiStageError> {
-    let mut parsed = sql::parse::syntax(&syntax::left_asof(&request.statement.sql))?;
+    let mut parsed =
+        sql::parse::syntax(&syntax::read(&syntax::left_asof(&request.statement.sql))?)?;
     let mut names = Names::default();
     let _ = parsed.visit(&mut names);
     let ast::Statement::Query(query) = &mut parsed else {
@@ -138,7 +115,10 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
     SqlToRel::new_with_options(&catalog, options)
         .sql_statement_to_plan(parsed)
         .and_then(asof::joined)
+        .and_then(unnest::unnested)
         .and_then(typing::typed)
+        .and_then(ranges::settled)
+        .and_then(correlated::aggregated)
         .map_err(|error| unknown_in_list(&error, &selected))
 }
 
@@ -198,17 +178,28 @@ fn names_of(plan: &LogicalPlan) -> Vec<String> {
         .collect()
 }
 
-fn explained(sql: &str, plan: &LogicalPlan) -> ResultTable {
-    let text = format!("Execution Plan\n{}\n", plan.display_indent());
+/// The plan as text; with its operators where EXPLAIN IMPLEMENTATION PLAN asks for them.
+async fn explained(
+    statement: &Statement,
+    plan: &LogicalPlan,
+) -> Result<ResultTable, MultiStageError> {
+    let (words, text) = if statement.options.is_true(EXPLAIN_IMPLEMENTATION) {
+        let operators = run::operators(plan, run::session()).await?;
+        let text = displayable(operators.as_ref()).indent(false).to_string();
+        ("EXPLAIN IMPLEMENTATION PLAN FOR", text)
+    } else {
+        ("EXPLAIN PLAN FOR", format!("{}\n", plan.display_indent()))
+    };
     let string = ColumnType::sv(common::DataType::String);
-    ResultTable {
-        names: vec!["SQL".to_owned(), "PLAN".to_owned()],
-        types: vec![string, string],
+    Ok(ResultTable {
+        names: ["SQL", "PLAN", "RULE_TIMINGS"].map(str::to_owned).to_vec(),
+        types: vec![string, string, string],
         rows: vec![vec![
-            Value::String(format!("EXPLAIN PLAN FOR {}", sql.trim())),
-            Value::String(text),
+            Value::String(format!("{words} {}", statement.sql.trim())),
+            Value::String(format!("Execution Plan\n{text}")),
+            Value::String("Rule Execution Times\n".to_owned()),
         ]],
-    }
+    })
 }
 
 fn rows_of(

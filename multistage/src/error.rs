@@ -82,11 +82,16 @@ pub(crate) fn of(error: &DataFusionError, phase: Phase) -> MultiStageError {
     }
     let code = match (root, phase) {
         (DataFusionError::SchemaError(inner, _), _) if is_bare(inner) => ErrorCode::UnknownColumn,
+        (DataFusionError::ResourcesExhausted(_), _) => ErrorCode::ServerResourceLimitExceeded,
         (_, Phase::Validation) => ErrorCode::QueryValidation,
         (_, Phase::Planning) => ErrorCode::QueryPlanning,
         (_, Phase::Execution) => ErrorCode::QueryExecution,
     };
-    MultiStageError::new(code, root.strip_backtrace())
+    let message = match root {
+        DataFusionError::ResourcesExhausted(message) => message.clone(),
+        other => other.strip_backtrace(),
+    };
+    MultiStageError::new(code, message)
 }
 
 /// True for a name without a table in front.
@@ -105,7 +110,8 @@ pub(crate) fn missing_column(error: &DataFusionError) -> Option<&str> {
     }
 }
 
-fn root(error: &DataFusionError) -> &DataFusionError {
+/// The failure inside all its contexts.
+pub(crate) fn root(error: &DataFusionError) -> &DataFusionError {
     match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
         DataFusionError::Shared(inner) => root(inner),

@@ -21,6 +21,7 @@ use crate::convert::{array_of, block_of};
 use crate::error::function;
 use crate::planned_type::planned;
 use crate::types::{arrow_type, column_type, value_of};
+use crate::unnest;
 
 /// A function by its canonical name, at the query's time.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub(crate) fn find(name: &str, now_ms: i64) -> Option<Arc<ScalarUDF>> {
 }
 
 /// Conditions that only an index or a scan of a segment answers.
-const LEAF_ONLY: [&str; 7] = [
+const LEAF_ONLY: [&str; 9] = [
     "jsonmatch",
     "textmatch",
     "textcontains",
@@ -74,7 +75,22 @@ const LEAF_ONLY: [&str; 7] = [
     "insubquery",
     "inpartitionedsubquery",
     crate::asof::MARK,
+    unnest::ELEMENT,
+    unnest::ORDINAL,
 ];
+
+/// True where every overload of that many arguments takes a text at a place.
+pub(crate) fn takes_text(name: &str, arguments: usize, at: usize) -> bool {
+    let mut fitting = scalar::overloads(kernel(name))
+        .iter()
+        .filter(|function| match function.params {
+            scalar::Params::Fixed(params) => params.len() == arguments,
+            scalar::Params::Variadic { min, .. } => arguments >= min,
+        })
+        .peekable();
+    fitting.peek().is_some()
+        && fitting.all(|function| function.params.at(at) == scalar::param::TEXT)
+}
 
 /// The name in the functions' table: operators have names of their own, as their types differ.
 fn kernel(name: &str) -> &str {
@@ -84,6 +100,13 @@ fn kernel(name: &str) -> &str {
 impl PinotScalar {
     /// The planned type alone.
     fn returns(&self, arguments: &[Argument]) -> Result<ColumnType> {
+        match (self.name.as_str(), arguments) {
+            (unnest::ELEMENT, [array]) => {
+                return Ok(ColumnType::sv(array.column_type.data_type));
+            }
+            (unnest::ORDINAL, _) => return Ok(ColumnType::sv(DataType::Int)),
+            _ => {}
+        }
         if LEAF_ONLY.contains(&self.name.as_str()) {
             return Ok(ColumnType::sv(DataType::Boolean));
         }

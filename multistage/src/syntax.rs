@@ -6,8 +6,10 @@
 mod asof;
 mod checks;
 mod left_asof;
+mod notation;
 mod set_operations;
 mod special;
+mod unnested;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -21,6 +23,7 @@ use functions::canonical_name;
 use sql::parse::takes_unit;
 
 pub(crate) use left_asof::left_asof;
+pub(crate) use notation::read;
 
 use crate::error::MultiStageError;
 
@@ -47,6 +50,11 @@ struct Rewriter<'a> {
 impl VisitorMut for Rewriter<'_> {
     type Break = MultiStageError;
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<MultiStageError> {
+        notation::rewrite(expr);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<MultiStageError> {
         match self.expression(expr) {
             Ok(()) => ControlFlow::Continue(()),
@@ -55,12 +63,16 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<MultiStageError> {
-        match checks::query(query).and_then(|()| set_operations::rewrite(&mut query.body)) {
-            Ok(()) => {}
-            Err(error) => return ControlFlow::Break(error),
+        let rewritten = checks::query(query)
+            .and_then(|()| checks::order(query, self.columns))
+            .and_then(|()| set_operations::rewrite(&mut query.body))
+            .and_then(|()| asof::rewrite(&mut query.body))
+            .and_then(|()| unnested::rewrite(&mut query.body));
+        if let Err(error) = rewritten {
+            return ControlFlow::Break(error);
         }
-        asof::rewrite(&mut query.body);
         fetch_is_limit(query);
+        whole_limit(query);
         name_items(&mut query.body, self.columns);
         order_by_items(query);
         ControlFlow::Continue(())
@@ -82,6 +94,25 @@ fn fetch_is_limit(query: &mut Query) {
                     limit_by: Vec::new(),
                 });
             }
+        }
+    }
+}
+
+/// LIMIT and OFFSET drop the fraction of their number.
+fn whole_limit(query: &mut Query) {
+    let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause else {
+        return;
+    };
+    let numbers = limit
+        .iter_mut()
+        .chain(offset.iter_mut().map(|o| &mut o.value));
+    for number in numbers {
+        if let Expr::Value(value) = number
+            && let Value::Number(digits, _) = &mut value.value
+            && let Some((whole, _)) = digits.split_once('.')
+            && !whole.is_empty()
+        {
+            *digits = whole.to_owned();
         }
     }
 }
@@ -293,7 +324,9 @@ fn literal(value: ast::ValueWithSpan) -> Result<Expr, MultiStageError> {
             }
             number(digits)
         }
-        Value::NationalStringLiteral(content) => text(content.clone()),
+        Value::NationalStringLiteral(content) | Value::UnicodeStringLiteral(content) => {
+            text(content.clone())
+        }
         _ => Expr::Value(value),
     })
 }
@@ -464,6 +497,10 @@ fn call_of(mut function: Function) -> Result<Expr, MultiStageError> {
                 Some(known) => name = known.to_owned(),
                 None => list.duplicate_treatment = Some(DuplicateTreatment::Distinct),
             }
+        }
+        if name == "count" {
+            // Of several arguments, as none is null where nulls are not told apart, the first counts.
+            list.args.truncate(1);
         }
         if takes_unit(&name)
             && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit)))) =

@@ -16,7 +16,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    Aggregate, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
     ScalarFunctionArgs, Union, Values, Volatility, lit,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
@@ -33,6 +33,9 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
         if matches!(node, LogicalPlan::Limit(_)) {
             return Ok(Transformed::no(node));
+        }
+        if let LogicalPlan::Aggregate(aggregate) = &node {
+            single_valued(aggregate)?;
         }
         if let LogicalPlan::Values(values) = node {
             return Ok(Transformed::yes(typed_values(values)?));
@@ -61,6 +64,23 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
         Ok(Transformed::yes(typed))
     })?;
     Ok(done.data)
+}
+
+/// Refuses groups by arrays.
+fn single_valued(aggregate: &Aggregate) -> Result<()> {
+    let schema = aggregate.input.schema();
+    for key in &aggregate.group_expr {
+        if matches!(key.get_type(schema.as_ref()), Ok(ArrowType::List(_))) {
+            return Err(MultiStageError::new(
+                ErrorCode::QueryPlanning,
+                format!(
+                    "Multi-valued columns are not supported as a grouping key: use ARRAY_TO_MV() to group by                      `{key}`"
+                ),
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 fn typed_values(values: Values) -> Result<LogicalPlan> {
@@ -93,6 +113,7 @@ pub(crate) fn compared(raw: &RawBinaryExpr, schema: &DFSchema) -> Result<Option<
         BinaryOperator::LtEq => Operator::LtEq,
         BinaryOperator::Gt => Operator::Gt,
         BinaryOperator::GtEq => Operator::GtEq,
+        BinaryOperator::Spaceship => Operator::IsNotDistinctFrom,
         _ => return Ok(None),
     };
     let side = |expr: &Expr| {
@@ -121,7 +142,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Between(between) => between_of(between, schema)?,
         Expr::Case(case) => conditions_checked(case, schema)?,
-        Expr::ScalarFunction(function) => folded(function, schema)?,
+        Expr::ScalarFunction(function) => folded(texts_taken(function, schema)?, schema)?,
         other => other,
     })
 }
@@ -138,6 +159,34 @@ fn conditions_checked(case: Case, schema: &DFSchema) -> Result<Expr> {
         }
     }
     Ok(Expr::Case(case))
+}
+
+/// BOOLEAN and TIMESTAMP become texts by CAST where a function takes texts; LIKE takes every column as one.
+fn texts_taken(mut function: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
+    let name = function.func.name().to_owned();
+    if name == "cast" {
+        return Ok(function);
+    }
+    let types = function
+        .args
+        .iter()
+        .map(|arg| arg.get_type(schema))
+        .collect::<Result<Vec<_>>>()?;
+    for (at, found) in types.into_iter().enumerate() {
+        let found = column_type(&found);
+        let cast_to_text = match found.data_type {
+            _ if found.multi => false,
+            DataType::Boolean | DataType::Timestamp => {
+                scalar::takes_text(&name, function.args.len(), at)
+            }
+            number => name == "like" && at == 0 && number.is_numeric(),
+        };
+        if cast_to_text {
+            let text = ColumnType::sv(DataType::String);
+            function.args[at] = cast(function.args[at].clone(), text)?;
+        }
+    }
+    Ok(function)
 }
 
 /// A call of literals is answered while planning.
@@ -249,8 +298,17 @@ fn comparison(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
 
 fn in_list(list: InList, schema: &DFSchema) -> Result<Expr> {
     let mut target = list.expr.get_type(schema)?;
-    for item in &list.list {
-        let found = item.get_type(schema)?;
+    let types = list
+        .list
+        .iter()
+        .map(|item| item.get_type(schema))
+        .collect::<Result<Vec<_>>>()?;
+    let texts = types.contains(&ArrowType::Utf8);
+    for found in types {
+        if texts && column_type(&target).data_type == DataType::Timestamp {
+            // Beside a text, which is read as a time, a number is one too.
+            continue;
+        }
         same_kind(&target, &found)?;
         target = common(&target, &found)?;
     }
@@ -320,6 +378,9 @@ fn common(left: &ArrowType, right: &ArrowType) -> Result<ArrowType> {
     let (x, y) = (a.data_type, b.data_type);
     let target = match (x, y) {
         (DataType::Bytes, _) | (_, DataType::Bytes) => return Err(refused()),
+        (DataType::Boolean, DataType::Timestamp) | (DataType::Timestamp, DataType::Boolean) => {
+            return Err(refused());
+        }
         (DataType::String, other) | (other, DataType::String) => other,
         (DataType::Timestamp, _) | (_, DataType::Timestamp) => DataType::Long,
         (DataType::Boolean, other) | (other, DataType::Boolean) => other,

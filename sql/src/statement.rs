@@ -107,11 +107,14 @@ impl Statement {
             .collect();
         let part = strip_option_suffix(part, &mut options);
         sql.push_str(part);
-        let (sql, explain) = strip_explain(sql);
+        let (sql, explained) = strip_explain(sql);
+        if explained == Some(Explained::Implementation) {
+            options.set(EXPLAIN_IMPLEMENTATION, "true");
+        }
         Ok(Self {
             sql,
             options,
-            explain,
+            explain: explained.is_some(),
         })
     }
 }
@@ -122,19 +125,58 @@ fn parse_error(text: &str, what: &str) -> SqlError {
     ))
 }
 
-/// Blanks out `EXPLAIN PLAN FOR`, keeping columns in place.
-fn strip_explain(sql: String) -> (String, bool) {
+/// The option that EXPLAIN IMPLEMENTATION PLAN FOR sets: operators are wanted, not the logical plan.
+pub const EXPLAIN_IMPLEMENTATION: &str = "explainImplementation";
+
+/// What an EXPLAIN wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Explained {
+    Plan,
+    Implementation,
+}
+
+/// What may stand between PLAN and FOR, in this order.
+const EXPLAIN_FORMS: [&[&[&str]]; 3] = [
+    &[
+        &["EXCLUDING", "ATTRIBUTES"],
+        &["INCLUDING", "ALL", "ATTRIBUTES"],
+        &["INCLUDING", "ATTRIBUTES"],
+    ],
+    &[
+        &["WITH", "TYPE"],
+        &["WITH", "IMPLEMENTATION"],
+        &["WITHOUT", "IMPLEMENTATION"],
+    ],
+    &[&["AS", "XML"], &["AS", "JSON"], &["AS", "DOT"]],
+];
+
+fn strip_words<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
+    words
+        .iter()
+        .try_fold(text, |rest, word| strip_word(rest, word))
+}
+
+/// Blanks out `EXPLAIN .. FOR`, keeping columns in place.
+fn strip_explain(sql: String) -> (String, Option<Explained>) {
     let trimmed = sql.trim_start();
     let lead = sql.len() - trimmed.len();
-    let mut rest = trimmed;
-    for word in ["EXPLAIN", "PLAN", "FOR"] {
-        match strip_word(rest, word) {
-            Some(after) => rest = after,
-            None => return (sql, false),
-        }
+    let plan = strip_words(trimmed, &["EXPLAIN", "PLAN"]).map(|rest| (rest, Explained::Plan));
+    let implementation = || {
+        strip_words(trimmed, &["EXPLAIN", "IMPLEMENTATION", "PLAN"])
+            .map(|rest| (rest, Explained::Implementation))
+    };
+    let Some((mut rest, explained)) = plan.or_else(implementation) else {
+        return (sql, None);
+    };
+    for forms in EXPLAIN_FORMS {
+        let after = forms.iter().find_map(|words| strip_words(rest, words));
+        rest = after.unwrap_or(rest);
     }
+    let Some(rest) = strip_word(rest, "FOR") else {
+        return (sql, None);
+    };
     let skipped = lead + (trimmed.len() - rest.len());
-    (format!("{}{rest}", " ".repeat(skipped)), true)
+    (format!("{}{rest}", " ".repeat(skipped)), Some(explained))
 }
 
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {

@@ -74,6 +74,10 @@ pub(crate) struct Core {
     pub(crate) quotas: quota::Quotas,
     /// Time from which on a query is logged.
     pub(crate) slow_query: std::time::Duration,
+    /// What queries of the multi-stage engine may take.
+    pub(crate) multi_stage_memory: Arc<::multistage::Memory>,
+    /// Figures of tables for the multi-stage engine.
+    pub(crate) table_statistics: Arc<::multistage::Statistics>,
     /// Next request id.
     pub(crate) next_id: AtomicU64,
 }

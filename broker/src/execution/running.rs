@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::routing::Server;
 
@@ -13,6 +14,7 @@ struct Entry {
     sql: String,
     client_id: Option<String>,
     servers: Vec<Arc<Server>>,
+    cancelled: Arc<Notify>,
 }
 
 /// The queries.
@@ -44,6 +46,7 @@ impl Running {
             sql: sql.to_owned(),
             client_id: client_id.map(str::to_owned),
             servers: Vec::new(),
+            cancelled: Arc::default(),
         };
         let mut entries = self.0.lock();
         if entries.len() >= limit {
@@ -64,6 +67,14 @@ impl Running {
         }
     }
 
+    /// Tells when a query is cancelled, for what runs in the broker itself; `None` where it does not run.
+    pub(crate) fn cancelled(&self, request_id: u64) -> Option<Arc<Notify>> {
+        let entries = self.0.lock();
+        entries
+            .get(&request_id)
+            .map(|entry| Arc::clone(&entry.cancelled))
+    }
+
     /// Id -> text.
     pub(crate) fn list(&self) -> BTreeMap<String, String> {
         self.0
@@ -81,16 +92,18 @@ impl Running {
                 entries
                     .iter()
                     .find(|(_, e)| e.client_id.as_deref() == Some(id))
-                    .map(|(request_id, e)| (*request_id, e.servers.clone()))
+                    .map(|(request_id, e)| (*request_id, e.servers.clone(), e.cancelled.clone()))
             } else {
-                id.parse()
-                    .ok()
-                    .and_then(|id: u64| Some((id, entries.get(&id)?.servers.clone())))
+                id.parse().ok().and_then(|id: u64| {
+                    let entry = entries.get(&id)?;
+                    Some((id, entry.servers.clone(), entry.cancelled.clone()))
+                })
             }
         };
-        let Some((request_id, servers)) = found else {
+        let Some((request_id, servers, cancelled)) = found else {
             return false;
         };
+        cancelled.notify_one();
         let cancels = servers.iter().map(|s| s.service.cancel(request_id));
         futures::future::join_all(cancels).await;
         true

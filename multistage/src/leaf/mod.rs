@@ -187,8 +187,20 @@ fn of(node: &LogicalPlan) -> Option<Leaf> {
         LogicalPlan::Filter(filter) => of_filter(filter),
         LogicalPlan::Projection(projection) => of_projection(projection),
         LogicalPlan::Aggregate(aggregate) => of_aggregate(aggregate),
+        LogicalPlan::Limit(limit) => of_limit(limit),
         _ => None,
     }
+}
+
+/// A LIMIT that the optimiser put below a projection.
+fn of_limit(limit: &Limit) -> Option<Leaf> {
+    let SkipType::Literal(0) = limit.get_skip_type().ok()? else {
+        return None;
+    };
+    let rows = rows_of(limit)?;
+    let mut leaf = of(&limit.input)?;
+    leaf.limit = Some(leaf.limit.map_or(rows, |known| known.min(rows)));
+    Some(leaf)
 }
 
 fn of_scan(scan: &TableScan) -> Option<Leaf> {
@@ -236,7 +248,8 @@ fn of_filter(filter: &Filter) -> Option<Leaf> {
 
 fn of_projection(projection: &Projection) -> Option<Leaf> {
     let leaf = of(&projection.input)?;
-    let renames_only = !leaf.is_plain();
+    // The first rows of a selection may be any, so that a limit below is one above.
+    let renames_only = leaf.groups.is_some() || leaf.distinct;
     let outputs = projection
         .expr
         .iter()

@@ -48,6 +48,8 @@ pub trait Leaves: Send + Sync {
         let _ = sql;
         Ok(Vec::new())
     }
+    /// What was answered so far is not used: the query begins again.
+    fn asked_again(&self) {}
     /// Hears what ran, once all is done.
     fn ran(&self, stages: Stages) {
         let _ = stages;

@@ -229,7 +229,7 @@ fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
         ("$minus" | "minus", [a, b]) => format!("({a} - {b})"),
         ("$times" | "times", [a, b]) => format!("({a} * {b})"),
         ("$divide" | "divide", [a, b]) => format!("({a} / {b})"),
-        ("overlay" | "now" | crate::asof::MARK, _) => return None,
+        ("overlay" | "now" | crate::asof::MARK | crate::unnest::ORDINALS, _) => return None,
         (name, args) => format!("{}({})", name.trim_start_matches('$'), args.join(", ")),
     })
 }
@@ -251,13 +251,17 @@ pub(super) fn group(expr: &Expr, leaf: &Leaf) -> Option<String> {
 /// A key: integer arithmetic, which a leaf does in DOUBLE, is narrowed before rows are grouped.
 fn whole(expr: &Expr, leaf: &Leaf) -> Option<String> {
     let text = expression(expr, leaf)?;
-    let Expr::ScalarFunction(function) = expr else {
-        return Some(text);
+    let narrowed = match expr {
+        Expr::ScalarFunction(function) => matches!(
+            function.func.name(),
+            "$plus" | "$minus" | "$times" | "$divide" | "$mod" | "mod" | "floor" | "ceil" | "abs"
+        ),
+        // A column that a projection made of such a call.
+        Expr::Column(_) => ["(", "mod(", "floor(", "ceil(", "abs("]
+            .iter()
+            .any(|start| text.starts_with(start)),
+        _ => false,
     };
-    let narrowed = matches!(
-        function.func.name(),
-        "$plus" | "$minus" | "$times" | "$divide" | "$mod" | "mod" | "floor" | "ceil" | "abs"
-    );
     match expr.get_type(leaf.schema.as_ref()).ok()? {
         ArrowType::Int32 if narrowed => Some(format!("CAST({text} AS INT)")),
         ArrowType::Int64 if narrowed => Some(format!("CAST({text} AS LONG)")),

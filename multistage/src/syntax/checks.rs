@@ -2,12 +2,14 @@
 //!
 //! Must not know: types. Invariant: nothing is changed here.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use common::ErrorCode;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, JoinConstraint, JoinOperator,
-    LimitClause, Query, Select, SetExpr, Value, WindowType, visit_expressions,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Value, WindowType, visit_expressions,
 };
 
 use crate::error::MultiStageError;
@@ -84,6 +86,81 @@ fn select(select: &Select) -> Result<(), MultiStageError> {
     Ok(())
 }
 
+/// Refuses ORDER BY a name that two items of the SELECT list have.
+pub(super) fn order(
+    query: &Query,
+    columns: &HashMap<String, String>,
+) -> Result<(), MultiStageError> {
+    let (SetExpr::Select(select), Some(order_by)) = (query.body.as_ref(), &query.order_by) else {
+        return Ok(());
+    };
+    let OrderByKind::Expressions(orders) = &order_by.kind else {
+        return Ok(());
+    };
+    for order in orders {
+        let Expr::Identifier(ident) = &order.expr else {
+            continue;
+        };
+        let same = |other: &Ident| other.value.eq_ignore_ascii_case(&ident.value);
+        let named = select.projection.iter().filter(|item| match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(other)) => same(other),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                parts.last().is_some_and(same)
+            }
+            SelectItem::ExprWithAlias { alias, .. } => same(alias),
+            SelectItem::Wildcard(_) => columns.contains_key(&ident.value.to_lowercase()),
+            _ => false,
+        });
+        if named.count() > 1 {
+            return Err(MultiStageError::invalid(format!(
+                "Column '{}' is ambiguous",
+                ident.value
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Arguments that the planner wants, of functions whose number it fixes.
+fn planned_arguments(name: &str) -> Option<std::ops::RangeInclusive<usize>> {
+    Some(match name {
+        "greatest" | "least" => 2..=2,
+        _ => return None,
+    })
+}
+
+/// Refuses calls whose number of arguments is wrong.
+fn arguments(name: &str, count: usize, distinct: bool, over: bool) -> Result<(), MultiStageError> {
+    let execution = |message: &str| Err(MultiStageError::new(ErrorCode::QueryExecution, message));
+    if planned_arguments(name).is_some_and(|wanted| !wanted.contains(&count)) {
+        return Err(MultiStageError::invalid(format!(
+            "Invalid number of arguments to function '{}': {count}",
+            name.to_uppercase()
+        )));
+    }
+    let percentile = name
+        .strip_prefix("percentile")
+        .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
+    if percentile.is_some_and(|digits| digits.parse::<u32>().is_ok_and(|rank| rank > 100)) {
+        return Err(MultiStageError::invalid(format!(
+            "No match found for function signature {}",
+            name.to_uppercase()
+        )));
+    }
+    match (name, count) {
+        ("count", 2..) if distinct => {
+            execution("Invalid aggregation function: DISTINCT_COUNT expects 1 argument")
+        }
+        ("listagg", 1) if !over => {
+            execution("Invalid aggregation function: LISTAGG expects 2 or 3 arguments, got: 1")
+        }
+        ("listagg", 3) => Err(MultiStageError::invalid(
+            "Invalid number of arguments to function 'LISTAGG': 3",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn has_window(expr: &Expr) -> bool {
     let found = visit_expressions(expr, |inner| match inner {
         Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
@@ -110,6 +187,8 @@ pub(super) fn call(name: &str, function: &Function) -> Result<(), MultiStageErro
     if starred && name != "count" {
         return Err(MultiStageError::invalid("Unknown identifier '*'"));
     }
+    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    arguments(name, list.args.len(), distinct, function.over.is_some())?;
     let Some(WindowType::WindowSpec(spec)) = &function.over else {
         return Ok(());
     };

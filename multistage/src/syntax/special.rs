@@ -34,6 +34,12 @@ pub(super) fn rewritten(expr: Expr) -> Result<Expr, MultiStageError> {
             args.extend(escape_char.map(Expr::Value));
             not_if(negated, call("like", args))
         }
+        Expr::AnyOp { .. } | Expr::AllOp { .. } => {
+            return Err(MultiStageError::new(
+                common::ErrorCode::QueryPlanning,
+                format!("`{expr}` is not supported: use EXISTS or IN"),
+            ));
+        }
         Expr::Extract { field, expr, .. } => call(
             "extract",
             vec![text(field.to_string().to_uppercase()), *expr],

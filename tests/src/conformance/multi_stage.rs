@@ -104,6 +104,8 @@ async fn ask(
     let request = Request {
         statement,
         now_ms: NOW_MS,
+        memory: Arc::default(),
+        statistics: Arc::default(),
     };
     multistage::answer(&request, Arc::new(leaves))
         .await

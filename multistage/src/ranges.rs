@@ -1,0 +1,192 @@
+//! Ranges that say nothing or everything, settled while planning as Pinot's planner does.
+//!
+//! `x > 2 AND x < 1` is FALSE; `x < 2 OR x > 1`, `x NOT BETWEEN 2 AND 1` and `x LIKE '%'` are `x IS NOT NULL`.
+//! Must not know: tables. Invariant: a condition keeps its answer for every value that is not null.
+
+use std::cmp::Ordering;
+
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Between, BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, lit};
+
+/// Settles the conditions of every filter.
+///
+/// # Errors
+/// Where a plan cannot be rebuilt.
+pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let done = plan.transform_down_with_subqueries(|node| match node {
+        LogicalPlan::Filter(filter) => {
+            let predicate = filter.predicate.clone().transform_down(condition)?;
+            if !predicate.transformed {
+                return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+            }
+            let made = Filter::try_new(predicate.data, filter.input)?;
+            Ok(Transformed::yes(LogicalPlan::Filter(made)))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(done.data)
+}
+
+fn condition(expr: Expr) -> Result<Transformed<Expr>> {
+    let settled = match &expr {
+        Expr::BinaryExpr(BinaryExpr {
+            op: Operator::And, ..
+        }) => is_empty(&expr).then(|| lit(false)),
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Or,
+            right,
+        }) => all_of(left, right),
+        Expr::Between(Between {
+            expr: value,
+            negated,
+            low,
+            high,
+        }) => match (low.as_ref(), high.as_ref()) {
+            (Expr::Literal(low, _), Expr::Literal(high, _))
+                if low.partial_cmp(high) == Some(Ordering::Greater) =>
+            {
+                Some(if *negated {
+                    is_there(value)
+                } else {
+                    lit(false)
+                })
+            }
+            _ => None,
+        },
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == "like" => {
+            match args.as_slice() {
+                [
+                    value @ Expr::Column(_),
+                    Expr::Literal(ScalarValue::Utf8(Some(pattern)), _),
+                ] if pattern == "%" => Some(value.clone().is_not_null()),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    Ok(settled.map_or_else(|| Transformed::no(expr), Transformed::yes))
+}
+
+/// One end of a range over an expression.
+struct End<'a> {
+    of: &'a Expr,
+    /// True for `>` and `>=`.
+    lower: bool,
+    inclusive: bool,
+    at: &'a ScalarValue,
+}
+
+fn end(expr: &Expr) -> Option<End<'_>> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
+        return None;
+    };
+    let (of, at, turned) = match (left.as_ref(), right.as_ref()) {
+        (Expr::Literal(..), Expr::Literal(..)) => return None,
+        (of, Expr::Literal(at, _)) => (of, at, false),
+        (Expr::Literal(at, _), of) => (of, at, true),
+        _ => return None,
+    };
+    let (lower, inclusive) = match op {
+        Operator::Gt => (true, false),
+        Operator::GtEq => (true, true),
+        Operator::Lt => (false, false),
+        Operator::LtEq => (false, true),
+        _ => return None,
+    };
+    // Of several values each end may hold for another one.
+    let several = of
+        .exists(|inner| {
+            Ok(matches!(inner, Expr::ScalarFunction(call) if call.func.name() == "arraytomv"))
+        })
+        .unwrap_or(true);
+    (!at.is_null() && !of.is_volatile() && !several).then_some(End {
+        of,
+        lower: lower != turned,
+        inclusive,
+        at,
+    })
+}
+
+/// True where two ends of a conjunction leave no value.
+fn is_empty(conjunction: &Expr) -> bool {
+    let ends: Vec<End<'_>> = split_conjunction(conjunction)
+        .into_iter()
+        .filter_map(end)
+        .collect();
+    ends.iter().filter(|low| low.lower).any(|low| {
+        ends.iter()
+            .filter(|high| !high.lower && high.of == low.of)
+            .any(|high| match low.at.partial_cmp(high.at) {
+                Some(Ordering::Greater) => true,
+                Some(Ordering::Equal) => !(low.inclusive && high.inclusive),
+                _ => false,
+            })
+    })
+}
+
+/// `IS NOT NULL` where two ends leave no value out.
+fn all_of(left: &Expr, right: &Expr) -> Option<Expr> {
+    let (left, right) = (end(left)?, end(right)?);
+    if left.of != right.of || left.lower == right.lower {
+        return None;
+    }
+    let (low, high) = if left.lower {
+        (&left, &right)
+    } else {
+        (&right, &left)
+    };
+    let all = match low.at.partial_cmp(high.at)? {
+        Ordering::Less => true,
+        Ordering::Equal => low.inclusive || high.inclusive,
+        Ordering::Greater => false,
+    };
+    all.then(|| is_there(low.of))
+}
+
+/// `x IS NOT NULL`, of the column below a cast.
+fn is_there(expr: &Expr) -> Expr {
+    match expr {
+        Expr::Cast(cast) => is_there(&cast.expr),
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == "cast" => {
+            args.first().map_or_else(|| lit(true), is_there)
+        }
+        other => other.clone().is_not_null(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::logical_expr::col;
+
+    fn settle(expr: Expr) -> String {
+        expr.transform_down(condition).unwrap().data.to_string()
+    }
+
+    #[test]
+    fn ranges_are_settled() {
+        let x = || col("x");
+        assert_eq!(settle(x().gt(lit(2)).and(x().lt(lit(1)))), "Boolean(false)");
+        assert_eq!(settle(x().gt(lit(1)).and(x().lt(lit(1)))), "Boolean(false)");
+        assert_eq!(
+            settle(x().gt_eq(lit(1)).and(x().lt_eq(lit(1)))),
+            "x >= Int32(1) AND x <= Int32(1)"
+        );
+        assert_eq!(settle(x().lt(lit(2)).or(x().gt(lit(1)))), "x IS NOT NULL");
+        assert_eq!(
+            settle(x().lt(lit(1)).or(x().gt(lit(1)))),
+            "x < Int32(1) OR x > Int32(1)"
+        );
+        assert_eq!(settle(x().not_between(lit(2), lit(1))), "x IS NOT NULL");
+        assert_eq!(settle(x().between(lit(2), lit(1))), "Boolean(false)");
+        assert_eq!(
+            settle(x().gt(lit(2)).and(col("y").lt(lit(1)))),
+            "x > Int32(2) AND y < Int32(1)"
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! Operators of a plan, run within a query's memory.
+//!
+//! Must not know: syntax, leaves. Invariant: no row is answered before the plan that made it ran to its end, so that a plan
+//! whose hash table does not fit is run again with joins that spill.
+
+use std::sync::{Arc, OnceLock};
+
+use common::ColumnType;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures::StreamExt;
+
+use crate::error::{MultiStageError, Phase, of};
+use crate::leaf::Leaves;
+use crate::small_batches;
+use crate::stages;
+use crate::types::column_type;
+
+/// Rules of the optimiser that change nothing but speed are all kept, except those that would take work from the leaves.
+const LEFT_OUT: [&str; 4] = [
+    "single_distinct_aggregation_to_group_by",
+    "common_sub_expression_eliminate",
+    "extract_leaf_expressions",
+    "push_down_leaf_projections",
+];
+
+/// Batches that a merge of spilled sorts wants to hold at least, as a share of the budget.
+const MERGE_SHARE: usize = 64;
+
+/// Bytes that a partition of a query that spills should have.
+const PARTITION_BYTES: usize = 64 << 20;
+/// Rows of a batch where memory is short.
+const SMALL_BATCH: usize = 1024;
+
+/// What every query shares: rules and operators know nothing of a single one.
+pub(crate) fn session() -> &'static SessionState {
+    static SESSION: OnceLock<SessionState> = OnceLock::new();
+    SESSION.get_or_init(|| state(|config| config))
+}
+
+/// For a query that does not fit: joins sort both sides, and so spill; what operators hold at least is small.
+fn spilling_session(budget: usize) -> SessionState {
+    state(|mut config| {
+        config.options_mut().optimizer.prefer_hash_join = false;
+        // With one partition every join of equal keys would be a hash join.
+        let partitions = (budget / PARTITION_BYTES).min(config.target_partitions());
+        config
+            .with_target_partitions(partitions.max(2))
+            .with_batch_size(SMALL_BATCH)
+    })
+}
+
+fn state(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionState {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let config = changed(SessionConfig::new().with_target_partitions(cores));
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
+        .rules
+        .into_iter()
+        .filter(|rule| !LEFT_OUT.contains(&rule.name()))
+        .collect();
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_optimizer_rules(rules)
+        .build()
+}
+
+/// A plan without the columns that nothing above them reads.
+pub(crate) fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    static PRUNING: OnceLock<Optimizer> = OnceLock::new();
+    let pruning =
+        PRUNING.get_or_init(|| Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]));
+    pruning.optimize(plan, session(), |_, _| {})
+}
+
+/// A plan's answer.
+pub(crate) struct Answered {
+    pub(crate) batches: Vec<RecordBatch>,
+    pub(crate) types: Vec<ColumnType>,
+}
+
+/// Runs a plan; once more with operators that spill, where it does not fit.
+pub(crate) async fn answered(
+    plan: &LogicalPlan,
+    environment: &Arc<RuntimeEnv>,
+    budget: usize,
+    leaves: &dyn Leaves,
+) -> Result<Answered, MultiStageError> {
+    let operators = operators(plan, session()).await?;
+    let error = match collected(&operators, session(), environment, budget).await {
+        Ok(answered) => {
+            leaves.ran(stages::of(&operators));
+            return Ok(answered);
+        }
+        Err(error) => error,
+    };
+    if !is_exhausted(&error) {
+        return Err(of(&error, Phase::Execution));
+    }
+    tracing::debug!(%error, "once more with what spills");
+    drop(operators);
+    leaves.asked_again();
+    let spilling = spilling_session(budget);
+    let operators = self::operators(plan, &spilling).await?;
+    let operators = small_batches::cut(operators).map_err(|error| of(&error, Phase::Planning))?;
+    let answered = collected(&operators, &spilling, environment, budget)
+        .await
+        .map_err(|error| of(&error, Phase::Execution))?;
+    leaves.ran(stages::of(&operators));
+    Ok(answered)
+}
+
+/// The operators of a plan.
+pub(crate) async fn operators(
+    plan: &LogicalPlan,
+    state: &SessionState,
+) -> Result<Arc<dyn ExecutionPlan>, MultiStageError> {
+    state
+        .query_planner()
+        .create_physical_plan(plan, state)
+        .await
+        .map_err(|error| of(&error, Phase::Planning))
+}
+
+async fn collected(
+    operators: &Arc<dyn ExecutionPlan>,
+    state: &SessionState,
+    environment: &Arc<RuntimeEnv>,
+    budget: usize,
+) -> Result<Answered, DataFusionError> {
+    let held = MemoryConsumer::new("Result").register(&environment.memory_pool);
+    let config = state.config().clone();
+    let merge = config.options().execution.sort_spill_reservation_bytes;
+    let merge = merge.min(budget / MERGE_SHARE);
+    let context = TaskContext::from(state)
+        .with_session_config(config.with_sort_spill_reservation_bytes(merge))
+        .with_runtime(Arc::clone(environment));
+    let mut rows = execute_stream(Arc::clone(operators), Arc::new(context))?;
+    let types = rows
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| column_type(field.data_type()))
+        .collect();
+    let mut batches = Vec::new();
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        held.try_grow(bytes_of(&batch)).map_err(|error| {
+            // No other plan answers fewer rows.
+            DataFusionError::from(of(&error, Phase::Execution))
+        })?;
+        batches.push(batch);
+    }
+    Ok(Answered { batches, types })
+}
+
+/// Bytes of a batch's rows; of a slice, its own alone.
+fn bytes_of(batch: &RecordBatch) -> usize {
+    batch
+        .columns()
+        .iter()
+        .map(|column| {
+            let data = column.to_data();
+            data.get_slice_memory_size()
+                .unwrap_or_else(|_| column.get_array_memory_size())
+        })
+        .sum()
+}
+
+fn is_exhausted(error: &DataFusionError) -> bool {
+    matches!(
+        crate::error::root(error),
+        DataFusionError::ResourcesExhausted(_)
+    )
+}

@@ -1,0 +1,109 @@
+//! Tables held in this process, and leaves over them.
+//!
+//! Must not know: what is tested. Invariant: a table is one sealed segment, opened from its file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use common::{QueryException, Schema, TableConfig};
+use multistage::{LeafAnswer, Leaves, Memory, MultiStageError, Request};
+use query::{Limits, Plan, QueryError, ResultTable};
+use segment::build::{self, BuildSettings};
+use segment::{RowBatch, SealedSegment, Segment};
+use serde_json::Value as Json;
+use sql::{Options, Statement};
+
+/// A table.
+pub(crate) struct Held {
+    schema: Arc<Schema>,
+    segment: Arc<dyn Segment>,
+    _folder: tempfile::TempDir,
+}
+
+impl Held {
+    /// A table of rows that `fill` appends.
+    pub(crate) fn new(
+        schema: Json,
+        config: Json,
+        fill: impl FnOnce(&Schema, &mut RowBatch) -> Result<()>,
+    ) -> Result<Self> {
+        let schema: Schema = serde_json::from_value(schema)?;
+        let mut config: TableConfig = serde_json::from_value(config)?;
+        config.normalise();
+        let mut batch = RowBatch::new(&schema)?;
+        fill(&schema, &mut batch)?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("segment");
+        let settings = BuildSettings {
+            name: format!("{}_0", schema.name),
+            ..BuildSettings::default()
+        };
+        build::seal_rows([Box::new(batch)], &schema, &config, &settings, &file)?;
+        Ok(Self {
+            schema: Arc::new(schema),
+            segment: Arc::new(SealedSegment::open(&file)?),
+            _folder: folder,
+        })
+    }
+}
+
+/// All tables.
+#[derive(Default)]
+pub(crate) struct Tables(pub(crate) BTreeMap<String, Held>);
+
+struct InProcess {
+    tables: Arc<Tables>,
+    options: Options,
+}
+
+#[async_trait]
+impl Leaves for InProcess {
+    fn table(&self, name: &str) -> Option<(String, Arc<Schema>)> {
+        let found = self.tables.0.get(&name.to_lowercase())?;
+        Some((found.schema.name.clone(), Arc::clone(&found.schema)))
+    }
+
+    async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException> {
+        let statement = Statement::split(sql, &self.options)?;
+        let parsed = sql::parse::query(&statement, 0)?;
+        let name = parsed.table.clone().unwrap_or_default();
+        let held = self.tables.0.get(&name).ok_or_else(|| {
+            QueryException::new(common::ErrorCode::TableDoesNotExist, name.clone())
+        })?;
+        let execute = || -> Result<ResultTable, QueryError> {
+            let plan = Plan::new(parsed, &held.schema, 0)?;
+            let limits = Limits::new(60_000, 1 << 30);
+            let segments = std::slice::from_ref(&held.segment);
+            let executed = query::execute(&plan, segments, &limits, "localhost")?;
+            query::reduce(&plan, executed.partial)
+        };
+        execute()
+            .map(LeafAnswer::Rows)
+            .map_err(QueryException::from)
+    }
+}
+
+/// Asks a query.
+pub(crate) async fn ask(
+    sql: &str,
+    tables: &Arc<Tables>,
+    memory: &Arc<Memory>,
+) -> Result<ResultTable, MultiStageError> {
+    let statement = Statement::split(sql, &Options::default())?;
+    let mut options = statement.options.clone();
+    options.set("multistageleaf", "true");
+    options.set("numgroupslimit", "100000000");
+    let leaves = InProcess {
+        tables: Arc::clone(tables),
+        options,
+    };
+    let request = Request {
+        statement,
+        now_ms: 0,
+        memory: Arc::clone(memory),
+        statistics: Arc::default(),
+    };
+    multistage::answer(&request, Arc::new(leaves)).await
+}

@@ -1,0 +1,8 @@
+//! The engine over leaves that are answered in this process.
+//!
+//! Must not know: brokers, servers. Invariant: a leaf is a single-stage query over sealed segments.
+
+mod held;
+mod memory;
+mod sql;
+mod tpch;
