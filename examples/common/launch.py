@@ -12,6 +12,8 @@ import subprocess
 import sys
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent
+# What sysexits.h calls a failure that may pass: no network, no package index.
+NOT_INSTALLED = 75
 VENV = pathlib.Path(os.environ.get("TOURIGA_EXAMPLES_VENV", EXAMPLES / ".venv"))
 
 
@@ -40,7 +42,8 @@ def main():
     try:
         python = prepare(script.parent / "requirements.txt")
     except subprocess.CalledProcessError as error:
-        sys.exit(f"cannot prepare {VENV}: {error}")
+        print(f"cannot prepare {VENV}: {error}", file=sys.stderr)
+        sys.exit(NOT_INSTALLED)
     os.environ["PYTHONPATH"] = str(EXAMPLES / "common")
     os.execv(python, [str(python), str(script), *sys.argv[2:]])
 
