@@ -62,7 +62,7 @@ class Checks:
 
     def note(self, name, good, wanted, seen):
         self.failed += not good
-        short = lambda cell: shown(cell) if len(shown(cell)) <= 48 else f"{shown(cell)[:45]}..."
+        short = lambda cell: shown(cell) if len(shown(cell)) <= 34 else f"{shown(cell)[:31]}..."
         self.lines.append([name, short(wanted), short(seen), "ok" if good else "WRONG"])
 
     def finish(self):
