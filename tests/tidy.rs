@@ -35,6 +35,7 @@ const SKIPPED: &[&str] = &[
     "target",
     ".git",
     "node_modules",
+    ".venv",
     "tests/clients",
     "tests/data",
 ];

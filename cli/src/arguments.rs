@@ -33,6 +33,8 @@ pub(crate) enum Command {
     StartBroker(RoleOptions),
     /// Starts a server.
     StartServer(RoleOptions),
+    /// Starts the small stream of the quickstart by itself: Kafka's protocol, one node.
+    StartStream(StreamOptions),
     /// Starts everything with live data, and shows it.
     Quickstart(QuickstartOptions),
     /// Posts a schema file.
@@ -94,6 +96,23 @@ pub(crate) struct RoleOptions {
     /// The `Authorization` header that this process shows to the others, where they ask for one.
     #[arg(long, env = "TOURIGA_AUTH_TOKEN", hide_env_values = true)]
     pub(crate) auth_token: Option<String>,
+}
+
+/// Options of the stream by itself.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StreamOptions {
+    /// Address to listen on; port 0 takes any free one.
+    #[arg(long, default_value = "127.0.0.1:9092", env = "TOURIGA_STREAM_LISTEN")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Folder of topics and offsets; in memory where not given.
+    #[arg(long)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Partitions of a topic that comes into being when a client first names it.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) partitions: i32,
+    /// Bytes kept of each partition.
+    #[arg(long, default_value_t = 1 << 30)]
+    pub(crate) retention_bytes: u64,
 }
 
 /// Options of the quickstart.

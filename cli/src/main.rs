@@ -9,6 +9,7 @@ mod quickstart;
 mod roles;
 mod settings;
 mod shell;
+mod stream_alone;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ async fn run(command: arguments::Command, settings: Settings) -> anyhow::Result<
         Command::StartController(options) => role(options, Role::Controller).await,
         Command::StartBroker(options) => role(options, Role::Broker).await,
         Command::StartServer(options) => role(options, Role::Server).await,
+        Command::StartStream(options) => stream_alone::run(&options).await,
         Command::Quickstart(options) => quickstart::run(&options, settings).await,
         Command::AddSchema(options) => client::add_schema(&options).await,
         Command::AddTable(options) => client::add_table(&options).await,

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::{Broker, BrokerHandle, BrokerResponse, BrokerSettings, LocalServers};
 use cluster::access::{self, Access};
@@ -15,7 +16,16 @@ use proto::controller_service::DEEP_STORE_URI;
 use proto::grpc::GrpcController;
 use server::{Server, ServerHandle, ServerSettings};
 
+use arrow::record_batch::RecordBatch;
+
+use crate::arrow_result;
 use crate::error::{ErrorKind, TourigaError};
+use crate::requests::Requests;
+
+/// How long to wait before looking again whether something is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// By when a segment that was added answers queries.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +132,15 @@ impl ClusterBuilder {
         self
     }
 
+    /// Takes any free ports: for a cluster that only this process asks.
+    #[must_use]
+    pub fn any_ports(self) -> Self {
+        self.controller_port(0)
+            .broker_port(0)
+            .server_port(0)
+            .server_admin_port(0)
+    }
+
     /// Starts the roles. Call it within a tokio runtime.
     ///
     /// # Errors
@@ -132,6 +151,7 @@ impl ClusterBuilder {
             controller: None,
             server: None,
             broker: None,
+            requests: Requests::new(self.settings.get("auth.token")),
         };
         if self.roles.contains(&Role::Controller) {
             cluster.controller = Some(self.start_controller().await?);
@@ -256,6 +276,11 @@ impl ClusterBuilder {
         settings.access = self.access(access::SERVER)?;
         settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
         settings.apply(&self.settings).map_err(refused)?;
+        if self.server_port == 0 && cluster.controller.is_some() && settings.instance_id.is_none() {
+            // Segments belong to an id: under the next start's port they would belong to nobody.
+            settings.instance_id =
+                Some(cluster::identity::instance_id("server", &settings.host, 0));
+        }
         Server::start(settings)
             .await
             .map_err(|e| TourigaError::new(ErrorKind::Settings, "cannot start the server", e))
@@ -304,6 +329,7 @@ pub struct Cluster {
     controller: Option<ControllerHandle>,
     server: Option<ServerHandle>,
     broker: Option<BrokerHandle>,
+    requests: Requests,
 }
 
 impl Cluster {
@@ -362,6 +388,143 @@ impl Cluster {
             Some(broker) => Some(broker.query(sql, &[]).await),
             None => None,
         }
+    }
+
+    /// Asks the broker of this process, with query options such as `("useMultistageEngine", "true")`; the rows as one Arrow batch.
+    /// BIG_DECIMAL, JSON and MAP are text; TIMESTAMP is in milliseconds, UTC; a multi-value column is a list.
+    ///
+    /// # Errors
+    /// Where no broker runs here, or the query failed.
+    pub async fn query_arrow(
+        &self,
+        sql: &str,
+        options: &[(&str, &str)],
+    ) -> Result<RecordBatch, TourigaError> {
+        let Some(broker) = &self.broker else {
+            let message = "a query needs a broker, none runs in this process";
+            return Err(TourigaError::told(ErrorKind::Settings, message));
+        };
+        arrow_result::batch(&broker.query(sql, options).await)
+    }
+
+    /// Adds a schema, JSON as Pinot has it, or changes the one of its name.
+    ///
+    /// # Errors
+    /// Where no controller runs here, or the schema is refused.
+    pub async fn add_schema(&self, schema: &str) -> Result<(), TourigaError> {
+        self.post("schemas?override=true", schema.to_owned().into_bytes())
+            .await?;
+        Ok(())
+    }
+
+    /// Adds a table, JSON as Pinot has it.
+    ///
+    /// # Errors
+    /// Where no controller runs here, or the table is refused.
+    pub async fn add_table(&self, table: &str) -> Result<(), TourigaError> {
+        self.post("tables", table.to_owned().into_bytes()).await?;
+        Ok(())
+    }
+
+    /// Waits until the server of this process has loaded its segments and caught up with its streams, and the broker has a server for
+    /// every segment, at most so long; false where that was not enough.
+    pub async fn caught_up(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, async {
+            if let Some(port) = self.server_admin_port() {
+                while self.requests.get(port, "health/readiness").await.is_none() {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+            for table in self.tables().await {
+                while !self.is_whole(&table).await {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+        })
+        .await
+        .is_ok()
+    }
+
+    /// What the controller of this process answers, null where there is nothing to be had.
+    async fn told(&self, path: &str) -> serde_json::Value {
+        let Some(port) = self.controller_port() else {
+            return serde_json::Value::Null;
+        };
+        let text = self.requests.get(port, path).await.unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Names of the tables, where the controller runs here.
+    async fn tables(&self) -> Vec<String> {
+        let told = self.told("tables").await;
+        let names = told["tables"].as_array().into_iter().flatten();
+        names
+            .filter_map(|n| n.as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// Whether every segment of a table is where it shall be, and the broker knows. Segments that are new are not missed by a query:
+    /// that it does not fail says too little.
+    async fn is_whole(&self, table: &str) -> bool {
+        let ideal = self.told(&format!("tables/{table}/idealstate")).await;
+        let seen = self.told(&format!("tables/{table}/externalview")).await;
+        let (Some(broker), Some(kinds)) = (&self.broker, ideal.as_object()) else {
+            return true;
+        };
+        let held = |kind: &serde_json::Value| kind.as_object().map_or(0, serde_json::Map::len);
+        if kinds
+            .iter()
+            .any(|(kind, ideal)| held(ideal) > 0 && *ideal != seen[kind])
+        {
+            return false;
+        }
+        let sql = format!("SELECT COUNT(*) FROM \"{table}\"");
+        kinds.values().all(|ideal| held(ideal) == 0)
+            || broker.query(&sql, &[]).await.num_servers_queried > 0
+    }
+
+    /// Puts rows into a table: JSON lines, one object, or an array of objects; all or none. Returns once they are durable, with
+    /// what the controller says about them, as JSON. Rows of an OFFLINE table answer queries by then; those of a REALTIME one are in
+    /// its topic, and do so some milliseconds later.
+    ///
+    /// # Errors
+    /// Where no controller runs here, or a row is refused.
+    pub async fn ingest(
+        &self,
+        table: &str,
+        rows: impl Into<Vec<u8>>,
+    ) -> Result<String, TourigaError> {
+        let answer = self
+            .post(&format!("tables/{table}/rows"), rows.into())
+            .await?;
+        self.visible(table, &answer).await;
+        Ok(answer)
+    }
+
+    /// Waits until a segment that was just added answers; a while only, as a server may be away.
+    async fn visible(&self, table: &str, answer: &str) {
+        let told: Option<serde_json::Value> = serde_json::from_str(answer).ok();
+        let segment = told.as_ref().and_then(|told| told["segment"].as_str());
+        let (Some(segment), Some(_)) = (segment, &self.broker) else {
+            return;
+        };
+        let sql =
+            format!("SELECT $docId FROM \"{table}\" WHERE $segmentName = '{segment}' LIMIT 1");
+        let until = tokio::time::Instant::now() + VISIBLE_WITHIN;
+        while tokio::time::Instant::now() < until {
+            match self.query_arrow(&sql, &[]).await {
+                Ok(batch) if batch.num_rows() > 0 => return,
+                _ => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    async fn post(&self, path: &str, body: Vec<u8>) -> Result<String, TourigaError> {
+        let Some(port) = self.controller_port() else {
+            let message = "schemas, tables and rows need a controller, none runs in this process";
+            return Err(TourigaError::told(ErrorKind::Settings, message));
+        };
+        self.requests.post(port, path, body).await
     }
 
     /// Stops the roles one after the other.

@@ -41,6 +41,15 @@ impl TourigaError {
             source: Some(Box::new(source)),
         }
     }
+
+    /// An error that another role told.
+    pub(crate) fn told(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
 }
 
 impl fmt::Display for TourigaError {

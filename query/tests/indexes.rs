@@ -299,6 +299,8 @@ fn an_index_spares_what_a_scan_reads() {
     // Another parameter, another sketch: the rows themselves.
     let other = "SELECT region, DISTINCTCOUNTHLL(id) FROM t GROUP BY region";
     assert_eq!(effort(other, &schema, &segments).1, ROWS);
+}
+
 /// The same rows, piece by piece.
 fn streamed(sql: &str, schema: &Schema, segments: &[Arc<dyn Segment>]) -> Vec<String> {
     let statement = sql::Statement::split(sql, &sql::Options::default()).unwrap();

@@ -51,7 +51,8 @@ impl Iterator for ParquetRecords {
                 self.row += 1;
                 return Some(Ok(record));
             }
-            self.row = 0;
+            // Dropped before the end is told: who asks again must not begin again.
+            (self.batch, self.row) = (None, 0);
             match self.reader.next()? {
                 Ok(batch) => self.batch = Some(batch),
                 Err(error) => {

@@ -129,6 +129,9 @@ fn parquet_files_are_read() -> Result<(), Box<dyn std::error::Error>> {
         rows.columns()[0].values.get(1, DataType::Long),
         Value::Long(2)
     );
+    let mut records = parquet::open(Bytes::from(out), &Properties::new())?;
+    assert_eq!(records.by_ref().count(), 2);
+    assert!(records.next().is_none(), "the end stays the end");
     Ok(())
 }
 

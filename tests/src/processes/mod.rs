@@ -6,4 +6,4 @@
 mod cluster;
 mod kill;
 
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, binary};
