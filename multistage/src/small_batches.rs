@@ -34,6 +34,15 @@ struct SmallBatchesExec {
     input: Arc<dyn ExecutionPlan>,
 }
 
+impl SmallBatchesExec {
+    fn over(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
+        match children.into_iter().next() {
+            Some(input) => Arc::new(Self { input }),
+            None => self,
+        }
+    }
+}
+
 impl DisplayAs for SmallBatchesExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SmallBatchesExec")
@@ -69,17 +78,14 @@ impl ExecutionPlan for SmallBatchesExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.with_new_children(children)
+        Ok(self.over(children))
     }
 
     fn with_new_children(
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(match children.into_iter().next() {
-            Some(input) => Arc::new(Self { input }),
-            None => self,
-        })
+        Ok(self.over(children))
     }
 
     fn execute(

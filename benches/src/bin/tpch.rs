@@ -129,7 +129,7 @@ async fn load(url: &str, table: &Table, data: &Path) -> Result<()> {
         if !file.exists() {
             break;
         }
-        let config = r#"{"inputFormat":"csv","recordReader.prop.delimiter":"|"}"#;
+        let config = r#"{"inputFormat":"csv","recordReader.prop.delimiter":"|","recordReader.prop.multiValueDelimiter":"","recordReader.prop.ignoreSurroundingSpaces":"false"}"#;
         let response = client
             .post(format!("{url}/ingestFromURI"))
             .query(&[

@@ -34,6 +34,10 @@ pub(crate) fn read(sql: &str) -> Result<String, MultiStageError> {
         .iter()
         .filter(|token| !matches!(token, Token::Whitespace(_)))
         .collect();
+    let nameless = |token: &&Token| matches!(token, Token::Word(word) if word.value.is_empty());
+    if words.iter().any(nameless) {
+        return Err(checks::no_syntax("a name without characters"));
+    }
     for pair in words.windows(2) {
         refuse(pair[0], pair[1])?;
     }
@@ -71,7 +75,6 @@ fn is(token: &Token, word: &str) -> bool {
 
 fn refuse(first: &Token, second: &Token) -> Result<(), MultiStageError> {
     let refused = match first {
-        Token::Word(word) if word.quote_style.is_some() && word.value.is_empty() => true,
         Token::Comma => is(second, "FROM"),
         first if is(first, "CASE") => is(second, "END"),
         first if is(first, "AS") => RESERVED.iter().any(|word| is(second, word)),
