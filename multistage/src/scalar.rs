@@ -97,6 +97,28 @@ impl PinotScalar {
     }
 }
 
+impl PinotScalar {
+    /// The positions of the arguments that the function reads as texts.
+    pub(crate) fn text_arguments(&self, types: &[ColumnType]) -> Vec<usize> {
+        let arguments: Vec<Argument> = types
+            .iter()
+            .map(|column_type| Argument {
+                column_type: *column_type,
+                literal: None,
+            })
+            .collect();
+        let text = scalar::Param::Is(ColumnType::sv(DataType::String));
+        scalar::bind(kernel(&self.name), &arguments, Role::Scalar).map_or_else(
+            |_| Vec::new(),
+            |bound| {
+                (0..types.len())
+                    .filter(|position| bound.param(*position) == Some(text))
+                    .collect()
+            },
+        )
+    }
+}
+
 impl ScalarUDFImpl for PinotScalar {
     fn name(&self) -> &str {
         &self.name

@@ -61,6 +61,7 @@ impl VisitorMut for Rewriter<'_> {
         }
         asof::rewrite(&mut query.body);
         fetch_is_limit(query);
+        whole_limit(query);
         name_items(&mut query.body, self.columns);
         order_by_items(query);
         ControlFlow::Continue(())
@@ -83,6 +84,20 @@ fn fetch_is_limit(query: &mut Query) {
                 });
             }
         }
+    }
+}
+
+/// A fraction of a row is none: `LIMIT 1.5` is `LIMIT 1`.
+fn whole_limit(query: &mut Query) {
+    if let Some(ast::LimitClause::LimitOffset {
+        limit: Some(Expr::Value(value)),
+        ..
+    }) = &mut query.limit_clause
+        && let ast::Value::Number(text, _) = &mut value.value
+        && let Some((whole, _)) = text.split_once('.')
+        && whole.bytes().all(|b| b.is_ascii_digit())
+    {
+        *text = if whole.is_empty() { "0" } else { whole }.to_owned();
     }
 }
 

@@ -121,9 +121,69 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Between(between) => between_of(between, schema)?,
         Expr::Case(case) => conditions_checked(case, schema)?,
-        Expr::ScalarFunction(function) => folded(function, schema)?,
+        Expr::ScalarFunction(function) => match formatted(&function) {
+            Some(object) => object,
+            None => folded(as_texts(function, schema)?, schema)?,
+        },
+        Expr::IsNull(inner) => Expr::IsNull(uncast(inner)),
+        Expr::IsNotNull(inner) => Expr::IsNotNull(uncast(inner)),
         other => other,
     })
+}
+
+/// What is null is so before it is cast.
+fn uncast(mut inner: Box<Expr>) -> Box<Expr> {
+    while let Expr::ScalarFunction(function) = &mut *inner
+        && function.func.name() == "cast"
+        && !function.args.is_empty()
+    {
+        inner = Box::new(function.args.swap_remove(0));
+    }
+    inner
+}
+
+/// `jsonFormat` of a function whose answer is an object: its JSON text, not a text within JSON.
+fn formatted(function: &ScalarFunction) -> Option<Expr> {
+    const OBJECTS: [&str; 7] = [
+        "jsonpath",
+        "jsonpatharray",
+        "jsonpatharraydefaultempty",
+        "jsonstringtoarray",
+        "jsonstringtomap",
+        "jsonstringtolistormap",
+        "jsonkeyvaluearraytomap",
+    ];
+    let [Expr::ScalarFunction(inner)] = function.args.as_slice() else {
+        return None;
+    };
+    let formats = function.func.name() == "jsonformat" && OBJECTS.contains(&inner.func.name());
+    formats.then(|| Expr::ScalarFunction(inner.clone()))
+}
+
+/// A BOOLEAN or TIMESTAMP where a function expects text is cast: leaves would read what is stored.
+fn as_texts(mut function: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
+    let inner: &dyn std::any::Any = function.func.inner().as_ref();
+    let Some(found) = inner.downcast_ref::<scalar::PinotScalar>() else {
+        return Ok(function);
+    };
+    let mut types = Vec::with_capacity(function.args.len());
+    for arg in &function.args {
+        types.push(column_type(&arg.get_type(schema)?));
+    }
+    let shown = |found: &ColumnType| {
+        !found.multi && matches!(found.data_type, DataType::Boolean | DataType::Timestamp)
+    };
+    if !types.iter().any(shown) {
+        return Ok(function);
+    }
+    let texts = found.text_arguments(&types);
+    for (position, arg) in function.args.iter_mut().enumerate() {
+        if shown(&types[position]) && texts.contains(&position) && !matches!(arg, Expr::Literal(..))
+        {
+            *arg = cast(std::mem::take(arg), ColumnType::sv(DataType::String))?;
+        }
+    }
+    Ok(function)
 }
 
 fn conditions_checked(case: Case, schema: &DFSchema) -> Result<Expr> {
