@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn only_anchored_patterns_have_prefixes() {
-        let of = |pattern, ignore_case| prefixes(pattern, ignore_case);
+        let of = |pattern: &str, ignore_case| prefixes(pattern, ignore_case);
         let texts = |list: &[&str]| Some(list.iter().map(|t| (*t).to_owned()).collect());
         assert_eq!(of("^abc.*", false), texts(&["abc"]));
         assert_eq!(of("^(ab|cd)x", false), texts(&["abx", "cdx"]));

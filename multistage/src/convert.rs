@@ -140,7 +140,7 @@ fn plain(values: Values, target: ColumnType, nulls: Option<NullBuffer>) -> Resul
         }
         Values::Long(v) => Arc::new(Int64Array::new(v.into(), nulls)),
         Values::Float(v) => Arc::new(Float32Array::new(v.into(), nulls)),
-        Values::Double(v) => Arc::new(Float64Array::new(v.into(), nulls)),
+        Values::Double(v) => Arc::new(Float64Array::new(one_nan(v).into(), nulls)),
         Values::BigDecimal(v) => {
             let encoded: Vec<Vec<u8>> = v
                 .iter()
@@ -184,4 +184,14 @@ fn plain(values: Values, target: ColumnType, nulls: Option<NullBuffer>) -> Resul
 
 fn offsets(offsets: &[u32]) -> OffsetBuffer<i32> {
     OffsetBuffer::new(offsets.iter().map(|o| o.cast_signed()).collect())
+}
+
+/// Orders go by the sign of a NaN, which computations leave either way: Java has one NaN, above every number.
+fn one_nan(mut values: Vec<f64>) -> Vec<f64> {
+    for value in &mut values {
+        if value.is_nan() {
+            *value = f64::NAN;
+        }
+    }
+    values
 }

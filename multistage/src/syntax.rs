@@ -110,9 +110,9 @@ fn whole_limit(query: &mut Query) {
         if let Expr::Value(value) = number
             && let Value::Number(digits, _) = &mut value.value
             && let Some((whole, _)) = digits.split_once('.')
-            && !whole.is_empty()
+            && whole.bytes().all(|b| b.is_ascii_digit())
         {
-            *digits = whole.to_owned();
+            *digits = if whole.is_empty() { "0" } else { whole }.to_owned();
         }
     }
 }

@@ -142,9 +142,43 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Between(between) => between_of(between, schema)?,
         Expr::Case(case) => conditions_checked(case, schema)?,
-        Expr::ScalarFunction(function) => folded(texts_taken(function, schema)?, schema)?,
+        Expr::ScalarFunction(function) => match formatted(&function) {
+            Some(object) => object,
+            None => folded(texts_taken(function, schema)?, schema)?,
+        },
+        Expr::IsNull(inner) => Expr::IsNull(uncast(inner)),
+        Expr::IsNotNull(inner) => Expr::IsNotNull(uncast(inner)),
         other => other,
     })
+}
+
+/// What is null is so before it is cast.
+fn uncast(mut inner: Box<Expr>) -> Box<Expr> {
+    while let Expr::ScalarFunction(function) = &mut *inner
+        && function.func.name() == "cast"
+        && !function.args.is_empty()
+    {
+        inner = Box::new(function.args.swap_remove(0));
+    }
+    inner
+}
+
+/// `jsonFormat` of a function whose answer is an object: its JSON text, not a text within JSON.
+fn formatted(function: &ScalarFunction) -> Option<Expr> {
+    const OBJECTS: [&str; 7] = [
+        "jsonpath",
+        "jsonpatharray",
+        "jsonpatharraydefaultempty",
+        "jsonstringtoarray",
+        "jsonstringtomap",
+        "jsonstringtolistormap",
+        "jsonkeyvaluearraytomap",
+    ];
+    let [Expr::ScalarFunction(inner)] = function.args.as_slice() else {
+        return None;
+    };
+    let formats = function.func.name() == "jsonformat" && OBJECTS.contains(&inner.func.name());
+    formats.then(|| Expr::ScalarFunction(inner.clone()))
 }
 
 fn conditions_checked(case: Case, schema: &DFSchema) -> Result<Expr> {

@@ -33,6 +33,10 @@ pub trait Rows {
     /// # Errors
     /// Where it cannot be read.
     fn column(&mut self, index: usize, nulls: bool) -> Result<Block, QueryError>;
+    /// Whether columns come with their nulls unasked.
+    fn handles_nulls(&self) -> bool {
+        true
+    }
 }
 
 impl BoundExpr {
@@ -128,14 +132,44 @@ impl BoundExpr {
                 Ok(Block::constant(*column_type, value, rows.rows()))
             }
             Self::Call { function, args } => {
-                let wants_nulls = asks_for_null(function);
+                let sees = function.function().nulls == NullRule::Sees;
+                let recorded = nulls && !rows.handles_nulls();
+                let wants_nulls = asks_for_null(function) || (recorded && sees);
                 let blocks = args
                     .iter()
                     .map(|arg| arg.evaluate_with(rows, context, wants_nulls))
                     .collect::<Result<Vec<_>, _>>()?;
-                Ok(function.call(&blocks, rows.rows(), context)?)
+                let block = function.call(&blocks, rows.rows(), context)?;
+                if sees || !recorded {
+                    return Ok(block);
+                }
+                Self::with_recorded_nulls(block, args, rows, context)
             }
         }
+    }
+}
+
+impl BoundExpr {
+    /// Without null handling a call is computed from the values that stand for nulls, yet it counts as null wherever one of its
+    /// arguments is recorded as null.
+    fn with_recorded_nulls(
+        block: Block,
+        args: &[Self],
+        rows: &mut dyn Rows,
+        context: &EvalContext,
+    ) -> Result<Block, QueryError> {
+        let recorded = args
+            .iter()
+            .map(|arg| arg.evaluate_with(rows, context, true))
+            .collect::<Result<Vec<_>, _>>()?;
+        let flags = (0..block.rows())
+            .map(|row| recorded.iter().any(|argument| argument.is_null(row)))
+            .collect::<Vec<bool>>();
+        Ok(if flags.contains(&true) {
+            block.flattened().with_nulls(Some(flags))
+        } else {
+            block
+        })
     }
 }
 

@@ -173,6 +173,10 @@ impl Rows for Projection<'_> {
         self.docs.len()
     }
 
+    fn handles_nulls(&self) -> bool {
+        self.columns.null_handling
+    }
+
     fn column(&mut self, index: usize, nulls: bool) -> Result<Block, QueryError> {
         if nulls && !self.columns.null_handling {
             return Ok(self.columns.read(index, &self.docs, true));

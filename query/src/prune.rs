@@ -127,6 +127,13 @@ fn outside(test: &BoundTest, column: &dyn Column) -> bool {
             (Some(min), Some(max)) => max < *low || min > *high,
             _ => false,
         },
+        Matcher::NumberSet(set) if set.len() <= 10 => match (min.as_f64(), max.as_f64()) {
+            (Some(min), Some(max)) => set.iter().all(|bits| {
+                let value = f64::from_bits(*bits);
+                value < min || value > max
+            }),
+            _ => false,
+        },
         Matcher::TextRange(low, high) => match (min.as_str(), max.as_str()) {
             (Some(min), Some(max)) => {
                 beyond(low, max, std::cmp::Ordering::Less)

@@ -23,6 +23,18 @@ pub(crate) static ROWS: &[AggregateRow] = &[AggregateRow {
 struct Average {
     multi: bool,
     null_of_nothing: bool,
+    planned: Planned,
+}
+
+/// What the multi-stage engine's planner makes of an average: a quotient of a sum in the sum's own type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Planned {
+    /// DOUBLE by DOUBLE.
+    Double,
+    /// The sum of whole numbers is a LONG, and ends where LONG does.
+    Long,
+    /// The mean of decimals is shown as one.
+    Decimal,
 }
 
 /// Sum and count.
@@ -53,9 +65,15 @@ fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, Function
         arguments::expect_number(call, 0)?;
     }
     let named_multi = arguments::named_multi(call);
+    let planned = match arguments::data_type(call, 0) {
+        DataType::Int | DataType::Long if arguments::multi_stage(call) => Planned::Long,
+        DataType::BigDecimal if arguments::multi_stage(call) => Planned::Decimal,
+        _ => Planned::Double,
+    };
     Ok(erased(Average {
         multi: arguments::is_multi(call, 0),
         null_of_nothing: call.null_handling || (arguments::multi_stage(call) && !named_multi),
+        planned,
     }))
 }
 
@@ -63,7 +81,10 @@ impl Aggregate for Average {
     type State = Pair;
 
     fn returns(&self) -> ColumnType {
-        DataType::Double.into()
+        match self.planned {
+            Planned::Decimal => DataType::BigDecimal.into(),
+            Planned::Double | Planned::Long => DataType::Double.into(),
+        }
     }
 
     fn inputs(&self) -> Vec<usize> {
@@ -123,7 +144,14 @@ impl Aggregate for Average {
 
     fn finish(&self, state: &Pair) -> Value {
         if state.count > 0 {
-            Value::Double(state.sum / state.count as f64)
+            let mean = state.sum / state.count as f64;
+            match self.planned {
+                Planned::Double => Value::Double(mean),
+                Planned::Long => Value::Double(state.sum as i64 as f64 / state.count as f64),
+                Planned::Decimal => Value::Double(mean)
+                    .cast(DataType::BigDecimal)
+                    .unwrap_or(Value::Null),
+            }
         } else if self.null_of_nothing {
             Value::Null
         } else {

@@ -97,7 +97,7 @@ fn bind(
         },
         multi: arguments::is_multi(call, 0),
         named_multi,
-        null_handling: call.null_handling && !named_multi,
+        null_handling: (call.null_handling || multi_stage) && !named_multi,
     }))
 }
 

@@ -23,6 +23,8 @@ struct Histogram {
     edges: Vec<f64>,
     /// Width of equal bins.
     width: Option<f64>,
+    /// A group without rows has no bins, which is null.
+    null_of_nothing: bool,
 }
 
 const MOST_BINS: i64 = 1_000_000;
@@ -30,6 +32,7 @@ const MOST_BINS: i64 = 1_000_000;
 fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 2..=4)?;
     arguments::expect_number(call, 0)?;
+    let null_of_nothing = call.null_handling && !arguments::multi_stage(call);
     if call.arguments.len() == 2 {
         let edges = edges(call)?;
         let ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);
@@ -39,7 +42,11 @@ fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, Function
                 "expects at least two ascending edges",
             ));
         }
-        return Ok(erased(Histogram { edges, width: None }));
+        return Ok(erased(Histogram {
+            edges,
+            width: None,
+            null_of_nothing,
+        }));
     }
     arguments::expect_count(call, 4..=4)?;
     let lower = arguments::number(call, 1)?.unwrap_or(0.0);
@@ -57,6 +64,7 @@ fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, Function
     Ok(erased(Histogram {
         edges,
         width: Some(width),
+        null_of_nothing,
     }))
 }
 
@@ -173,6 +181,9 @@ impl Aggregate for Histogram {
     }
 
     fn finish_group(&self, state: &Vec<f64>) -> Value {
+        if state.is_empty() && self.null_of_nothing {
+            return Value::Null;
+        }
         counts(state)
     }
 

@@ -41,6 +41,9 @@ fn bind(
 ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 3..=3)?;
     let name = arguments::text(call, 2)?.unwrap_or_default();
+    // The planner of the other engine goes by the argument's own type.
+    let own = arguments::data_type(call, 0);
+    let planned = arguments::multi_stage(call) && own.is_numeric() && !arguments::is_multi(call, 0);
     let returns = match name.parse::<DataType>() {
         Ok(
             found @ (DataType::Boolean
@@ -58,10 +61,37 @@ fn bind(
             return Err(arguments::refused(call, &what));
         }
     };
+    let returns = if planned && returns.is_numeric() {
+        own
+    } else {
+        returns
+    };
     Ok(erased(WithTime { wanted, returns }))
 }
 
 impl WithTime {
+    /// Values are read as they are stored: a TIMESTAMP as its milliseconds, a BOOLEAN as 0 or 1, of which only 1 is true.
+    fn typed(&self, input: &Block) -> Result<Block, FunctionError> {
+        let filled = rows::filled(input);
+        let from = filled.column_type();
+        let stored = match from.data_type {
+            DataType::Timestamp => DataType::Long,
+            DataType::Boolean => DataType::Int,
+            other => other,
+        };
+        if self.returns == from.data_type || from.multi {
+            return Ok(filled.cast(self.returns.into())?);
+        }
+        let plain = filled.into_owned().retyped(ColumnType::sv(stored));
+        if self.returns != DataType::Boolean || !stored.is_numeric() {
+            return Ok(plain.cast(self.returns.into())?);
+        }
+        let flags = (0..plain.rows())
+            .map(|row| i32::from(plain.value(row).as_i64() == Some(1)))
+            .collect();
+        Ok(Block::new(DataType::Boolean, common::Values::Int(flags)))
+    }
+
     fn offer(&self, state: &mut Option<(i64, Value)>, time: i64, value: Value) {
         let better = state.as_ref().is_none_or(|(held_time, held)| {
             let order = time.cmp(held_time);
@@ -98,7 +128,7 @@ impl Aggregate for WithTime {
         groups: Groups<'_>,
         inputs: &[Block],
     ) -> Result<(), FunctionError> {
-        let values = rows::filled(&inputs[0]).cast(self.returns.into())?;
+        let values = self.typed(&inputs[0])?;
         let times = rows::filled(&inputs[1]).cast(DataType::Long.into())?;
         groups.for_each(|row, group| {
             let time = times.value(row).as_i64().unwrap_or(0);

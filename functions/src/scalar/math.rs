@@ -408,7 +408,7 @@ fn java_choice(x: f64, y: f64, first: bool) -> f64 {
 fn widest(arguments: &[Argument]) -> Result<ColumnType, FunctionError> {
     let mut answer = arguments[0].column_type;
     for argument in arguments {
-        answer = wider(answer, argument.column_type).ok_or_else(|| {
+        answer = both(answer, argument.column_type).ok_or_else(|| {
             FunctionError::Argument(format!(
                 "cannot compare a value of type `{}` with one of type `{answer}`",
                 argument.column_type
@@ -416,6 +416,16 @@ fn widest(arguments: &[Argument]) -> Result<ColumnType, FunctionError> {
         })?;
     }
     Ok(answer)
+}
+
+/// The type in which two are compared: FLOAT beside a whole number is DOUBLE, which loses less of either.
+fn both(a: ColumnType, b: ColumnType) -> Option<ColumnType> {
+    let whole = |t: ColumnType| matches!(t.data_type, DataType::Int | DataType::Long) && !t.multi;
+    let float = ColumnType::sv(DataType::Float);
+    if (a == float && whole(b)) || (b == float && whole(a)) {
+        return Some(ColumnType::sv(DataType::Double));
+    }
+    wider(a, b)
 }
 
 /// The type that holds values of both; `None` where there is none.
@@ -447,7 +457,7 @@ pub(super) fn wider(a: ColumnType, b: ColumnType) -> Option<ColumnType> {
 fn choose(args: &[Block], wanted: std::cmp::Ordering) -> Answer {
     let mut to = args[0].column_type();
     for block in args {
-        to = wider(to, block.column_type()).unwrap_or(to);
+        to = both(to, block.column_type()).unwrap_or(to);
     }
     let cast: Vec<Block> = args.iter().map(|b| b.cast(to)).collect::<Result<_, _>>()?;
     let rows = args[0].rows();

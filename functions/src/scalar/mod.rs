@@ -416,6 +416,12 @@ impl BoundScalar {
         self.function
     }
 
+    /// What the argument at `index` is converted to.
+    #[must_use]
+    pub fn param(&self, index: usize) -> Option<Param> {
+        self.params.get(index).copied()
+    }
+
     /// The type of the result.
     #[must_use]
     pub fn returns(&self) -> ColumnType {

@@ -170,6 +170,15 @@ fn in_list(list: &InList, leaf: &Leaf) -> Option<String> {
         .collect::<Option<Vec<_>>>()?;
     let not = if list.negated { "NOT " } else { "" };
     let expr = expression(&list.expr, leaf)?;
+    // Numbers of another type are compared one by one: a list would have to be of the column's own type.
+    let widened = matches!(&*list.expr, Expr::Cast(cast) if column_type(cast.field.data_type()).data_type.is_numeric());
+    if widened {
+        let tests: Vec<String> = items
+            .iter()
+            .map(|item| format!("{expr} = {item}"))
+            .collect();
+        return Some(format!("({not}({}))", tests.join(" OR ")));
+    }
     Some(format!("({expr} {not}IN ({}))", items.join(", ")))
 }
 

@@ -66,7 +66,7 @@ impl Run<'_> {
             }
             Node::Or(children) if !wanted => {
                 for child in children {
-                    self.keep(child, false, mask)?;
+                    self.keep_part(child, false, mask)?;
                 }
             }
             Node::And(children) | Node::Or(children) => self.any(children, wanted, mask)?,
@@ -89,6 +89,23 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// A part of AND or OR. Pinot's AND and OR know no nulls of their own where they are parts: they are false wherever they
+    /// are not true.
+    fn keep_part(
+        &mut self,
+        node: &Node<'_>,
+        wanted: bool,
+        mask: &mut Mask,
+    ) -> Result<(), QueryError> {
+        if wanted || !matches!(node, Node::And(_) | Node::Or(_)) {
+            return self.keep(node, wanted, mask);
+        }
+        let mut holds = mask.clone();
+        self.keep(node, true, &mut holds)?;
+        mask.subtract(&holds);
+        Ok(())
+    }
+
     /// Rows for which any child is `wanted`.
     fn any(
         &mut self,
@@ -100,7 +117,7 @@ impl Run<'_> {
         let mut left = mask.clone();
         for child in children {
             let mut candidate = left.clone();
-            self.keep(child, wanted, &mut candidate)?;
+            self.keep_part(child, wanted, &mut candidate)?;
             left.subtract(&candidate);
             found.or(&candidate);
         }

@@ -2,6 +2,7 @@
 //!
 //! Must not know: segments. Invariant: literals have the type of what they are compared with.
 
+use common::{DataType, Value};
 use sql::{Expr, Filter, Test};
 
 use super::{Binder, Matcher};
@@ -68,6 +69,46 @@ fn contradicts(
     Ok(false)
 }
 
+/// The answer of a comparison between a column of whole numbers and a number that no row can have, nulls included: Pinot's
+/// optimizer settles it before rows are looked at.
+fn settled(test: &Test, expr: &BoundExpr, matcher: &Matcher) -> Option<bool> {
+    let column_type = expr.column_type();
+    expr.as_column()?;
+    let whole = matches!(column_type.data_type, DataType::Int | DataType::Long);
+    if column_type.multi || !whole {
+        return None;
+    }
+    let (least, most) = match column_type.data_type {
+        DataType::Int => (f64::from(i32::MIN), f64::from(i32::MAX)),
+        _ => (i64::MIN as f64, i64::MAX as f64),
+    };
+    let is_number = |value: &Value| !matches!(value, Value::String(_) | Value::Boolean(_));
+    let side = |end: &(Value, bool)| {
+        let number = end.0.as_f64().filter(|_| is_number(&end.0))?;
+        Some((number < least, number > most))
+    };
+    match test {
+        Test::NotEq(value) if is_number(value) && matches!(matcher, Matcher::Nothing) => Some(true),
+        Test::Range {
+            lower: Some(end),
+            upper: None,
+        } => match side(end)? {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        },
+        Test::Range {
+            lower: None,
+            upper: Some(end),
+        } => match side(end)? {
+            (true, _) => Some(false),
+            (_, true) => Some(true),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 impl BoundFilter {
     pub(super) fn bind(filter: &Filter, binder: &mut Binder<'_>) -> Result<Self, QueryError> {
         if filter.has_aggregation() {
@@ -97,11 +138,14 @@ impl BoundFilter {
             Filter::Predicate(expr, test) => {
                 let expr = bind(expr)?;
                 let (matcher, negated) = Matcher::of(test, &expr)?;
-                Self::Test(BoundTest {
-                    expr,
-                    matcher,
-                    negated,
-                })
+                match settled(test, &expr, &matcher) {
+                    Some(value) => Self::Constant(value),
+                    None => Self::Test(BoundTest {
+                        expr,
+                        matcher,
+                        negated,
+                    }),
+                }
             }
         })
     }

@@ -74,7 +74,8 @@ pub(super) fn integer(
     match (value, data_type) {
         (Value::String(text), DataType::Boolean) => Ok(Some(i64::from(text_is_true(text)))),
         (Value::Boolean(v), DataType::Boolean) => Ok(Some(i64::from(*v))),
-        (_, DataType::Boolean) => Ok(value.as_f64().map(|v| i64::from(v != 0.0))),
+        // Only `1` is true: other numbers are texts that are not.
+        (_, DataType::Boolean) => Ok(Some(i64::from(text_is_true(&value.to_text())))),
         (Value::Boolean(_), _) => Err(()),
         (Value::String(text), DataType::Timestamp) => {
             common::java_text::parse_timestamp(text).map(Some).ok_or(())
@@ -110,6 +111,7 @@ pub(super) fn integer_end(
     lower: bool,
 ) -> Result<Option<i64>, ()> {
     let exact = match value {
+        _ if data_type == DataType::Boolean => integer(value, data_type, false)?,
         Value::Double(_) | Value::Float(_) | Value::BigDecimal(_)
             if data_type == DataType::Timestamp =>
         {

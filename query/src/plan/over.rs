@@ -94,14 +94,24 @@ fn label(aggregation: &PlanAggregation, expr: &Expr, null_handling: bool) -> Str
     let Expr::Call(call) = expr else {
         return text::expression(expr);
     };
-    if call.name == "count" && !null_handling {
+    let of_literal = call.args.iter().all(|arg| arg.as_literal().is_some());
+    if call.name == "count" && (!null_handling || of_literal) {
         return "count(*)".to_owned();
     }
     if call.args.iter().any(is_steps) {
         return text::expression(expr);
     }
     let args: Vec<String> = call.args.iter().map(text::expression).collect();
-    aggregation.function.label(&call.name, &args)
+    let shown = aggregation.function.label(&call.name, &args);
+    // Only a column is known to be a multi-value when names are given.
+    let computed = matches!(call.args.first(), Some(Expr::Call(_)));
+    match shown.strip_prefix(&call.name) {
+        Some(rest) if computed && !call.name.ends_with("mv") => match rest.strip_prefix("mv") {
+            Some(rest) => format!("{}{rest}", call.name),
+            None => shown,
+        },
+        _ => shown,
+    }
 }
 
 fn is_steps(expr: &Expr) -> bool {

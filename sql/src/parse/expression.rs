@@ -479,6 +479,9 @@ pub(super) fn literal(value: &ast::Value) -> Result<Value, SqlError> {
 
 /// `X'0A'`, which Pinot reads as a text of bits without leading zeros.
 fn bits(hexadecimal: &str) -> Option<Value> {
+    if hexadecimal.is_empty() {
+        return Some(Value::String(String::new()));
+    }
     let mut out = String::with_capacity(hexadecimal.len() * 4);
     for digit in hexadecimal.chars() {
         out.push_str(&format!("{:04b}", digit.to_digit(16)?));
