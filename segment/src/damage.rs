@@ -160,7 +160,7 @@ fn search(tree: &StarTree) {
     for grouped in [false, true] {
         let asked = vec![
             Asked {
-                ids: grouped.then(|| IdSet::Run(0..3)),
+                ids: grouped.then_some(IdSet::Run(0..3)),
                 grouped,
             };
             dimensions
