@@ -440,9 +440,35 @@ pub(crate) async fn mark_gone(core: &Core, instance_id: &str) -> Result<(), Cont
                 live: false,
                 ..i.clone()
             });
-        Ok((gone.map(Change::Instance).into_iter().collect(), ()))
+        let Some(gone) = gone else {
+            return Ok((Vec::new(), ()));
+        };
+        let mut changes = silenced(state, instance_id);
+        changes.push(Change::Instance(gone));
+        Ok((changes, ()))
     })
     .await
+}
+
+/// The replicas of an instance that is gone: they answered, so that nobody takes them for new ones.
+fn silenced(state: &State, instance_id: &str) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (table, entry) in &state.tables {
+        for segment in entry.segments.values() {
+            let answered = segment.external.get(instance_id);
+            if matches!(
+                answered,
+                Some(ReplicaState::Online | ReplicaState::Consuming)
+            ) {
+                let mut segment = segment.clone();
+                segment
+                    .external
+                    .insert(instance_id.to_owned(), ReplicaState::Offline);
+                changes.push(Change::Segment(table.clone(), Box::new(segment)));
+            }
+        }
+    }
+    changes
 }
 
 /// Adds an uploaded segment, or replaces one of the same name.

@@ -31,7 +31,7 @@ pub(crate) struct RoutedSegment {
     pub(crate) partition: Option<u32>,
     /// Created at, milliseconds.
     pub(crate) created_ms: i64,
-    /// Every server that shall have it lives: where none answers for it yet, one is about to.
+    /// No server ever answered for it, and every one that shall have it lives: one is about to.
     pub(crate) awaited: bool,
     /// Position of its record in the view, `None` where it has none.
     pub(crate) record: Option<SegmentRecord>,
@@ -85,7 +85,8 @@ impl RoutedTable {
             if wanted.peek().is_none() || view.hidden.contains(name) {
                 continue;
             }
-            let awaited = wanted.all(|lives| lives);
+            let awaited = wanted.all(|lives| lives)
+                && view.external.get(name).is_none_or(|known| known.is_empty());
             let mut candidates = Vec::new();
             for (id, state) in view.external.get(name).into_iter().flatten() {
                 let up = matches!(state, ReplicaState::Online | ReplicaState::Consuming);

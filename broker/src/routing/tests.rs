@@ -25,10 +25,10 @@ fn server(id: &str, live: bool) -> Instance {
 }
 
 /// A table of one segment on server `a`, created a second ago.
-fn table(reported: bool) -> TableView {
+fn table(reported: Option<ReplicaState>) -> TableView {
     let mut external = BTreeMap::new();
-    if reported {
-        let replicas = BTreeMap::from([("a".to_owned(), ReplicaState::Online)]);
+    if let Some(state) = reported {
+        let replicas = BTreeMap::from([("a".to_owned(), state)]);
         external.insert("t_0".to_owned(), replicas);
     }
     serde_json::from_value(json!({
@@ -49,7 +49,7 @@ fn table(reported: bool) -> TableView {
 }
 
 /// Servers asked, and segments named as unavailable.
-fn chosen(live: bool, reported: bool) -> (usize, Vec<String>) {
+fn chosen(live: bool, reported: Option<ReplicaState>) -> (usize, Vec<String>) {
     let view = ClusterView {
         version: 1,
         instances: vec![server("a", live)],
@@ -70,12 +70,19 @@ fn chosen(live: bool, reported: bool) -> (usize, Vec<String>) {
 
 #[tokio::test]
 async fn a_young_segment_is_awaited_while_its_server_lives() {
-    assert_eq!(chosen(true, true), (1, Vec::new()));
-    assert_eq!(chosen(true, false), (0, Vec::new()));
+    assert_eq!(chosen(true, Some(ReplicaState::Online)), (1, Vec::new()));
+    assert_eq!(chosen(true, None), (0, Vec::new()));
 }
 
 #[tokio::test]
 async fn a_young_segment_of_a_dead_server_is_named() {
-    assert_eq!(chosen(false, true), (0, vec!["t_0".to_owned()]));
-    assert_eq!(chosen(false, false), (0, vec!["t_0".to_owned()]));
+    let named = (0, vec!["t_0".to_owned()]);
+    assert_eq!(chosen(false, Some(ReplicaState::Online)), named);
+    assert_eq!(chosen(false, None), named);
+}
+
+#[tokio::test]
+async fn a_young_segment_that_answered_before_is_named() {
+    let named = (0, vec!["t_0".to_owned()]);
+    assert_eq!(chosen(true, Some(ReplicaState::Offline)), named);
 }

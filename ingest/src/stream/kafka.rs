@@ -148,6 +148,8 @@ fn client_config(config: &StreamConfig, brokers: &str) -> Result<ClientConfig, C
         ("fetch.message.max.bytes", "4194304"),
         ("fetch.wait.max.ms", "100"),
         ("fetch.queue.backoff.ms", "5"),
+        // A broker that comes back is found within a second, on every replica.
+        ("reconnect.backoff.max.ms", "1000"),
     ] {
         client.set(key, value);
     }

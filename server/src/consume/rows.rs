@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::Schema;
 use ingest::IngestOutcome;
@@ -17,11 +17,14 @@ use segment::{SegmentError, SegmentWriter};
 
 use super::worker::{Halt, Worker, start_of};
 use super::{Consuming, PARTITIONS_PER_TOPIC, Parked, Phase};
+use crate::error::ServerError;
 use crate::tables::Table;
 use crate::upsert::{self, Mode, Taken, Target};
 
 /// Messages that are made visible together.
 const CHUNK: usize = 4096;
+/// How long a stream may give nothing until it is asked how far it goes.
+const LOOK_WHEN_IDLE: Duration = Duration::from_secs(5);
 const FETCH_WAIT: Duration = Duration::from_millis(50);
 /// An empty segment at its time limit is given so much more.
 const EXTENSION_MS: i64 = 3_600_000;
@@ -90,6 +93,7 @@ impl Worker {
                 return Ok(reason);
             }
             self.take_chunk()?;
+            self.tell_once_caught_up();
         }
     }
 
@@ -156,6 +160,10 @@ impl Worker {
         let end = self.state.end.load(Ordering::Acquire);
         let count = source.available(most, end);
         if count == 0 {
+            self.look_for_end()?;
+            let Some(source) = &self.source else {
+                return Ok(());
+            };
             // A gap at the end of what was fetched, or the agreed end lies within a gap.
             let next = if source.is_drained() {
                 source.next()
@@ -165,6 +173,7 @@ impl Worker {
             self.state.position.fetch_max(next, Ordering::AcqRel);
             return Ok(());
         }
+        self.idle = None;
         self.batch.clear();
         let mut newest = None;
         let messages = source
@@ -201,6 +210,28 @@ impl Worker {
         self.count(next, newest, &outcome, now);
         self.pack(now)?;
         self.keep_rate(count)
+    }
+
+    /// A stream that gives nothing for a while may have become another one, shorter than what was read.
+    fn look_for_end(&mut self) -> Result<(), Halt> {
+        let since = *self.idle.get_or_insert_with(Instant::now);
+        if since.elapsed() < LOOK_WHEN_IDLE {
+            return Ok(());
+        }
+        self.idle = Some(Instant::now());
+        let partition = self.state.stream_partition();
+        let wanted = self.state.position();
+        let (low, high) = self.state.connector().range(partition)?;
+        if high.0 >= wanted {
+            return Ok(());
+        }
+        self.source = None;
+        Err(ServerError::Impossible(format!(
+            "partition {partition} of the stream ends at offset {}, before offset {wanted} that comes next: the topic was made anew or cut; POST \
+             /tables/{}/resumeConsumption?consumeFrom=smallest after a pause begins at offset {}",
+            high.0, self.table.name, low.0
+        ))
+        .into())
     }
 
     /// Moves the position on and says what became of the messages before it.

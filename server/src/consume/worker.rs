@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::table_config::StreamConfig;
 use ingest::roll_up::RolledUp;
@@ -59,6 +59,10 @@ pub(super) struct Worker {
     pub(super) seen: Arc<TableView>,
     /// An earlier reading of the segment answers until this one has reached the end.
     pub(super) silent: bool,
+    /// Another replica answers with more rows: this one is told of once it has read as far as the stream went when it began.
+    pub(super) behind: bool,
+    /// Since when the stream gave nothing.
+    pub(super) idle: Option<Instant>,
     pub(super) metrics: Arc<PartitionMetrics>,
     pub(super) row_limit: u64,
     pub(super) ends_ms: i64,
@@ -114,6 +118,8 @@ impl Worker {
             seen: Arc::clone(&view),
             stream,
             silent: false,
+            behind: false,
+            idle: None,
             full: false,
             rollup: RolledUp::while_consuming(&view.schema, &view.config)?,
             built: None,
@@ -141,8 +147,30 @@ impl Worker {
         if !self.silent {
             self.show();
         }
-        if !self.state.has_end() {
-            // With a known end the rows that are still to be read were visible elsewhere: it answers when it has them.
+        if self.state.has_end() {
+            // The rows that are still to be read were visible elsewhere: it answers when it has them.
+            return;
+        }
+        self.behind = self.others_answer();
+        if !self.behind {
+            self.report(ReplicaState::Consuming, None);
+        }
+    }
+
+    /// True where another replica of the segment answers.
+    fn others_answer(&self) -> bool {
+        let view = self.table.view();
+        let replicas = view.external.get(&self.record.name).into_iter().flatten();
+        replicas
+            .filter(|(id, _)| **id != self.shared.instance_id)
+            .any(|(_, state)| *state == ReplicaState::Consuming)
+    }
+
+    /// Tells of a segment that has caught up, or that nobody else answers for any more.
+    pub(super) fn tell_once_caught_up(&mut self) {
+        let caught_up = self.state.position() >= self.state.goal.load(Ordering::Acquire);
+        if self.behind && (caught_up || !self.others_answer()) {
+            self.behind = false;
             self.report(ReplicaState::Consuming, None);
         }
     }
@@ -223,7 +251,7 @@ impl Worker {
             if std::mem::take(&mut self.silent) {
                 self.show();
             }
-            if reason == super::rows::AGREED {
+            if std::mem::take(&mut self.behind) || reason == super::rows::AGREED {
                 self.report(ReplicaState::Consuming, None);
             }
             self.state.set_phase(Phase::Holding, None);
