@@ -152,7 +152,8 @@ impl Aggregate for Average {
                     .cast(DataType::BigDecimal)
                     .unwrap_or(Value::Null),
             }
-        } else if self.null_of_nothing {
+        } else if self.null_of_nothing || matches!(self.planned, Planned::Decimal) {
+            // A BIG_DECIMAL has no infinity.
             Value::Null
         } else {
             Value::Double(f64::NEG_INFINITY)
