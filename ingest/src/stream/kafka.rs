@@ -150,6 +150,7 @@ fn client_config(config: &StreamConfig, brokers: &str) -> Result<ClientConfig, C
         ("fetch.queue.backoff.ms", "5"),
         // A broker that comes back is found within a second, on every replica.
         ("reconnect.backoff.max.ms", "1000"),
+        ("topic.metadata.refresh.interval.ms", "30000"),
     ] {
         client.set(key, value);
     }

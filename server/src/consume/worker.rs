@@ -24,6 +24,8 @@ use crate::tables::{Connector, Table};
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// So many failures in a row are enough of one client of the stream.
+const FAILURES_OF_A_CLIENT: u32 = 3;
 const LEAST_TIME_MS: i64 = 600_000;
 
 /// Why the thread does not go on.
@@ -217,7 +219,7 @@ impl Worker {
 
     /// Runs to the segment's end.
     pub(super) fn run(mut self) {
-        let mut wait = FIRST_WAIT;
+        let (mut wait, mut failures) = (FIRST_WAIT, 0);
         loop {
             let before = self.state.position();
             match self.advance() {
@@ -229,8 +231,13 @@ impl Worker {
                         .set_phase(Phase::Failing, Some(error.to_string()));
                 }
             }
+            failures += 1;
             if self.state.position() != before {
-                wait = FIRST_WAIT;
+                (wait, failures) = (FIRST_WAIT, 0);
+            }
+            if failures > 0 && failures % FAILURES_OF_A_CLIENT == 0 {
+                // A client may hold on to what it knows of brokers that were replaced; a new one asks afresh.
+                self.source = None;
             }
             if self.pause(wait).is_err() {
                 break;
