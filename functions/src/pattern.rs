@@ -220,10 +220,12 @@ fn translate(java: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(java.len() + 16);
     let mut rest = java;
     let mut depth = 0usize;
+    // Groups opened so far, as many as the expression can refer back to.
+    let mut groups = 0usize;
     while let Some(c) = rest.chars().next() {
         let tail = &rest[c.len_utf8()..];
         if c == '\\' {
-            rest = translate_escape(tail, depth > 0, &mut out);
+            rest = translate_escape(tail, depth > 0, groups, &mut out);
             continue;
         }
         match c {
@@ -238,12 +240,24 @@ fn translate(java: &str) -> Cow<'_, str> {
                 depth -= 1;
                 out.push(']');
             }
+            '(' if depth == 0 && opens_group(tail) => {
+                groups += 1;
+                out.push('(');
+            }
             '~' if depth > 0 => out.push_str("\\~"),
             c => out.push(c),
         }
         rest = tail;
     }
     Cow::Owned(out)
+}
+
+/// True where what follows `(` makes it a capturing group: `(a`, `(?<name>a`, and not `(?:a`, `(?<=a`, `(?<!a`.
+fn opens_group(tail: &str) -> bool {
+    match tail.strip_prefix('?') {
+        None => true,
+        Some(rest) => rest.starts_with('<') && !rest.starts_with("<=") && !rest.starts_with("<!"),
+    }
 }
 
 /// `]` right after the start of a class stands for itself.
@@ -263,7 +277,7 @@ fn leading_bracket<'a>(tail: &'a str, out: &mut String) -> &'a str {
 }
 
 /// Translates what follows a backslash and answers the rest.
-fn translate_escape<'a>(tail: &'a str, in_class: bool, out: &mut String) -> &'a str {
+fn translate_escape<'a>(tail: &'a str, in_class: bool, groups: usize, out: &mut String) -> &'a str {
     let Some(c) = tail.chars().next() else {
         out.push('\\');
         return tail;
@@ -295,6 +309,10 @@ fn translate_escape<'a>(tail: &'a str, in_class: bool, out: &mut String) -> &'a 
         'S' => out.push_str("[^ \\t\\n\\x0B\\f\\r]"),
         'R' => out.push_str("(?:\\r\\n|[\\n\\x0B\\f\\r\\u0085\\u2028\\u2029])"),
         'Z' => out.push_str("(?:\\n?\\z)"),
+        // A group that is not there matches nothing.
+        '1'..='9' if !in_class && c.to_digit(10).is_some_and(|n| n as usize > groups) => {
+            out.push_str("(?!)");
+        }
         'e' => out.push_str("\\x1B"),
         'p' | 'P' => return translate_property(c, rest, out),
         // Java takes a backslash before any character that is no letter; Rust before ASCII punctuation only.
@@ -360,6 +378,7 @@ mod tests {
         assert!(find("^[\\w&&[^_]]+$", "ab1")?);
         assert!(find("(?=.*\\d)(?=.*[a-z]).+", "a1")?);
         assert!(find("(a)\\1", "aa")?);
+        assert!(!find("(.)\\7", "aa")?);
         assert!(find("\\p{Alpha}\\p{L}", "aé")?);
         assert!(find("[]a]", "]")?);
         assert!(find("é|Ω", "xΩ")?);

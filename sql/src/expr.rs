@@ -96,7 +96,9 @@ impl Expr {
     #[must_use]
     pub fn is_aggregation(&self) -> bool {
         match self {
-            Self::Call(call) if call.name == FILTERED => true,
+            Self::Call(call) if call.name == FILTERED => {
+                call.args.first().is_some_and(Self::is_aggregation)
+            }
             Self::Call(call) => functions::aggregate::find(&call.name).is_some(),
             _ => false,
         }

@@ -90,7 +90,7 @@ pub fn split(statement: &Statement) -> Result<Option<Gapfill>, SqlError> {
     if !statement.sql.to_ascii_lowercase().contains("gapfill") {
         return Ok(None);
     }
-    let ast::Statement::Query(outermost) = parse::syntax(&statement.sql)? else {
+    let ast::Statement::Query(outermost) = parse::single_stage_syntax(&statement.sql)? else {
         return Ok(None);
     };
     let mut asts = vec![*outermost];

@@ -49,7 +49,7 @@ impl Core {
             return Ok(());
         }
         // What cannot be read cannot be judged; the engine would refuse it too.
-        let Ok(syntax) = sql::parse::syntax(&statement.sql) else {
+        let Ok(syntax) = sql::parse::single_stage_syntax(&statement.sql) else {
             return Err(denied(&["unknown"]));
         };
         let mut names = Vec::new();

@@ -136,7 +136,7 @@ async fn respond(response: &BrokerResponse, real_status: bool) -> Response {
 pub(super) async fn validate(body: Bytes) -> Response {
     let checked = QueryInput::from_body(&body).and_then(|input| {
         let statement = Statement::split(&input.sql, &input.options).map_err(|e| e.to_string())?;
-        sql::parse::syntax(&statement.sql).map_err(|e| e.to_string())
+        sql::parse::single_stage_syntax(&statement.sql).map_err(|e| e.to_string())
     });
     let answer = match checked {
         Ok(_) => json!({"valid": true}),

@@ -67,6 +67,16 @@ pub(crate) fn expect_number(call: &AggregateCall<'_>, index: usize) -> Result<()
     }
 }
 
+/// As [`expect_number`], but found out when a value is read.
+pub(crate) fn expect_readable(call: &AggregateCall<'_>, index: usize) -> Result<(), FunctionError> {
+    expect_number(call, index).map_err(|error| match error {
+        FunctionError::Argument(message) if !multi_stage(call) => {
+            FunctionError::Evaluation(message)
+        }
+        other => other,
+    })
+}
+
 /// The literal at `index`; refuses an expression.
 pub(crate) fn literal<'a>(
     call: &AggregateCall<'a>,

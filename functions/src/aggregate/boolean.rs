@@ -30,6 +30,8 @@ pub(crate) static ROWS: &[AggregateRow] = &[
 struct Bool {
     /// The answer of nothing: true for AND.
     neutral: bool,
+    /// Values of other types are taken for booleans.
+    lenient: bool,
     null_handling: bool,
 }
 
@@ -43,15 +45,9 @@ fn bind(
     neutral: bool,
 ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 1..=1)?;
-    let found = arguments::data_type(call, 0);
-    if !arguments::multi_stage(call) && !matches!(found, DataType::Boolean | DataType::Unknown) {
-        return Err(FunctionError::Evaluation(format!(
-            "Unsupported data type {} for {found}",
-            call.name
-        )));
-    }
     Ok(erased(Bool {
         neutral,
+        lenient: arguments::multi_stage(call),
         null_handling: call.null_handling,
     }))
 }
@@ -81,6 +77,13 @@ impl Aggregate for Bool {
         inputs: &[Block],
     ) -> Result<(), FunctionError> {
         let neutral = self.neutral;
+        let found = inputs[0].column_type().data_type;
+        if !self.lenient && !matches!(found, DataType::Boolean | DataType::Unknown) {
+            let name = if neutral { "boolAnd" } else { "boolOr" };
+            return Err(FunctionError::Evaluation(format!(
+                "Unsupported data type {name} for {found}"
+            )));
+        }
         let block = inputs[0].cast(ColumnType {
             data_type: DataType::Boolean,
             multi: inputs[0].column_type().multi,

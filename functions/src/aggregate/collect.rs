@@ -69,7 +69,7 @@ fn bind_array(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, Fu
         answer: Answer::Array,
         data_type,
         distinct: distinct(call)?,
-        null_of_nothing: call.null_handling,
+        null_of_nothing: call.null_handling && arguments::multi_stage(call),
     }))
 }
 

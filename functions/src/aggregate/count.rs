@@ -39,7 +39,8 @@ fn bind(
     arguments::expect_count(call, usize::from(elements)..=1)?;
     let literal = call.arguments.first().is_some_and(|a| a.literal.is_some());
     let multi_stage = arguments::multi_stage(call) && !literal;
-    let argument = !call.arguments.is_empty() && (call.null_handling || multi_stage || elements);
+    let counted = call.null_handling && !literal;
+    let argument = !call.arguments.is_empty() && (counted || multi_stage || elements);
     Ok(erased(Count { elements, argument }))
 }
 

@@ -42,8 +42,8 @@ struct Sums {
 
 fn bind(call: &AggregateCall<'_>, less: f64) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 2..=2)?;
-    arguments::expect_number(call, 0)?;
-    arguments::expect_number(call, 1)?;
+    arguments::expect_readable(call, 0)?;
+    arguments::expect_readable(call, 1)?;
     let found = arguments::data_type(call, 0);
     Ok(erased(Covariance {
         less,

@@ -147,7 +147,7 @@ fn bind(
     answer: Answer,
 ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 1..=1)?;
-    arguments::expect_number(call, 0)?;
+    arguments::expect_readable(call, 0)?;
     Ok(erased(Statistic {
         answer,
         null_handling: call.null_handling,

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use bigdecimal::ToPrimitive;
-use common::cast::parse_double;
+use common::cast::{decimal_to_i64, parse_double};
 use common::{Block, DataType, Value, Values};
 
 use super::Groups;
@@ -148,6 +148,7 @@ pub(crate) fn each_long(
     match leaves(block) {
         Values::Int(v) => each_leaf(v, block, groups, |g, x| f(g, i64::from(*x))),
         Values::Long(v) => each_leaf(v, block, groups, |g, x| f(g, *x)),
+        Values::BigDecimal(v) => each_leaf(v, block, groups, |g, x| f(g, decimal_to_i64(x))),
         _ => return each_number(block, groups, |g, x| f(g, x as i64)),
     }
     Ok(())

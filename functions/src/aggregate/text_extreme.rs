@@ -47,6 +47,8 @@ pub(crate) static ROWS: &[AggregateRow] = &[
 struct One {
     wanted: Ordering,
     returns: DataType,
+    /// What is kept: numbers as they are, although the answer is text.
+    kept: DataType,
 }
 
 fn bind(
@@ -55,7 +57,13 @@ fn bind(
     returns: DataType,
 ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 1..=1)?;
-    Ok(erased(One { wanted, returns }))
+    let found = arguments::data_type(call, 0);
+    let ordered = call.name != "anyvalue" && found.is_numeric();
+    Ok(erased(One {
+        wanted,
+        returns,
+        kept: if ordered { found } else { returns },
+    }))
 }
 
 impl One {
@@ -68,14 +76,14 @@ impl One {
         }
     }
 
-    /// The value in the answer's type; text shows BOOLEAN and TIMESTAMP as their stored numbers.
+    /// The value in the type that is kept; text shows BOOLEAN and TIMESTAMP as their stored numbers.
     fn typed(&self, value: Value) -> Result<Value, FunctionError> {
         let stored = match value {
-            Value::Boolean(v) if self.returns == DataType::String => Value::Int(i32::from(v)),
-            Value::Timestamp(v) if self.returns == DataType::String => Value::Long(v),
+            Value::Boolean(v) if self.kept == DataType::String => Value::Int(i32::from(v)),
+            Value::Timestamp(v) if self.kept == DataType::String => Value::Long(v),
             other => other,
         };
-        Ok(stored.cast(self.returns)?)
+        Ok(stored.cast(self.kept)?)
     }
 }
 
@@ -134,12 +142,16 @@ impl Aggregate for One {
         }
         let mut reader = super::bytes::Reader::new(bytes);
         let mut inner = super::bytes::Reader::new(reader.bytes().map_err(|_| broken())?);
-        let value = read_value(&mut inner, self.returns)?;
+        let value = read_value(&mut inner, self.kept)?;
         reader.end(Some(value))
     }
 
     fn finish(&self, state: &Option<Value>) -> Value {
-        state.clone().unwrap_or_default()
+        match state {
+            Some(value) if self.kept != self.returns => Value::String(value.to_text()),
+            Some(value) => value.clone(),
+            None => Value::Null,
+        }
     }
 
     fn label(&self, name: &str, arguments: &[String]) -> String {

@@ -335,6 +335,20 @@ pub fn bind(name: &str, arguments: &[Argument], role: Role) -> Result<BoundScala
     }))
 }
 
+/// For each argument of the first overload that takes so many: whether it is one value, not an array.
+#[must_use]
+pub fn single_params(name: &str, count: usize) -> Option<Vec<bool>> {
+    let function = overloads(name)
+        .iter()
+        .find(|function| function.params.accepts(count))?;
+    let single = |index| match function.params.at(index) {
+        Param::Is(column_type) => !column_type.multi,
+        Param::Number => true,
+        Param::Any | Param::AnyArray => false,
+    };
+    Some((0..count).map(single).collect())
+}
+
 fn bind_one(
     function: &'static ScalarFunction,
     arguments: &[Argument],

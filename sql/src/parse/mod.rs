@@ -13,6 +13,7 @@ use sqlparser::ast::{
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::query::{OrderBy, Query, SelectItem};
 use crate::rewrite;
@@ -35,6 +36,18 @@ fn multi_stage(what: &str) -> SqlError {
 /// # Errors
 /// With line and column where the text is not SQL.
 pub fn syntax(sql: &str) -> Result<ast::Statement, SqlError> {
+    syntax_of(sql, None)
+}
+
+/// As [`syntax`], without the words that mean nothing to the single-stage engine.
+///
+/// # Errors
+/// As [`syntax`].
+pub fn single_stage_syntax(sql: &str) -> Result<ast::Statement, SqlError> {
+    syntax_of(sql, without_symmetry(sql))
+}
+
+fn syntax_of(sql: &str, tokens: Option<Vec<TokenWithSpan>>) -> Result<ast::Statement, SqlError> {
     let wrong = |error: &dyn std::fmt::Display| {
         SqlError::Parse(format!(
             "Caught exception while parsing query: {}: {error}",
@@ -44,17 +57,51 @@ pub fn syntax(sql: &str) -> Result<ast::Statement, SqlError> {
     if sql.contains("==") && has_double_equals(sql) {
         return Err(wrong(&"Encountered `==`: expected `=`"));
     }
-    let mut statements = Parser::parse_sql(&GenericDialect {}, sql).map_err(|e| wrong(&e))?;
+    let mut statements = match tokens {
+        Some(tokens) => Parser::new(&GenericDialect {})
+            .with_tokens_with_locations(tokens)
+            .parse_statements(),
+        None => Parser::parse_sql(&GenericDialect {}, sql),
+    }
+    .map_err(|e| wrong(&e))?;
     match (statements.pop(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
         _ => Err(wrong(&"expected one statement")),
     }
 }
 
+/// The tokens without SYMMETRIC and ASYMMETRIC after BETWEEN, which the grammar at hand does not know and the single-stage
+/// engine pays no attention to; `None` where there are none.
+fn without_symmetry(sql: &str) -> Option<Vec<TokenWithSpan>> {
+    if !sql.to_ascii_uppercase().contains("SYMMETRIC") {
+        return None;
+    }
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
+    let is = |token: &Token, wanted: &[&str]| match token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            wanted.iter().any(|w| word.value.eq_ignore_ascii_case(w))
+        }
+        _ => false,
+    };
+    let mut after_between = false;
+    let mut kept = Vec::new();
+    for token in tokens.ok()? {
+        if after_between && is(&token.token, &["SYMMETRIC", "ASYMMETRIC"]) {
+            after_between = false;
+            continue;
+        }
+        if !matches!(token.token, Token::Whitespace(_)) {
+            after_between = is(&token.token, &["BETWEEN"]);
+        }
+        kept.push(token);
+    }
+    Some(kept)
+}
+
 /// True where `==` stands outside of quotes and comments; the grammar at hand takes it for `=`.
 fn has_double_equals(sql: &str) -> bool {
-    let tokens = sqlparser::tokenizer::Tokenizer::new(&GenericDialect {}, sql).tokenize();
-    tokens.is_ok_and(|tokens| tokens.contains(&sqlparser::tokenizer::Token::DoubleEq))
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
+    tokens.is_ok_and(|tokens| tokens.contains(&Token::DoubleEq))
 }
 
 /// Parses an expression alone, as transforms and filters of ingestion hold them.
@@ -73,7 +120,7 @@ pub fn expression_text(text: &str) -> Result<Expr, SqlError> {
         .map_err(|e| wrong(&e))?;
     let ast = parser.parse_expr().map_err(|e| wrong(&e))?;
     match parser.peek_token().token {
-        sqlparser::tokenizer::Token::EOF => expression::scalar(&ast),
+        Token::EOF => expression::scalar(&ast),
         other => Err(wrong(&format!("unexpected `{other}` after the expression"))),
     }
 }
@@ -83,7 +130,7 @@ pub fn expression_text(text: &str) -> Result<Expr, SqlError> {
 /// # Errors
 /// Where the text is not SQL, breaks a rule, or needs the multi-stage engine.
 pub fn query(statement: &Statement, now_ms: i64) -> Result<Query, SqlError> {
-    let ast::Statement::Query(ast) = syntax(&statement.sql)? else {
+    let ast::Statement::Query(ast) = single_stage_syntax(&statement.sql)? else {
         return Err(SqlError::Parse(format!(
             "Caught exception while parsing query: {}: expected SELECT",
             statement.sql.trim()

@@ -3,7 +3,7 @@
 //! Must not know: columns. Invariant: volatile functions are left alone; a failing call is an error of the query.
 
 use common::{Block, ColumnType, DataType, Value};
-use functions::scalar::{self, Argument, EvalContext, NullRule, Role};
+use functions::scalar::{self, Argument, BoundScalar, EvalContext, NullRule, Role};
 
 use crate::expr::{Call, FILTERED};
 use crate::{Expr, SqlError};
@@ -34,14 +34,11 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     else {
         return Ok(Expr::Call(call));
     };
-    let arguments: Vec<Argument> = literals
-        .iter()
-        .map(|value| Argument {
-            column_type: value.column_type(),
-            literal: Some((*value).clone()),
-        })
-        .collect();
-    let Ok(bound) = scalar::bind(&call.name, &arguments, Role::Scalar) else {
+    if call.name == "coalesce" {
+        let first = literals.into_iter().find(|value| !value.is_null());
+        return Ok(Expr::Literal(first.cloned().unwrap_or_default()));
+    }
+    let Some((bound, literals)) = bind(&call.name, &literals) else {
         return Ok(Expr::Call(call));
     };
     let function = bound.function();
@@ -57,7 +54,7 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
             return Ok(Expr::Literal(Value::Null));
         }
     }
-    let blocks: Vec<Block> = literals.iter().map(|value| constant(value)).collect();
+    let blocks: Vec<Block> = literals.iter().map(constant).collect();
     match bound.call(&blocks, 1, &EvalContext { now_ms }) {
         Ok(block) if block.rows() == 1 => {
             let value = plain(block.value(0));
@@ -79,6 +76,31 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
             source,
         }),
     }
+}
+
+/// The function for these literals, and the literals it is called with: of an array where it takes one value, the first.
+fn bind(name: &str, literals: &[&Value]) -> Option<(BoundScalar, Vec<Value>)> {
+    let mut values: Vec<Value> = literals.iter().map(|value| (*value).clone()).collect();
+    if let Ok(bound) = scalar::bind(name, &arguments(&values), Role::Scalar) {
+        return Some((bound, values));
+    }
+    let wants = scalar::single_params(name, values.len())?;
+    for (value, single) in values.iter_mut().zip(wants) {
+        if let (Value::Array(_, items), true) = (&mut *value, single) {
+            let first = items.first().cloned()?;
+            *value = first;
+        }
+    }
+    let bound = scalar::bind(name, &arguments(&values), Role::Scalar).ok()?;
+    Some((bound, values))
+}
+
+fn arguments(values: &[Value]) -> Vec<Argument> {
+    let argument = |value: &Value| Argument {
+        column_type: value.column_type(),
+        literal: Some(value.clone()),
+    };
+    values.iter().map(argument).collect()
 }
 
 /// Functions that Pinot has for rows only, so that calls over literals stay calls.
