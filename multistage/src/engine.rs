@@ -22,7 +22,9 @@ use crate::leaf::{self, Leaves};
 use crate::memory::Memory;
 use crate::statistics::Statistics;
 use crate::syntax::DUPLICATE;
-use crate::{asof, convert, correlated, join_order, ranges, run, syntax, typing, unnest};
+use crate::{
+    asof, convert, correlated, join_order, null_tests, ranges, run, syntax, typing, unnest,
+};
 
 /// A query.
 #[derive(Debug, Clone)]
@@ -108,6 +110,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .statement
         .options
         .is_true("autorewriteaggregationtype");
+    let nulls = request.statement.options.is_true("enablenullhandling");
     let catalog = Catalog::new(tables, request.now_ms, rewrite_extremes);
     let options = ParserOptions::new()
         .with_enable_ident_normalization(false)
@@ -117,6 +120,13 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .and_then(asof::joined)
         .and_then(unnest::unnested)
         .and_then(typing::typed)
+        .and_then(|plan| {
+            if nulls {
+                null_tests::searched(plan)
+            } else {
+                Ok(plan)
+            }
+        })
         .and_then(ranges::settled)
         .and_then(correlated::aggregated)
         .map_err(|error| unknown_in_list(&error, &selected))

@@ -14,6 +14,7 @@ mod error;
 mod join_order;
 mod leaf;
 mod memory;
+mod null_tests;
 mod planned_type;
 mod ranges;
 mod run;

@@ -31,11 +31,16 @@ pub(crate) fn planned(
             castable(arguments)?;
             computed
         }
+        "datetimeconvert" if to_times(arguments) => ColumnType::sv(DataType::Long),
+        "extract" | "timestampdiff" | "datediff" if !computed.multi => {
+            times(name, arguments)?;
+            let diff = name != "extract";
+            ColumnType::sv(if diff { DataType::Int } else { DataType::Long })
+        }
         "timestampadd" | "dateadd" if !computed.multi => ColumnType::sv(DataType::Timestamp),
-        "timestampdiff" | "datediff" if !computed.multi => ColumnType::sv(DataType::Int),
         "year" | "quarter" | "monthofyear" | "month" | "weekofyear" | "week" | "yearofweek"
         | "yow" | "dayofyear" | "doy" | "dayofmonth" | "day" | "dayofweek" | "dow" | "hour"
-        | "minute" | "second" | "millisecond" | "datetrunc" | "extract"
+        | "minute" | "second" | "millisecond" | "datetrunc"
             if !computed.multi =>
         {
             ColumnType::sv(DataType::Long)
@@ -43,6 +48,36 @@ pub(crate) fn planned(
         "fromdatetime" | "now" if !computed.multi => ColumnType::sv(DataType::Timestamp),
         _ => computed,
     })
+}
+
+/// True for a conversion to times, which are numbers to the planner.
+fn to_times(arguments: &[Argument]) -> bool {
+    let format = arguments.get(2).and_then(|a| a.literal.as_ref());
+    let format = format.and_then(Value::as_str).unwrap_or_default();
+    let single = arguments.first().is_some_and(|a| !a.column_type.multi);
+    single
+        && format
+            .rsplit(':')
+            .next()
+            .is_some_and(|f| f.eq_ignore_ascii_case("TIMESTAMP"))
+}
+
+/// Refuses numbers that are no time: LONG alone counts as one.
+fn times(name: &str, arguments: &[Argument]) -> Result<()> {
+    let number = |t: DataType| t.is_numeric() && t != DataType::Long;
+    match arguments
+        .iter()
+        .skip(1)
+        .find(|a| number(a.column_type.data_type))
+    {
+        Some(argument) => Err(MultiStageError::invalid(format!(
+            "Cannot apply '{}' to an argument of type '<{}>': expected a TIMESTAMP",
+            name.to_uppercase(),
+            argument.column_type
+        ))
+        .into()),
+        None => Ok(()),
+    }
 }
 
 fn same_as(argument: Option<&Argument>) -> Option<ColumnType> {

@@ -3,6 +3,7 @@
 //! Must not know: types, tables' contents. Invariant: every call has the canonical name that the functions' table knows;
 //! every item of a SELECT list has a name, `EXPR$n` where the text gives none.
 
+mod aliases;
 mod asof;
 mod checks;
 mod left_asof;
@@ -71,6 +72,7 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(error) = rewritten {
             return ControlFlow::Break(error);
         }
+        aliases::grouped(query, self.columns);
         fetch_is_limit(query);
         whole_limit(query);
         name_items(&mut query.body, self.columns);
@@ -407,6 +409,10 @@ fn moved(time: Expr, interval: &ast::Interval, name: &str) -> Result<Expr, Multi
         }
         _ => return Err(refused()),
     };
+    if matches!(unit.as_str(), "MONTH" | "YEAR" | "QUARTER") && is_literal(&time) {
+        // The planner folds literals by milliseconds, and months have none.
+        return Ok(time);
+    }
     let negative = (name == "$minus") != (amount < 0);
     let mut amount = number(&amount.unsigned_abs().to_string());
     if negative {
@@ -416,6 +422,19 @@ fn moved(time: Expr, interval: &ast::Interval, name: &str) -> Result<Expr, Multi
         };
     }
     Ok(call("timestampadd", vec![text(unit), amount, time]))
+}
+
+/// True for a literal, cast or not.
+fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) => true,
+        Expr::Function(function) if function.name == object_name("cast") => {
+            matches!(&function.args, FunctionArguments::List(list) if list.args.iter().all(|arg| {
+                matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(inner)) if is_literal(inner))
+            }))
+        }
+        _ => false,
+    }
 }
 
 fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {

@@ -34,8 +34,10 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
         if matches!(node, LogicalPlan::Limit(_)) {
             return Ok(Transformed::no(node));
         }
-        if let LogicalPlan::Aggregate(aggregate) = &node {
-            single_valued(aggregate)?;
+        match &node {
+            LogicalPlan::Aggregate(aggregate) => single_valued(aggregate)?,
+            LogicalPlan::Distinct(distinct) => single_valued_rows(distinct.input())?,
+            _ => {}
         }
         if let LogicalPlan::Values(values) = node {
             return Ok(Transformed::yes(typed_values(values)?));
@@ -66,18 +68,34 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(done.data)
 }
 
+/// Refuses distinct rows with arrays.
+fn single_valued_rows(input: &LogicalPlan) -> Result<()> {
+    let fields = input.schema().fields();
+    match fields
+        .iter()
+        .find(|f| matches!(f.data_type(), ArrowType::List(_)))
+    {
+        Some(field) => Err(multi_valued(field.name())),
+        None => Ok(()),
+    }
+}
+
+fn multi_valued(key: &str) -> DataFusionError {
+    MultiStageError::new(
+        ErrorCode::QueryPlanning,
+        format!(
+            "Multi-valued columns are not supported as a grouping key: use ARRAY_TO_MV() to group by `{key}`"
+        ),
+    )
+    .into()
+}
+
 /// Refuses groups by arrays.
 fn single_valued(aggregate: &Aggregate) -> Result<()> {
     let schema = aggregate.input.schema();
     for key in &aggregate.group_expr {
         if matches!(key.get_type(schema.as_ref()), Ok(ArrowType::List(_))) {
-            return Err(MultiStageError::new(
-                ErrorCode::QueryPlanning,
-                format!(
-                    "Multi-valued columns are not supported as a grouping key: use ARRAY_TO_MV() to group by                      `{key}`"
-                ),
-            )
-            .into());
+            return Err(multi_valued(&key.to_string()));
         }
     }
     Ok(())
@@ -238,6 +256,7 @@ fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         return Ok(Expr::ScalarFunction(function));
     };
     let name = function.func.name().to_owned();
+    let kernel = name.trim_start_matches('$');
     let call = Expr::ScalarFunction(function.clone());
     let return_field = call.to_field(schema)?.1;
     if matches!(return_field.data_type(), ArrowType::List(_)) {
@@ -268,6 +287,8 @@ fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         Some(Expr::Literal(ScalarValue::TimestampMillisecond(..), _))
     );
     let scalar = match scalar {
+        ScalarValue::Int32(Some(_)) if kernel == "divide" => by_zero(&function.args, scalar),
+        ScalarValue::Boolean(Some(_)) if name == "cast" => one_is_true(&function.args, scalar),
         // Nor have they one as text.
         ScalarValue::Utf8(Some(text)) if name == "cast" && from_time => {
             let whole = text.split('.').next().unwrap_or_default();
@@ -277,6 +298,26 @@ fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
         scalar => whole_seconds(scalar),
     };
     Ok(Expr::Literal(scalar, None))
+}
+
+/// A literal INT divided by zero: the low half of the LONG that an infinite DOUBLE becomes.
+fn by_zero(args: &[Expr], answer: ScalarValue) -> ScalarValue {
+    match args {
+        [
+            Expr::Literal(ScalarValue::Int32(Some(left)), _),
+            Expr::Literal(ScalarValue::Int32(Some(0)), _),
+        ] => ScalarValue::Int32(Some(if *left > 0 { -1 } else { 0 })),
+        _ => answer,
+    }
+}
+
+/// An integer literal is true as BOOLEAN where it is 1.
+fn one_is_true(args: &[Expr], answer: ScalarValue) -> ScalarValue {
+    match args.first() {
+        Some(Expr::Literal(ScalarValue::Int32(Some(v)), _)) => ScalarValue::Boolean(Some(*v == 1)),
+        Some(Expr::Literal(ScalarValue::Int64(Some(v)), _)) => ScalarValue::Boolean(Some(*v == 1)),
+        _ => answer,
+    }
 }
 
 /// The planner's TIMESTAMP literals have no fraction of a second.
@@ -320,14 +361,76 @@ fn compares(op: Operator) -> bool {
 
 fn comparison(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
     let BinaryExpr { left, op, right } = binary;
+    let (left, right) = flags_compared(*left, op, *right, schema)?;
+    let left = texts_of_bytes(left, &right, schema)?;
+    let right = texts_of_bytes(right, &left, schema)?;
     let target = common(&left.get_type(schema)?, &right.get_type(schema)?)?;
-    let left = converted(*left, &target, schema)?;
-    let right = converted(*right, &target, schema)?;
+    let left = converted(left, &target, schema)?;
+    let right = converted(right, &target, schema)?;
     Ok(Expr::BinaryExpr(BinaryExpr::new(
         Box::new(left),
         op,
         Box::new(right),
     )))
+}
+
+/// A BOOLEAN beside a number: equal or not alone; a literal is true where it is 1, a column makes a number of the other.
+fn flags_compared(
+    left: Expr,
+    op: Operator,
+    right: Expr,
+    schema: &DFSchema,
+) -> Result<(Expr, Expr)> {
+    let (a, b) = (
+        column_type(&left.get_type(schema)?),
+        column_type(&right.get_type(schema)?),
+    );
+    let number = |found: ColumnType| !found.multi && found.data_type.is_numeric();
+    let flag = |found: ColumnType| !found.multi && found.data_type == DataType::Boolean;
+    if !((flag(a) && number(b)) || (number(a) && flag(b))) {
+        return Ok((left, right));
+    }
+    let equality = matches!(
+        op,
+        Operator::Eq | Operator::NotEq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom
+    );
+    if !equality {
+        return Err(MultiStageError::invalid(format!(
+            "Cannot apply '{op}' to arguments of type '<{a}> {op} <{b}>'"
+        ))
+        .into());
+    }
+    Ok((flag_beside(left, b)?, flag_beside(right, a)?))
+}
+
+/// One side of such a comparison.
+fn flag_beside(side: Expr, other: ColumnType) -> Result<Expr> {
+    if other.data_type == DataType::Boolean {
+        if let Expr::Literal(scalar, _) = &side
+            && let Some(value) = value_of(scalar)
+        {
+            return Ok(lit(value.as_f64() == Some(1.0)));
+        }
+        return Ok(side);
+    }
+    let whole = matches!(other.data_type, DataType::Int | DataType::Long);
+    if whole || matches!(side, Expr::Literal(..)) {
+        return Ok(side);
+    }
+    cast(side, ColumnType::sv(DataType::Int))
+}
+
+/// Bytes written as a literal beside a text are their hexadecimal digits.
+fn texts_of_bytes(side: Expr, other: &Expr, schema: &DFSchema) -> Result<Expr> {
+    match &side {
+        Expr::Literal(ScalarValue::Binary(Some(bytes)), _)
+            if other.get_type(schema)? == ArrowType::Utf8 =>
+        {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(lit(digits))
+        }
+        _ => Ok(side),
+    }
 }
 
 fn in_list(list: InList, schema: &DFSchema) -> Result<Expr> {
@@ -373,10 +476,12 @@ fn between_of(between: Between, schema: &DFSchema) -> Result<Expr> {
     )))
 }
 
-/// Refuses a time beside a number where the planner does: IN and BETWEEN.
+/// Refuses a time or a BOOLEAN beside a number where the planner does: IN and BETWEEN.
 fn same_kind(left: &ArrowType, right: &ArrowType) -> Result<()> {
     let (a, b) = (column_type(left).data_type, column_type(right).data_type);
-    let mixed = |x: DataType, y: DataType| x == DataType::Timestamp && y.is_numeric();
+    let mixed = |x: DataType, y: DataType| {
+        matches!(x, DataType::Timestamp | DataType::Boolean) && y.is_numeric()
+    };
     if mixed(a, b) || mixed(b, a) {
         return Err(MultiStageError::invalid(format!(
             "Values passed to IN or BETWEEN must have compatible types, found {a} and {b}"

@@ -247,7 +247,9 @@ impl PinotAggregate {
         };
         let numbers = matches!(self.function.as_str(), "sum" | "avg" | "sum0");
         let no_number = matches!(found.data_type, DataType::Bytes | DataType::Boolean);
-        if numbers && (found.multi || no_number) {
+        let flags = matches!(self.function.as_str(), "boolor" | "booland");
+        let no_flag = !matches!(found.data_type, DataType::Boolean | DataType::Unknown);
+        if (numbers && (found.multi || no_number)) || (flags && no_flag) {
             return Err(MultiStageError::invalid(format!(
                 "Cannot apply '{0}' to arguments of type '{0}(<{found}>)'",
                 self.function.to_uppercase()

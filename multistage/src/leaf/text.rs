@@ -278,6 +278,23 @@ fn whole(expr: &Expr, leaf: &Leaf) -> Option<String> {
     }
 }
 
+/// True for integer arithmetic with a literal: its sums and extremes are those of DOUBLEs, and narrowed once, at the end.
+fn overflows(expr: &Expr, leaf: &Leaf) -> bool {
+    let Expr::ScalarFunction(function) = expr else {
+        return false;
+    };
+    let whole = matches!(
+        expr.get_type(leaf.schema.as_ref()),
+        Ok(ArrowType::Int32 | ArrowType::Int64)
+    );
+    whole
+        && matches!(function.func.name(), "$plus" | "$minus" | "$times")
+        && function
+            .args
+            .iter()
+            .any(|arg| matches!(arg, Expr::Literal(..)))
+}
+
 /// An aggregate over the leaf's columns.
 pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias() else {
@@ -285,12 +302,21 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
     };
     let inner: &dyn std::any::Any = func.inner().as_ref();
     let function = inner.downcast_ref::<PinotAggregate>()?;
+    let extreme = matches!(function.function.as_str(), "sum" | "min" | "max");
     let mut rows = params.args.iter();
     let mut args = Vec::with_capacity(function.arguments.len());
     for argument in &function.arguments {
         args.push(match argument {
             Some(value) => literal(value)?,
-            None => expression(rows.next()?, leaf)?,
+            None => {
+                let row = rows.next()?;
+                let text = expression(row, leaf)?;
+                if extreme && overflows(row, leaf) {
+                    format!("CAST({text} AS DOUBLE)")
+                } else {
+                    text
+                }
+            }
         });
     }
     let over_array = params.args.first().is_some_and(|arg| {

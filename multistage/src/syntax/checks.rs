@@ -31,6 +31,16 @@ pub(super) fn query(query: &Query) -> Result<(), MultiStageError> {
     {
         return Err(no_syntax(&format!("`{value}` as LIMIT")));
     }
+    if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+        let numbers = limit.iter().chain(offset.iter().map(|o| &o.value));
+        for number in numbers {
+            if matches!(number, Expr::UnaryOp { .. }) {
+                return Err(no_syntax(&format!(
+                    "`{number}`: LIMIT and OFFSET take no sign"
+                )));
+            }
+        }
+    }
     body(&query.body)
 }
 
@@ -141,7 +151,9 @@ fn arguments(name: &str, count: usize, distinct: bool, over: bool) -> Result<(),
     let percentile = name
         .strip_prefix("percentile")
         .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
-    if percentile.is_some_and(|digits| digits.parse::<u32>().is_ok_and(|rank| rank > 100)) {
+    // The planner knows no rank within a name, and nothing that only a segment answers by another query.
+    let ranked = percentile.is_some_and(|digits| digits.parse::<u32>().is_ok());
+    if ranked || matches!(name, "insubquery" | "inpartitionedsubquery") {
         return Err(MultiStageError::invalid(format!(
             "No match found for function signature {}",
             name.to_uppercase()
@@ -180,6 +192,9 @@ pub(super) fn call(name: &str, function: &Function) -> Result<(), MultiStageErro
     let FunctionArguments::List(list) = &function.args else {
         return Ok(());
     };
+    if name == "cast" {
+        return Err(no_syntax("`)`: expected AS and a type in CAST"));
+    }
     let starred = list
         .args
         .iter()
