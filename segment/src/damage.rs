@@ -1,6 +1,7 @@
 //! Damaged segment files, with every kind of buffer and index: they are refused, or read as something else, but nothing breaks.
 //!
 //! Runs longer with `TOURIGA_FUZZ_SECONDS` in the environment; `TOURIGA_FUZZ_SEED` begins elsewhere. A finding names its seed.
+//! Must not know: what a segment is asked for by queries. Invariant: equal seeds do equal damage.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

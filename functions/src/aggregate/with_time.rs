@@ -175,6 +175,8 @@ impl Aggregate for WithTime {
                 DataType::Double => Value::Double(f64::NAN),
                 DataType::Boolean => Value::Boolean(false),
                 DataType::Timestamp => Value::Timestamp(i64::MIN),
+                // Neither a NaN nor an extreme has a form in it.
+                DataType::BigDecimal => Value::Null,
                 _ => Value::String(String::new()),
             },
         }
