@@ -41,6 +41,9 @@ const MERGE_SHARE: usize = 64;
 const PARTITION_BYTES: usize = 64 << 20;
 /// Rows of a batch where memory is short.
 const SMALL_BATCH: usize = 1024;
+/// So many bytes of a budget allow a batch one row, but a batch has some.
+const BATCHES_OF_A_BUDGET: usize = 32 << 10;
+const LEAST_BATCH: usize = 128;
 
 /// What every query shares: rules and operators know nothing of a single one.
 pub(crate) fn session() -> &'static SessionState {
@@ -56,7 +59,7 @@ fn spilling_session(budget: usize) -> SessionState {
         let partitions = (budget / PARTITION_BYTES).min(config.target_partitions());
         config
             .with_target_partitions(partitions.max(2))
-            .with_batch_size(SMALL_BATCH)
+            .with_batch_size(SMALL_BATCH.min((budget / BATCHES_OF_A_BUDGET).max(LEAST_BATCH)))
     })
 }
 
