@@ -180,13 +180,7 @@ async fn forget(core: &Core, table: &str, entry: &LineageEntry) -> Result<(), Co
     } else {
         &entry.to
     };
-    let there = core.with_table(table, |t| {
-        let found = hidden.iter().filter_map(|name| t.segments.get(name));
-        found
-            .map(|s| (s.record.name.clone(), s.record.download_uri.clone()))
-            .collect::<Vec<_>>()
-    });
-    delete_segments(core, table, &there.unwrap_or_default(), 0).await?;
+    delete_segments(core, table, 0, |s| hidden.contains(&s.name)).await?;
     core.change(|state| {
         let change = altered(state, table, |record| {
             record.lineage.retain(|e| e.id != entry.id);

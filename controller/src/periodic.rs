@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::TableType;
 use common::time_format::TimeUnit;
-use proto::controller_service::SegmentStatus;
+use proto::controller_service::{SegmentRecord, SegmentStatus};
 
 use crate::core::Core;
 use crate::error::ControllerError;
@@ -163,27 +163,24 @@ async fn validate_streams(core: &Core, which: Which<'_>) -> Result<(), Controlle
 /// Drops segments that are older than their table keeps them.
 async fn retention(core: &Core, table: Option<&str>) -> Result<(), ControllerError> {
     let now = core.now_ms();
-    let old: Vec<(String, Vec<(String, String)>)> = core.read(|state| {
-        state
-            .tables
-            .values()
-            .filter(|t| {
-                table.is_none_or(|name| name == t.record.name || name == t.record.raw_name())
-            })
+    let limits: Vec<(String, i64)> = core.read(|state| {
+        let tables = state.tables.values().filter(|t| {
+            table.is_none_or(|name| name == t.record.name || name == t.record.raw_name())
+        });
+        tables
             .filter_map(|t| {
-                let keep_ms = kept_ms(&t.record)?;
-                let limit = now.saturating_sub(keep_ms);
-                let old = t.segments.values().filter(|s| {
-                    s.record.status != SegmentStatus::InProgress
-                        && s.record.end_time_ms.is_some_and(|end| end < limit)
-                });
-                let old = old.map(|s| (s.record.name.clone(), s.record.download_uri.clone()));
-                Some((t.record.name.clone(), old.collect()))
+                Some((
+                    t.record.name.clone(),
+                    now.saturating_sub(kept_ms(&t.record)?),
+                ))
             })
             .collect()
     });
-    for (table, segments) in old.into_iter().filter(|(_, s): &(_, Vec<_>)| !s.is_empty()) {
-        delete_segments(core, &table, &segments, 0).await?;
+    for (table, limit) in limits {
+        let old = |s: &SegmentRecord| {
+            s.status != SegmentStatus::InProgress && s.end_time_ms.is_some_and(|end| end < limit)
+        };
+        delete_segments(core, &table, 0, old).await?;
     }
     lineage::sweep(core, |_| false).await?;
     core.deep_store.sweep(now).await?;
@@ -210,13 +207,25 @@ fn kept_ms(record: &TableRecord) -> Option<i64> {
     Some(unit.to_millis(value)).filter(|ms| *ms > 0)
 }
 
-/// Drops segments from the state, then from the deep store.
+/// Drops the chosen segments from the state, then from the deep store, where their files stay so long; how many there were.
 pub(crate) async fn delete_segments(
     core: &Core,
     table: &str,
-    segments: &[(String, String)],
     kept_ms: i64,
-) -> Result<(), ControllerError> {
+    chosen: impl Fn(&SegmentRecord) -> bool,
+) -> Result<usize, ControllerError> {
+    let segments: Vec<(String, String)> = core
+        .with_table(table, |t| {
+            let records = t.segments.values().map(|s| &s.record);
+            let chosen = records.filter(|r| chosen(r));
+            chosen
+                .map(|r| (r.name.clone(), r.download_uri.clone()))
+                .collect()
+        })
+        .unwrap_or_default();
+    if segments.is_empty() {
+        return Ok(0);
+    }
     core.change(|_| {
         let gone = segments
             .iter()
@@ -231,5 +240,5 @@ pub(crate) async fn delete_segments(
     {
         core.discard(uri, kept_ms).await?;
     }
-    Ok(())
+    Ok(segments.len())
 }

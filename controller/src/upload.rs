@@ -129,6 +129,32 @@ async fn build(
     added
 }
 
+/// A folder of its own in the controller's folder, gone with this.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// # Errors
+    /// Where it cannot be made.
+    pub(crate) fn new(core: &Core) -> Result<Self, ControllerError> {
+        let folder = scratch(core)?;
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            ControllerError::internal(format!("make folder `{}`", folder.display()), error)
+        })?;
+        Ok(Self(folder))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed costs space only.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// A file name of its own in the controller's folder.
 pub(crate) fn scratch(core: &Core) -> Result<PathBuf, ControllerError> {
     let folder = core.data_dir.join("scratch");

@@ -79,10 +79,7 @@ async fn started(data: &Path, folder: &Path) -> Result<Cluster> {
     let new = !folder.exists();
     let cluster = Cluster::builder()
         .data_dir(folder)
-        .controller_port(0)
-        .broker_port(0)
-        .server_port(0)
-        .server_admin_port(0)
+        .any_ports()
         .build()
         .await?;
     cluster.ready().await;
@@ -111,18 +108,7 @@ async fn started(data: &Path, folder: &Path) -> Result<Cluster> {
 async fn load(url: &str, table: &Table, data: &Path) -> Result<()> {
     let client = reqwest::Client::new();
     for (path, body) in [("schemas", table.schema()), ("tables", table.config())] {
-        let response = client
-            .post(format!("{url}/{path}"))
-            .json(&body)
-            .send()
-            .await?;
-        let status = response.status();
-        ensure!(
-            status.is_success(),
-            "{}: {}",
-            table.name,
-            response.text().await?
-        );
+        accepted(table, client.post(format!("{url}/{path}")).json(&body)).await?;
     }
     for part in 1.. {
         let file = data.join(format!("{}.{part}.csv", table.name));
@@ -130,26 +116,29 @@ async fn load(url: &str, table: &Table, data: &Path) -> Result<()> {
             break;
         }
         let config = r#"{"inputFormat":"csv","recordReader.prop.delimiter":"|","recordReader.prop.multiValueDelimiter":"","recordReader.prop.ignoreSurroundingSpaces":"false"}"#;
-        let response = client
-            .post(format!("{url}/ingestFromURI"))
-            .query(&[
-                ("tableNameWithType", format!("{}_OFFLINE", table.name)),
-                ("batchConfigMapStr", config.to_owned()),
-                (
-                    "sourceURIStr",
-                    format!("file://{}", std::path::absolute(&file)?.display()),
-                ),
-            ])
-            .send()
-            .await?;
-        let status = response.status();
-        ensure!(
-            status.is_success(),
-            "{}: {}",
-            table.name,
-            response.text().await?
-        );
+        let call = client.post(format!("{url}/ingestFromURI")).query(&[
+            ("tableNameWithType", format!("{}_OFFLINE", table.name)),
+            ("batchConfigMapStr", config.to_owned()),
+            (
+                "sourceURIStr",
+                format!("file://{}", std::path::absolute(&file)?.display()),
+            ),
+        ]);
+        accepted(table, call).await?;
     }
+    Ok(())
+}
+
+/// Sends a call about a table, which must succeed.
+async fn accepted(table: &Table, call: reqwest::RequestBuilder) -> Result<()> {
+    let response = call.send().await?;
+    let status = response.status();
+    ensure!(
+        status.is_success(),
+        "{}: {}",
+        table.name,
+        response.text().await?
+    );
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::error::ControllerError;
 use crate::lineage;
 use crate::records::WatermarkRecord;
 use crate::state::Change;
-use crate::upload;
+use crate::upload::{self, Scratch};
 
 /// How the ids of replacements that tasks make begin.
 pub(super) const ID_PREFIX: &str = "task-";
@@ -45,22 +45,8 @@ struct Made {
 
 /// Does it.
 pub(super) async fn run(core: &Core, task: &Task, merge: &Merge) -> Result<Done, ControllerError> {
-    let folder = upload::scratch(core)?;
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        ControllerError::internal(format!("make folder `{}`", folder.display()), error)
-    })?;
-    let done = in_folder(core, task, merge, &folder).await;
-    // What cannot be removed costs space only.
-    let _ = tokio::fs::remove_dir_all(&folder).await;
-    done
-}
-
-async fn in_folder(
-    core: &Core,
-    task: &Task,
-    merge: &Merge,
-    folder: &Path,
-) -> Result<Done, ControllerError> {
+    let scratch = Scratch::new(core)?;
+    let folder = scratch.path();
     let records = inputs_of(core, &task.table, &merge.inputs)?;
     let mut paths = Vec::new();
     for (number, record) in records.iter().enumerate() {

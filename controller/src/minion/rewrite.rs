@@ -20,9 +20,10 @@ use super::runner::go_on;
 use super::task::{Done, Task};
 use crate::core::Core;
 use crate::error::ControllerError;
+use crate::periodic::delete_segments;
 use crate::server_fan_out::{ask_servers, servers_with};
 use crate::state::Change;
-use crate::upload;
+use crate::upload::{self, Scratch};
 
 /// How long a replaced file stays in the deep store, milliseconds.
 const KEPT_MS: i64 = 24 * 3_600_000;
@@ -57,22 +58,8 @@ pub(super) async fn run(
     task: &Task,
     rewrite: &Rewrite,
 ) -> Result<Done, ControllerError> {
-    let folder = upload::scratch(core)?;
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        ControllerError::internal(format!("make folder `{}`", folder.display()), error)
-    })?;
-    let done = in_folder(core, task, rewrite, &folder).await;
-    // What cannot be removed costs space only.
-    let _ = tokio::fs::remove_dir_all(&folder).await;
-    done
-}
-
-async fn in_folder(
-    core: &Core,
-    task: &Task,
-    rewrite: &Rewrite,
-    folder: &Path,
-) -> Result<Done, ControllerError> {
+    let scratch = Scratch::new(core)?;
+    let folder = scratch.path();
     let (schema, config, records) = known(core, &task.table, rewrite)?;
     let mut sources = Vec::new();
     for record in &records {
@@ -264,11 +251,9 @@ async fn drop_others(
     records: &[SegmentRecord],
 ) -> Result<(), ControllerError> {
     let others = records.split_last().map_or(&[][..], |(_, others)| others);
-    let others: Vec<(String, String)> = others
-        .iter()
-        .map(|r| (r.name.clone(), r.download_uri.clone()))
-        .collect();
-    crate::periodic::delete_segments(core, &task.table, &others, KEPT_MS).await
+    let chosen = |s: &SegmentRecord| others.iter().any(|other| other.name == s.name);
+    delete_segments(core, &task.table, KEPT_MS, chosen).await?;
+    Ok(())
 }
 
 /// The rows of a segment that count on a server.

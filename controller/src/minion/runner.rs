@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use proto::controller_service::SegmentRecord;
 use tokio::sync::Notify;
 
 use super::task::{Done, State, Task};
@@ -188,16 +189,10 @@ async fn drop_segments(
     task: &Task,
     segments: &[String],
 ) -> Result<Done, ControllerError> {
-    let found = core.with_table(&task.table, |t| {
-        let found = segments.iter().filter_map(|name| t.segments.get(name));
-        found
-            .map(|s| (s.record.name.clone(), s.record.download_uri.clone()))
-            .collect::<Vec<_>>()
-    });
-    let found = found.unwrap_or_default();
-    delete_segments(core, &task.table, &found, KEPT_MS).await?;
+    let chosen = |s: &SegmentRecord| segments.contains(&s.name);
+    let dropped = delete_segments(core, &task.table, KEPT_MS, chosen).await?;
     Ok(Done {
-        text: format!("{} segments dropped", found.len()),
+        text: format!("{dropped} segments dropped"),
         rows_gone: 0,
     })
 }

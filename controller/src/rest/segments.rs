@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use common::TableType;
 use common::ids::{split_type, with_type};
-use proto::controller_service::SegmentStatus;
+use proto::controller_service::{SegmentRecord, SegmentStatus};
 use serde_json::{Map, Value as Json, json as object};
 
 use super::answer::{flag, retention, table_type};
@@ -298,26 +298,8 @@ async fn remove(
 ) -> Answer {
     let name = holder(&core, &table, &segment)?;
     let kept_ms = retention(&parameters)?;
-    drop_segments(&core, &name, kept_ms, |s| s == segment).await?;
+    delete_segments(&core, &name, kept_ms, |s| s.name == segment).await?;
     Ok(status("Segment deleted"))
-}
-
-async fn drop_segments(
-    core: &Core,
-    table: &str,
-    kept_ms: i64,
-    chosen: impl Fn(&str) -> bool,
-) -> Result<usize, Refusal> {
-    let gone: Vec<(String, String)> = core
-        .with_table(table, |t| {
-            let chosen = t.segments.values().filter(|s| chosen(&s.record.name));
-            chosen
-                .map(|s| (s.record.name.clone(), s.record.download_uri.clone()))
-                .collect()
-        })
-        .unwrap_or_default();
-    delete_segments(core, table, &gone, kept_ms).await?;
-    Ok(gone.len())
 }
 
 async fn remove_all(
@@ -335,8 +317,11 @@ async fn remove_all(
     }
     let kept_ms = retention(&parameters)?;
     for name in sides(&core, &table, only)? {
-        let chosen = |s: &str| named_segments.as_ref().is_none_or(|n| n.contains(&s));
-        drop_segments(&core, &name, kept_ms, chosen).await?;
+        let chosen = |s: &SegmentRecord| {
+            let named = named_segments.as_ref();
+            named.is_none_or(|n| n.contains(&s.name.as_str()))
+        };
+        delete_segments(&core, &name, kept_ms, chosen).await?;
     }
     Ok(status(format!("All segments of table {table} deleted")))
 }
@@ -349,7 +334,7 @@ async fn remove_listed(
 ) -> Answer {
     let kept_ms = retention(&parameters)?;
     for name in sides(&core, &table, None)? {
-        drop_segments(&core, &name, kept_ms, |s| listed.iter().any(|l| l == s)).await?;
+        delete_segments(&core, &name, kept_ms, |s| listed.contains(&s.name)).await?;
     }
     Ok(status("Segments deleted"))
 }

@@ -51,10 +51,7 @@ async fn start() -> Result<Running, Box<dyn std::error::Error>> {
     }
     let cluster = Cluster::builder()
         .data_dir(folder.path())
-        .controller_port(0)
-        .broker_port(0)
-        .server_port(0)
-        .server_admin_port(0)
+        .any_ports()
         .settings(settings)
         .build()
         .await?;

@@ -96,10 +96,7 @@ async fn dashboards_find_their_names() -> Fallible {
     let folder = tempfile::tempdir()?;
     let cluster = Cluster::builder()
         .data_dir(folder.path())
-        .controller_port(0)
-        .broker_port(0)
-        .server_port(0)
-        .server_admin_port(0)
+        .any_ports()
         .build()
         .await?;
     cluster.ready().await;

@@ -28,10 +28,7 @@ impl Running {
         let folder = tempfile::tempdir()?;
         let cluster = Cluster::builder()
             .data_dir(folder.path())
-            .controller_port(0)
-            .broker_port(0)
-            .server_port(0)
-            .server_admin_port(0)
+            .any_ports()
             .build()
             .await?;
         cluster.ready().await;

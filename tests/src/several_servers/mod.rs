@@ -32,10 +32,7 @@ impl Several {
         let folder = tempfile::tempdir()?;
         let first = Cluster::builder()
             .data_dir(folder.path().join("0"))
-            .controller_port(0)
-            .broker_port(0)
-            .server_port(0)
-            .server_admin_port(0)
+            .any_ports()
             .build()
             .await?;
         first.ready().await;
