@@ -51,9 +51,9 @@ fn sketch_of<S: Counter>(field: Option<&Field>, size: u8) -> Field {
         Some(Field::Bytes(bytes)) if S::read(bytes, size).is_some() => {
             return Field::Bytes(bytes.clone());
         }
-        Some(Field::Int(v)) => sketch.offer(Item::Long((*v).into())),
+        Some(Field::Int(v)) => sketch.offer(Item::Int(*v)),
         Some(Field::Long(v) | Field::Timestamp(v)) => sketch.offer(Item::Long(*v)),
-        Some(Field::Bool(v)) => sketch.offer(Item::Long((*v).into())),
+        Some(Field::Bool(v)) => sketch.offer(Item::Int((*v).into())),
         Some(Field::Float(v)) => sketch.offer(Item::Float(*v)),
         Some(Field::Double(v)) => sketch.offer(Item::Double(*v)),
         Some(Field::Bytes(bytes)) => sketch.offer(Item::Bytes(bytes)),

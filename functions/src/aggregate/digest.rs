@@ -16,6 +16,7 @@ use super::{
     rows,
 };
 use crate::FunctionError;
+use crate::sketch::merging_digest::MergingDigest;
 use crate::sketch::quantile_digest::QuantileDigest;
 
 type Bound = Result<Box<dyn AggregateFunction>, FunctionError>;
@@ -105,7 +106,7 @@ impl Digest for QuantileDigest {
     }
 
     fn absorb(&mut self, other: Self, _setup: Setup) -> bool {
-        self.merge(other);
+        self.merge(&other);
         true
     }
 
@@ -134,45 +135,72 @@ impl Digest for QuantileDigest {
     }
 }
 
-struct TDigest(Option<TDigestMut>);
+struct TDigest(MergingDigest);
+
+impl TDigest {
+    /// The digest of bytes that earlier versions wrote.
+    fn earlier(bytes: &[u8]) -> Option<MergingDigest> {
+        let digest = TDigestMut::deserialize(bytes).ok()?;
+        let (min, max) = (digest.min_value()?, digest.max_value()?);
+        if digest.total_weight() < 2 {
+            return Some(MergingDigest::of_centroids(
+                100.0,
+                (min, max),
+                [(min, 1.0)].into_iter(),
+            ));
+        }
+        // Behind the header, with the number of centroids and the extremes, means with weights.
+        let compression = f64::from(digest.k());
+        let bytes = digest.clone().serialize();
+        let centroids = bytes
+            .get(32..)?
+            .chunks_exact(16)
+            .map(|pair| {
+                let (mean, weight) = pair.split_at(8);
+                let mean = f64::from_le_bytes(mean.try_into().ok()?);
+                let weight = u64::from_le_bytes(weight.try_into().ok()?);
+                Some((mean, weight as f64))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(MergingDigest::of_centroids(
+            compression,
+            (min, max),
+            centroids.into_iter(),
+        ))
+    }
+}
 
 impl Digest for TDigest {
     fn sized(setup: Setup) -> Self {
         let compression = if setup.size == 0 { 100 } else { setup.size };
-        Self(TDigestMut::new(compression.max(10)).ok())
+        Self(MergingDigest::new(compression.into()))
     }
 
     fn add(&mut self, x: f64) {
-        if let Some(digest) = &mut self.0 {
-            digest.update(x);
-        }
+        self.0.add(x);
     }
 
     fn absorb(&mut self, other: Self, _setup: Setup) -> bool {
-        if let (Some(into), Some(from)) = (&mut self.0, &other.0) {
-            into.merge(from);
-        }
+        self.0.merge(other.0);
         true
     }
 
     fn at(&self, percentile: f64) -> Option<f64> {
-        super::centroids::Centroids::of(self.0.as_ref()?)?.quantile(percentile / 100.0)
+        self.0.quantile(percentile / 100.0)
     }
 
     fn save(&self) -> Vec<u8> {
-        self.0
-            .clone()
-            .map_or_else(Vec::new, |mut digest| digest.serialize())
+        self.0.to_bytes()
     }
 
     fn read(bytes: &[u8], _setup: Setup) -> Option<Self> {
-        TDigestMut::deserialize(bytes)
-            .ok()
-            .map(|digest| Self(Some(digest)))
+        MergingDigest::from_bytes(bytes)
+            .or_else(|| Self::earlier(bytes))
+            .map(Self)
     }
 
     fn heap_bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, TDigestMut::estimated_size)
+        self.0.heap_bytes()
     }
 
     fn nothing(_null_handling: bool, _multi_stage: bool) -> Value {

@@ -169,7 +169,7 @@ impl DistinctSet {
     pub(crate) fn each_item(&self, mut f: impl FnMut(Item<'_>)) {
         match self {
             Self::Empty => {}
-            Self::Int(set) => set.iter().for_each(|x| f(Item::Long(i64::from(*x)))),
+            Self::Int(set) => set.iter().for_each(|x| f(Item::Int(*x))),
             Self::Long(set) => set.iter().for_each(|x| f(Item::Long(*x))),
             Self::Double(set) => set.iter().for_each(|x| f(Item::Double(f64::from_bits(*x)))),
             Self::Bytes(set) => set.iter().for_each(|x| f(Item::Bytes(x))),

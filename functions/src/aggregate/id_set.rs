@@ -36,6 +36,7 @@ pub(crate) static ROWS: &[AggregateRow] = &[
         bind: |call| {
             bind_frequent(call, |item| match item {
                 Item::Text(v) => Some(v.to_owned()),
+                Item::Int(v) => Some(v.to_string()),
                 Item::Long(v) => Some(v.to_string()),
                 Item::Float(v) => Some(common::java_text::float_text(v)),
                 Item::Double(v) => Some(common::java_text::double_text(v)),
@@ -49,6 +50,7 @@ pub(crate) static ROWS: &[AggregateRow] = &[
         doc: "Sketch of the most frequent whole numbers, parameter maxMapSize = 256, as base64.",
         bind: |call| {
             bind_frequent(call, |item| match item {
+                Item::Int(v) => Some(v.into()),
                 Item::Long(v) => Some(v),
                 Item::Float(v) => Some(v as i64),
                 Item::Double(v) => Some(v as i64),
@@ -66,6 +68,7 @@ impl IdSet {
     /// An item as a value of the argument's type.
     fn value(&self, item: Item<'_>) -> Value {
         match item {
+            Item::Int(v) => Value::Long(v.into()),
             Item::Long(v) => Value::Long(v),
             Item::Float(v) => Value::Float(v),
             Item::Double(v) if self.data_type == DataType::Float => Value::Float(v as f32),

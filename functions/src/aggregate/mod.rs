@@ -10,7 +10,6 @@ mod arguments;
 mod average;
 mod boolean;
 mod bytes;
-mod centroids;
 mod collect;
 mod count;
 mod covariance;

@@ -198,7 +198,7 @@ pub(crate) fn filled(block: &Block) -> Cow<'_, Block> {
 /// Calls `f` with (group, item) for every value, as sketches take them; decimals by their text.
 pub(crate) fn each_item(block: &Block, groups: Groups<'_>, mut f: impl FnMut(usize, Item<'_>)) {
     match leaves(block) {
-        Values::Int(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Long(i64::from(*x)))),
+        Values::Int(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Int(*x))),
         Values::Long(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Long(*x))),
         Values::Float(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Float(*x))),
         Values::Double(v) => each_leaf(v, block, groups, |g, x| f(g, Item::Double(*x))),

@@ -475,6 +475,8 @@ fn counter_of<C: Counter>(value: &Value, size: u8) -> Fallible<Vec<u8>> {
     let mut counter = C::sized(size);
     match value {
         Value::Null => {}
+        Value::Int(v) => counter.offer(Item::Int(*v)),
+        Value::Boolean(v) => counter.offer(Item::Int((*v).into())),
         Value::Float(v) => counter.offer(Item::Float(*v)),
         Value::Double(v) => counter.offer(Item::Double(*v)),
         Value::Bytes(v) => counter.offer(Item::Bytes(v)),

@@ -155,6 +155,7 @@ impl Counter for HyperLogLog {
 
     fn offer(&mut self, item: Item<'_>) {
         match item {
+            Item::Int(v) => self.offer_long(v.into()),
             Item::Long(v) => self.offer_long(v),
             Item::Float(v) => self.offer_float(v),
             Item::Double(v) => self.offer_double(v),

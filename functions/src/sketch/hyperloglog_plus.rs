@@ -49,6 +49,7 @@ impl Counter for HyperLogLogPlus {
 
     fn offer(&mut self, item: Item<'_>) {
         let hash = match item {
+            Item::Int(v) => hash64(v.to_string().as_bytes()),
             Item::Long(v) => hash64(v.to_string().as_bytes()),
             Item::Float(v) => hash64(common::java_text::float_text(v).as_bytes()),
             Item::Double(v) => hash64(common::java_text::double_text(v).as_bytes()),

@@ -5,16 +5,24 @@
 pub mod cpc;
 pub mod hyperloglog;
 pub mod hyperloglog_plus;
+pub mod merging_digest;
+mod merging_sort;
 pub mod murmur2;
 pub mod quantile_digest;
 pub mod theta;
 pub mod tuple;
 pub mod ultraloglog;
+pub mod wyhash;
+
+#[cfg(test)]
+mod reference_bytes;
 
 /// A value as sketches take it; types that hash differently are apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Item<'a> {
-    /// INT, LONG, BOOLEAN, TIMESTAMP.
+    /// INT, BOOLEAN.
+    Int(i32),
+    /// LONG, TIMESTAMP.
     Long(i64),
     /// FLOAT.
     Float(f32),

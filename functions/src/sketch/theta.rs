@@ -90,6 +90,7 @@ impl Counter for Theta {
             return;
         };
         match item {
+            Item::Int(v) => sketch.update(i64::from(v)),
             Item::Long(v) => sketch.update(v),
             Item::Float(v) => sketch.update(canonical_float::from_f32(v)),
             Item::Double(v) => sketch.update(canonical_float::from_f64(v)),
