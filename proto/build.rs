@@ -1,11 +1,12 @@
-//! Compiles `touriga.proto` without an installed protoc.
+//! Compiles `touriga.proto` and `etcd.proto` without an installed protoc.
 
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let source = Path::new("touriga.proto");
-    let descriptors = protox::compile([source], ["."])?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
-    println!("cargo:rerun-if-changed=touriga.proto");
+    for name in ["touriga.proto", "etcd.proto"] {
+        let descriptors = protox::compile([Path::new(name)], ["."])?;
+        tonic_prost_build::configure().compile_fds(descriptors)?;
+        println!("cargo:rerun-if-changed={name}");
+    }
     Ok(())
 }

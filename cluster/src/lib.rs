@@ -17,7 +17,8 @@ pub use access::{Access, Permission, Principal};
 pub use deep_store::{DeepStore, DeepStoreError};
 pub use health::Health;
 pub use metadata_store::{
-    EmbeddedStore, Expect, MemoryStore, MetadataStore, StoreError, Versioned, Write,
+    EmbeddedStore, EtcdSettings, EtcdStore, Expect, MemoryStore, MetadataStore, SharedStore,
+    StoreError, Versioned, Write,
 };
 pub use settings::{Settings, SettingsError};
 pub use task_group::TaskGroup;

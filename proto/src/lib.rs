@@ -3,6 +3,17 @@
 //! Must not know: how a role works. Invariant: a trait is served alike in process and over gRPC.
 
 pub mod controller_service;
+/// The part of etcd's interface that the metadata store uses; generated from `etcd.proto`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated from etcd.proto"
+)]
+pub mod etcd {
+    tonic::include_proto!("etcdserverpb");
+}
 pub mod grpc;
 pub mod query_service;
 

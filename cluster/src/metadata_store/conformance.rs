@@ -2,7 +2,9 @@
 //!
 //! Must not know: any body. Invariant: runs against an empty store and says which rule is broken.
 
-use super::{Expect, MetadataStore, StoreError, Write};
+use std::time::Duration;
+
+use super::{Expect, MetadataStore, SEAT, SharedStore, StoreError, Write};
 
 fn rule(holds: bool, name: &str) -> Result<(), String> {
     if holds {
@@ -119,10 +121,105 @@ async fn check_lists(store: &dyn MetadataStore) -> Result<(), String> {
     )
 }
 
+/// More writes than any body takes in one transaction.
+const MANY: usize = 1000;
+
+/// Runs the suite of stores with a seat over an empty one.
+///
+/// # Errors
+/// The first rule that is broken.
+pub async fn check_shared(store: &dyn SharedStore) -> Result<(), String> {
+    let first = store.take_seat("one").await.map_err(text)?;
+    let first = first.ok_or("broken rule: an empty seat can be taken")?;
+    rule(
+        store.take_seat("two").await.map_err(text)?.is_none(),
+        "a seat has one holder",
+    )?;
+    let held = store.get(SEAT).await.map_err(text)?;
+    rule(
+        held.is_some_and(|v| v.value == b"one"),
+        "the seat tells its holder",
+    )?;
+    let mut followed = store.follow().await.map_err(text)?;
+    rule(
+        followed.entries.iter().any(|(key, _)| key == SEAT),
+        "a follower begins with everything",
+    )?;
+    let put = |key: String| Write::put(key, b"v".to_vec());
+    let many = (0..MANY).map(|n| put(format!("many/{n:04}"))).collect();
+    let written = store.write_in(&first, many).await.map_err(text)?;
+    let mut seen = 0;
+    while seen < MANY {
+        let step = tokio::time::timeout(Duration::from_secs(10), followed.steps.recv()).await;
+        let (revision, step) = step
+            .ok()
+            .flatten()
+            .ok_or("broken rule: a follower sees every write")?;
+        rule(
+            revision <= written.max(revision),
+            "steps have their revision",
+        )?;
+        seen += step
+            .iter()
+            .filter(|(key, _)| key.starts_with("many/"))
+            .count();
+    }
+    let listed = store.list("many/").await.map_err(text)?;
+    rule(listed.len() == MANY, "a large batch is written as a whole")?;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(store.seat_ms() / 2)).await;
+        rule(
+            store.keep_seat(&first).await.map_err(text)?,
+            "who says so keeps the seat",
+        )?;
+    }
+    check_terms(store, &first).await
+}
+
+async fn check_terms(store: &dyn SharedStore, first: &super::Term) -> Result<(), String> {
+    let put = || vec![Write::put("fenced".to_owned(), b"v".to_vec())];
+    let silence = Duration::from_millis(store.seat_ms().saturating_mul(2).saturating_add(1000));
+    tokio::time::sleep(silence).await;
+    let second = store.take_seat("two").await.map_err(text)?;
+    let second = second.ok_or("broken rule: who says nothing loses the seat")?;
+    rule(second.number > first.number, "terms grow")?;
+    rule(
+        matches!(store.write_in(first, put()).await, Err(StoreError::Deposed)),
+        "a write in an old term is refused",
+    )?;
+    rule(
+        store.get("fenced").await.map_err(text)?.is_none(),
+        "a refused write leaves nothing",
+    )?;
+    rule(
+        !store.keep_seat(first).await.unwrap_or(false),
+        "an old term cannot be kept",
+    )?;
+    store.settle(&second).await.map_err(text)?;
+    store.write_in(&second, put()).await.map_err(text)?;
+    store.leave_seat(&second).await.map_err(text)?;
+    rule(
+        matches!(
+            store.write_in(&second, put()).await,
+            Err(StoreError::Deposed)
+        ),
+        "a term that was left is over",
+    )?;
+    rule(
+        store.take_seat("three").await.map_err(text)?.is_some(),
+        "a seat that was left can be taken at once",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{EmbeddedStore, MemoryStore, MetadataStore};
-    use super::check;
+    use super::{check, check_shared};
+
+    #[tokio::test]
+    async fn memory_shared() -> Result<(), String> {
+        check_shared(&MemoryStore::default()).await
+    }
 
     #[tokio::test]
     async fn memory() -> Result<(), String> {

@@ -7,11 +7,15 @@ use async_trait::async_trait;
 
 mod conformance;
 mod embedded;
+mod etcd;
 mod memory;
+mod shared;
 
-pub use conformance::check as check_conformance;
+pub use conformance::{check as check_conformance, check_shared as check_shared_conformance};
 pub use embedded::EmbeddedStore;
+pub use etcd::{EtcdSettings, EtcdStore};
 pub use memory::MemoryStore;
+pub use shared::{Followed, SEAT, SharedStore, Step, Term};
 
 /// What a write expects to find under its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,9 @@ pub enum StoreError {
         /// What is there.
         found: String,
     },
+    /// Whoever writes is not the leader any more; nothing was written.
+    #[error("another controller leads by now; nothing was written")]
+    Deposed,
     /// The body failed.
     #[error("metadata store cannot {doing}: {source}")]
     Internal {
