@@ -9,6 +9,9 @@ use common::{Block, Values};
 
 use crate::plan::PlanOrder;
 
+/// Where fewer than one row in so many is wanted, rows are compared with the last one that would do.
+const FEW: usize = 8;
+
 /// Keys of rows that can be compared.
 pub(crate) struct RowOrder<'a> {
     keys: Vec<(&'a Block, bool, bool)>,
@@ -46,16 +49,41 @@ impl<'a> RowOrder<'a> {
 
     /// The first `wanted` of the rows below a count, in order; equal rows in order of number.
     pub(crate) fn first(&self, count: usize, wanted: usize) -> Vec<u32> {
-        let mut rows: Vec<u32> = (0..count as u32).collect();
-        let compare = |a: &u32, b: &u32| self.compare(*a as usize, *b as usize).then(a.cmp(b));
         if wanted == 0 {
             return Vec::new();
         }
-        if wanted < count {
+        let compare = |a: &u32, b: &u32| self.compare(*a as usize, *b as usize).then(a.cmp(b));
+        let mut rows: Vec<u32> = if wanted < count / FEW {
+            self.candidates(count, wanted)
+        } else {
+            (0..count as u32).collect()
+        };
+        if wanted < rows.len() {
             rows.select_nth_unstable_by(wanted - 1, compare);
             rows.truncate(wanted);
         }
         rows.sort_unstable_by(compare);
+        rows
+    }
+
+    /// At most twice as many rows as are wanted, the wanted ones among them: each row is compared with the last one that would do, most
+    /// rows only once.
+    fn candidates(&self, count: usize, wanted: usize) -> Vec<u32> {
+        let compare = |a: &u32, b: &u32| self.compare(*a as usize, *b as usize).then(a.cmp(b));
+        let mut rows: Vec<u32> = Vec::with_capacity(wanted * 2);
+        let mut last = None;
+        for row in 0..count as u32 {
+            // An equal row with a higher number comes later and does not do.
+            if last.is_some_and(|last: u32| self.compare(row as usize, last as usize).is_ge()) {
+                continue;
+            }
+            rows.push(row);
+            if rows.len() == wanted * 2 {
+                rows.select_nth_unstable_by(wanted - 1, compare);
+                rows.truncate(wanted);
+                last = rows.last().copied();
+            }
+        }
         rows
     }
 }
@@ -71,5 +99,29 @@ fn values(block: &Block, a: usize, b: usize) -> Ordering {
         Values::Bytes(v) => v.get(x).cmp(v.get(y)),
         Values::BigDecimal(v) => v[x].cmp(&v[y]),
         Values::Array(_) => block.value(a).total_cmp(&block.value(b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{DataType, Value};
+
+    use super::*;
+
+    #[test]
+    fn few_of_many_are_the_first_of_all() {
+        let numbers: Vec<Value> = (0..5_000_i64)
+            .map(|n| Value::Long(n * 7_919 % 613))
+            .collect();
+        let block = Block::from_values(DataType::Long, &numbers);
+        for ascending in [true, false] {
+            let order = RowOrder {
+                keys: vec![(&block, ascending, false)],
+            };
+            let all = order.first(5_000, 5_000);
+            for wanted in [1, 2, 10, 600] {
+                assert_eq!(order.first(5_000, wanted), all[..wanted]);
+            }
+        }
     }
 }
