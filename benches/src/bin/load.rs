@@ -75,12 +75,7 @@ async fn main() -> Result<()> {
         failed += seen.failed;
     }
     let rate = millis.len() as f64 / options.seconds as f64;
-    let at = |share: f64, values: &mut [f64]| percentile(values, share);
-    let (p50, p99, most) = (
-        at(0.5, &mut millis),
-        at(0.99, &mut millis),
-        at(1.0, &mut millis),
-    );
+    let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| percentile(&mut millis, share));
     writeln!(
         std::io::stdout(),
         "{} connections, {} s: {rate:.0} queries/s, ms p50 {p50:.2} p99 {p99:.2} max {most:.2}, {failed} failed",

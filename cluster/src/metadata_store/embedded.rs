@@ -11,7 +11,7 @@ use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::sync::watch;
 
-use super::{MetadataStore, Revisions, StoreError, Versioned, Write, conflict};
+use super::{MetadataStore, Revisions, StoreError, Versioned, Write, conflict, failed};
 
 const ENTRIES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("entries");
 const REVISION: TableDefinition<'_, &str, u64> = TableDefinition::new("revision");
@@ -22,16 +22,6 @@ pub struct EmbeddedStore {
     /// `None` once closed.
     database: Arc<RwLock<Option<Database>>>,
     revision: Arc<watch::Sender<u64>>,
-}
-
-fn failed<E: std::error::Error + Send + Sync + 'static>(
-    doing: &str,
-) -> impl FnOnce(E) -> StoreError + use<E> {
-    let doing = doing.to_owned();
-    move |source| StoreError::Internal {
-        doing,
-        source: Box::new(source),
-    }
 }
 
 impl EmbeddedStore {

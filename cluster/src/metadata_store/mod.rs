@@ -127,6 +127,17 @@ pub trait MetadataStore: Send + Sync {
     }
 }
 
+/// What the body of a store could not do, and why.
+fn failed<E: std::error::Error + Send + Sync + 'static>(
+    doing: &str,
+) -> impl FnOnce(E) -> StoreError + use<E> {
+    let doing = doing.to_owned();
+    move |source| StoreError::Internal {
+        doing,
+        source: Box::new(source),
+    }
+}
+
 /// The conflict of a write with what is there, if any.
 fn conflict(write: &Write, there: Option<u64>) -> Option<StoreError> {
     let holds = match (write.expect, there) {

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 
 use super::shared::{Followed, SEAT, SharedStore, Term};
-use super::{Expect, MetadataStore, Revisions, StoreError, Versioned, Write};
+use super::{Expect, MetadataStore, Revisions, StoreError, Versioned, Write, failed};
 
 /// Seconds that a silent holder keeps the seat; etcd takes two at least.
 const SEAT_SECONDS: i64 = 2;
@@ -63,16 +63,6 @@ pub struct EtcdStore {
     channel: Channel,
     prefix: String,
     revision: Arc<watch::Sender<u64>>,
-}
-
-fn failed<E: std::error::Error + Send + Sync + 'static>(
-    doing: &str,
-) -> impl FnOnce(E) -> StoreError + use<E> {
-    let doing = doing.to_owned();
-    move |source| StoreError::Internal {
-        doing,
-        source: Box::new(source),
-    }
 }
 
 fn wrong(doing: &str, why: &'static str) -> StoreError {
