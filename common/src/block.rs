@@ -5,6 +5,8 @@
 //! Must not know: functions, segments.
 //! Invariant: `values.len()` is `rows()`, or 1 where `is_constant()`; a null row holds the type's placeholder.
 
+use std::sync::Arc;
+
 use bigdecimal::BigDecimal;
 
 use crate::{ColumnType, DataType, Value};
@@ -388,14 +390,14 @@ impl Values {
     }
 }
 
-/// One typed column slice.
+/// One typed column slice; a clone shares its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
     column_type: ColumnType,
     rows: usize,
     constant: bool,
-    values: Values,
-    nulls: Option<Vec<bool>>,
+    values: Arc<Values>,
+    nulls: Option<Arc<Vec<bool>>>,
 }
 
 impl Block {
@@ -407,7 +409,7 @@ impl Block {
             column_type: column_type.into(),
             rows,
             constant: false,
-            values,
+            values: Arc::new(values),
             nulls: None,
         }
     }
@@ -415,7 +417,8 @@ impl Block {
     /// The same with nulls, true where a row is null; `None` or no true means no nulls.
     #[must_use]
     pub fn with_nulls(mut self, nulls: Option<Vec<bool>>) -> Self {
-        self.nulls = nulls.filter(|n| n.iter().any(|null| *null));
+        let nulls = nulls.filter(|n| n.iter().any(|null| *null));
+        self.nulls = nulls.map(Arc::new);
         debug_assert!(
             self.nulls
                 .as_ref()
@@ -430,12 +433,12 @@ impl Block {
         let column_type = column_type.into();
         let mut values = Values::empty_of(column_type);
         values.push(value);
-        let nulls = value.is_null().then(|| vec![true]);
+        let nulls = value.is_null().then(|| Arc::new(vec![true]));
         Self {
             column_type,
             rows,
             constant: true,
-            values,
+            values: Arc::new(values),
             nulls,
         }
     }
@@ -490,13 +493,13 @@ impl Block {
     /// Takes the elements out; see [`Self::values`].
     #[must_use]
     pub fn into_values(self) -> Values {
-        self.values
+        Arc::unwrap_or_clone(self.values)
     }
 
     /// Null flags, as many as elements; `None` without nulls.
     #[must_use]
     pub fn nulls(&self) -> Option<&[bool]> {
-        self.nulls.as_deref()
+        self.nulls.as_ref().map(|nulls| nulls.as_slice())
     }
 
     /// Position of a row among the elements.
@@ -534,12 +537,12 @@ impl Block {
         }
         let indexes = vec![0; self.rows];
         let values = self.values.take(&indexes);
-        let nulls = self.nulls.map(|n| vec![n[0]; self.rows]);
+        let nulls = self.nulls.map(|n| Arc::new(vec![n[0]; self.rows]));
         Self {
             column_type: self.column_type,
             rows: self.rows,
             constant: false,
-            values,
+            values: Arc::new(values),
             nulls,
         }
     }

@@ -18,4 +18,4 @@ pub mod grpc;
 pub mod query_service;
 
 pub use controller_service::{ControllerService, ServiceError};
-pub use query_service::{QueryRequest, QueryService, ScanPart, ScanStream};
+pub use query_service::{QueryAnswer, QueryRequest, QueryService, ScanPart, ScanStream};

@@ -1,4 +1,4 @@
-//! The query service of a server: one request for one table's segments, one answer in bytes.
+//! The query service of a server: one request for one table's segments, one answer, in bytes or, in one process, as it is.
 //!
 //! Must not know: the plan or the intermediate result, both are opaque here.
 //! Invariant: an answer is always given before the deadline plus a grace; errors are typed exceptions.
@@ -38,6 +38,14 @@ pub struct QueryRequest {
     pub plan: Option<Arc<dyn Any + Send + Sync>>,
 }
 
+/// What a server answers with.
+pub enum QueryAnswer {
+    /// An intermediate result of the `query` crate, encoded.
+    Encoded(Vec<u8>),
+    /// The intermediate result itself, to whoever brought the compiled plan.
+    Whole(Box<dyn Any + Send>),
+}
+
 /// What a scan tells as it goes.
 #[derive(Debug, Clone)]
 pub enum ScanPart {
@@ -55,8 +63,8 @@ pub type ScanStream = Pin<Box<dyn Stream<Item = Result<ScanPart, QueryException>
 /// Served by each server.
 #[async_trait]
 pub trait QueryService: Send + Sync {
-    /// Executes; the answer is an encoded intermediate result of the `query` crate (which carries per-segment errors and statistics).
-    async fn submit(&self, request: QueryRequest) -> Result<Vec<u8>, QueryException>;
+    /// Executes; the answer carries per-segment errors and statistics. Encoded, unless the request has its plan with it.
+    async fn submit(&self, request: QueryRequest) -> Result<QueryAnswer, QueryException>;
     /// Rows of a selection without order and limit, in at most `lanes` streams that share the work: whatever one does not
     /// take another does.
     async fn scan(

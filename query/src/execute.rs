@@ -9,9 +9,10 @@ use common::Values;
 use functions::{Grouped, Groups};
 use parking_lot::Mutex;
 use rayon::prelude::*;
+use roaring::RoaringBitmap;
 use segment::{Docs, Segment};
 
-use crate::filter::SegmentFilter;
+use crate::filter::{SegmentFilter, bounds};
 use crate::group_by::{GroupTable, SegmentKeys};
 use crate::kernel::Kernel;
 use crate::limits::Limits;
@@ -27,6 +28,11 @@ use crate::{QueryError, prune, select, star_tree, statistics, truncated};
 /// Fewest and most rows of one task: segments are split so that all threads work on one query, but groups of one segment are
 /// cheaper to find together.
 const TASK_ROWS: Range<u32> = 1 << 16..1 << 20;
+
+/// Rows up to which other threads are not woken.
+const ALONE_ROWS: u32 = 1 << 13;
+/// Rows of an index that are looked at first: a small LIMIT needs no more.
+const FIRST_LISTED: usize = 256;
 
 /// What a server answers with: the merged partial result and its counters.
 pub struct Executed {
@@ -57,14 +63,25 @@ pub fn execute(
     let mut stats = QueryStats::default();
     let segments = truncated::completed(plan, segments);
     let kept = prune::select(plan, &segments, &mut stats);
-    let rows: u64 = kept.iter().map(|s| u64::from(s.doc_count())).sum();
-    let threads = rayon::current_num_threads().max(1) as u64;
-    let task_rows = (rows / (threads * 2)).clamp(u64::from(TASK_ROWS.start), TASK_ROWS.end.into());
+    let possible: Vec<Range<u32>> = kept
+        .iter()
+        .map(|segment| bounds::possible(plan, segment.as_ref()))
+        .collect();
+    let rows: u64 = possible.iter().map(|rows| rows.len() as u64).sum();
+    // Outside a pool, where short queries run, even the number of threads is not asked for: it would start some.
+    let task_rows = if rows <= u64::from(TASK_ROWS.start) {
+        rows
+    } else {
+        let threads = rayon::current_num_threads().max(1) as u64;
+        (rows / (threads * 2)).clamp(u64::from(TASK_ROWS.start), TASK_ROWS.end.into())
+    };
     let tasks: Vec<Task<'_>> = kept
         .iter()
-        .flat_map(|segment| tasks_of(plan, segment.as_ref(), task_rows as u32))
+        .zip(possible)
+        .flat_map(|(segment, rows)| tasks_of(plan, segment.as_ref(), rows, task_rows as u32))
         .collect();
-    let parts = run_all(plan, tasks, limits, host)?;
+    let alone = rows <= u64::from(ALONE_ROWS);
+    let parts = run_all(plan, tasks, alone, limits, host)?;
     let mut partials = Vec::with_capacity(parts.len());
     for (part, part_stats) in parts {
         stats.add(&part_stats);
@@ -81,12 +98,13 @@ type Part = (Partial, QueryStats);
 fn run_all(
     plan: &Plan,
     tasks: Vec<Task<'_>>,
+    alone: bool,
     limits: &Limits,
     host: &str,
 ) -> Result<Vec<Part>, QueryError> {
-    let short = tasks.iter().all(|task| task.search.is_some());
+    let alone = alone || tasks.len() < 2 || tasks.iter().all(|task| task.search.is_some());
     let cut = Cut::new(plan);
-    if tasks.len() < 2 || short {
+    if alone {
         let run = |task| run_task(plan, task, &cut, limits, host);
         return tasks.into_iter().map(run).collect();
     }
@@ -107,24 +125,37 @@ fn run_all(
     Ok(parts.into_iter().map(|(_, part)| part).collect())
 }
 
-fn tasks_of<'a>(plan: &Plan, segment: &'a dyn Segment, task_rows: u32) -> Vec<Task<'a>> {
+/// The tasks of a segment: the possible rows shared out, the others with the first and the last.
+fn tasks_of<'a>(
+    plan: &Plan,
+    segment: &'a dyn Segment,
+    possible: Range<u32>,
+    task_rows: u32,
+) -> Vec<Task<'a>> {
     let docs = segment.doc_count();
+    let task = |rows: Range<u32>, search| Task {
+        segment,
+        rows,
+        search,
+    };
     if let Some(search) = star_tree::search(plan, segment) {
-        return vec![Task {
-            segment,
-            rows: 0..docs,
-            search: Some(search),
-        }];
+        return vec![task(0..docs, Some(search))];
     }
-    let pieces = docs.div_ceil(task_rows.max(1)).max(1);
-    let size = docs.div_ceil(pieces).next_multiple_of(BLOCK_ROWS as u32);
-    (0..pieces)
-        .map(|piece| Task {
-            segment,
-            rows: (piece * size).min(docs)..((piece + 1) * size).min(docs),
-            search: None,
-        })
-        .filter(|task| !task.rows.is_empty() || task.rows.start == 0)
+    let block = BLOCK_ROWS as u32;
+    let first = possible.start / block * block;
+    let pieces = (possible.len() as u32).div_ceil(task_rows.max(1)).max(1);
+    let size = (possible.end - first)
+        .div_ceil(pieces)
+        .next_multiple_of(block);
+    let mut ends: Vec<u32> = (1..pieces)
+        .map(|piece| first.saturating_add(piece.saturating_mul(size)))
+        .filter(|end| *end < possible.end)
+        .collect();
+    ends.push(docs);
+    let starts = std::iter::once(0).chain(ends.clone());
+    starts
+        .zip(&ends)
+        .map(|(start, end)| task(start..*end, None))
         .collect()
 }
 
@@ -236,14 +267,61 @@ impl<'a> Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Calls `f` with the matching rows of each block that has any; `f` answers false to stop.
+    /// Calls `f` with the matching rows, at most a block of them at a time; `f` answers false to stop.
     pub(crate) fn for_each_block(
         &mut self,
-        mut f: impl FnMut(&mut Self, Docs<'_>) -> Result<bool, QueryError>,
+        f: impl FnMut(&mut Self, Docs<'_>) -> Result<bool, QueryError>,
     ) -> Result<(), QueryError> {
         if self.filter.matches_nothing() {
             return Ok(());
         }
+        match self.filter.listed() {
+            Some(found) => self.for_each_listed(found, f),
+            None => self.for_each_range(f),
+        }
+    }
+
+    /// Walks the rows that an index found.
+    fn for_each_listed(
+        &mut self,
+        found: &RoaringBitmap,
+        mut f: impl FnMut(&mut Self, Docs<'_>) -> Result<bool, QueryError>,
+    ) -> Result<(), QueryError> {
+        let filter = self.filter;
+        let mut walk = found.range(self.rows.clone());
+        let mut list = vec![0; FIRST_LISTED];
+        loop {
+            self.limits.check()?;
+            let rows = walk.next_many(&mut list);
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let mask = filter.among_listed(
+                Docs::List(rows),
+                &mut self.stats.num_entries_scanned_in_filter,
+            )?;
+            let kept: Vec<u32>;
+            let rows = if mask.is_full() {
+                &*rows
+            } else {
+                let mut positions = Vec::new();
+                mask.collect_into(0, &mut positions);
+                kept = positions.iter().map(|at| rows[*at as usize]).collect();
+                &kept
+            };
+            self.stats.num_docs_scanned += rows.len() as u64;
+            if !rows.is_empty() && !f(self, Docs::List(rows))? {
+                return Ok(());
+            }
+            list.resize(BLOCK_ROWS, 0);
+        }
+    }
+
+    /// Looks at all rows that the filter leaves possible, block by block.
+    fn for_each_range(
+        &mut self,
+        mut f: impl FnMut(&mut Self, Docs<'_>) -> Result<bool, QueryError>,
+    ) -> Result<(), QueryError> {
         let bounds = self.filter.bounds();
         let mut start = self
             .rows
@@ -258,9 +336,10 @@ impl Scan<'_> {
             let docs = if all {
                 Docs::Range(start..stop)
             } else {
-                let mask = self
-                    .filter
-                    .block(start..stop, &mut self.stats.num_entries_scanned_in_filter)?;
+                let mask = self.filter.among(
+                    Docs::Range(start..stop),
+                    &mut self.stats.num_entries_scanned_in_filter,
+                )?;
                 if mask.is_full() {
                     Docs::Range(start..stop)
                 } else {
@@ -401,21 +480,13 @@ impl Scan<'_> {
         filter: &SegmentFilter<'_>,
         docs: &Docs<'_>,
     ) -> Result<(Vec<u32>, Vec<u32>), QueryError> {
-        let mut first = None;
-        docs.for_each(|doc| {
-            first.get_or_insert(doc);
-        });
-        let start = first.unwrap_or(0) / BLOCK_ROWS as u32 * BLOCK_ROWS as u32;
-        let end = (start + BLOCK_ROWS as u32).min(self.rows.end);
-        let mask = filter.block(start..end, &mut self.stats.num_entries_scanned_in_filter)?;
-        let (mut kept, mut positions, mut position) = (Vec::new(), Vec::new(), 0);
-        docs.for_each(|doc| {
-            if mask.contains((doc - start) as usize) {
-                kept.push(doc);
-                positions.push(position);
-            }
-            position += 1;
-        });
+        let mask = filter.among(docs.clone(), &mut self.stats.num_entries_scanned_in_filter)?;
+        let mut positions = Vec::new();
+        mask.collect_into(0, &mut positions);
+        let kept = match docs {
+            Docs::Range(rows) => positions.iter().map(|at| rows.start + at).collect(),
+            Docs::List(rows) => positions.iter().map(|at| rows[*at as usize]).collect(),
+        };
         Ok((kept, positions))
     }
 

@@ -44,6 +44,19 @@ impl Partial {
         }
     }
 
+    /// About how many bytes it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Rows {
+                columns,
+                keys,
+                count,
+            } => (columns.len() + keys.len()) * count * 16,
+            Self::Groups(table) => table.bytes(),
+        }
+    }
+
     /// Merges many parts, in their order.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Must not know: servers. Invariant: the result has the names and types of the plan.
 
-use common::{Block, ColumnType, Value, Values};
+use common::{Block, ColumnType, Value};
 use functions::scalar::EvalContext;
 
 use crate::QueryError;
@@ -102,7 +102,7 @@ fn reduced(plan: &Plan, partial: Partial) -> Result<Columns, QueryError> {
                 count,
             },
         ) => Ok(selected(plan, columns, &keys, count)),
-        (Shape::Distinct { .. }, Partial::Groups(table)) => distinct(plan, &table),
+        (Shape::Distinct { .. }, Partial::Groups(table)) => distinct(plan, table),
         (
             Shape::Aggregation {
                 keys,
@@ -155,13 +155,12 @@ fn order_keys(plan: &Plan, columns: &mut Columns) -> Result<Vec<Block>, QueryErr
         .collect()
 }
 
-fn distinct(plan: &Plan, table: &GroupTable) -> Result<Columns, QueryError> {
-    let mut columns = Columns {
-        blocks: table.key_blocks(),
-        rows: table.len(),
-    };
+fn distinct(plan: &Plan, table: GroupTable) -> Result<Columns, QueryError> {
+    let rows = table.len();
+    let (blocks, _) = table.into_parts();
+    let mut columns = Columns { blocks, rows };
     let keys = order_keys(plan, &mut columns)?;
-    Ok(columns.taken(&positions(plan, &keys, table.len())))
+    Ok(columns.taken(&positions(plan, &keys, rows)))
 }
 
 fn aggregated(
@@ -175,7 +174,7 @@ fn aggregated(
         // An aggregation over nothing still has its one row.
         table.add(&[], 0);
     }
-    let mut columns = finished(plan, &table, no_keys);
+    let mut columns = finished(plan, table, no_keys);
     if let Some(having) = having {
         let kept: Vec<u32> = passing(having, &mut columns, &plan.context)?;
         columns = columns.taken(&kept);
@@ -194,43 +193,15 @@ fn aggregated(
 }
 
 /// Keys and answers of all groups.
-fn finished(plan: &Plan, table: &GroupTable, no_keys: bool) -> Columns {
+fn finished(plan: &Plan, table: GroupTable, no_keys: bool) -> Columns {
     let rows = table.len();
-    let mut blocks = table.key_blocks();
+    let (mut blocks, states) = table.into_parts();
     if let Shape::Aggregation { aggregations, .. } = &plan.shape {
-        for (state, aggregation) in table.states.iter().zip(aggregations) {
-            let values = (0..rows).map(|group| {
-                if no_keys {
-                    state.finish(group)
-                } else {
-                    state.finish_group(group)
-                }
-            });
-            blocks.push(typed(aggregation.returns, rows, values));
+        for (state, aggregation) in states.iter().zip(aggregations) {
+            blocks.push(state.answers(aggregation.returns, !no_keys));
         }
     }
     Columns { blocks, rows }
-}
-
-/// A block of answers; one whose type differs from the announced is converted, or left null where it cannot be.
-fn typed(column_type: ColumnType, rows: usize, values: impl Iterator<Item = Value>) -> Block {
-    let mut out = if column_type.multi {
-        Values::empty_of(column_type)
-    } else {
-        Values::with_capacity(column_type.data_type, rows)
-    };
-    let mut nulls = Vec::with_capacity(rows);
-    for value in values {
-        let fits = value.is_null() || value.column_type().stored() == column_type.stored();
-        let value = if fits {
-            value
-        } else {
-            value.cast(column_type.data_type).unwrap_or(Value::Null)
-        };
-        nulls.push(value.is_null());
-        out.push(&value);
-    }
-    Block::new(column_type, out).with_nulls(Some(nulls))
 }
 
 /// The rows that pass a filter.

@@ -29,6 +29,23 @@ pub(crate) struct Search<'a> {
     pub(crate) asked: Vec<Asked>,
 }
 
+impl Search<'_> {
+    /// Records that it reads at most, beside those of a leaf that are passed over.
+    pub(crate) fn most_records(&self) -> usize {
+        let of_dimension = |(at, asked): (usize, &Asked)| match &asked.ids {
+            Some(ids) => ids.len() as usize,
+            None if asked.grouped => {
+                let column = self.tree.dimension_column(at);
+                let dictionary = column.and_then(segment::Column::dictionary);
+                dictionary.map_or(usize::MAX, |d| d.len() as usize)
+            }
+            None => 1,
+        };
+        let dimensions = self.asked.iter().enumerate().map(of_dimension);
+        dimensions.fold(1, usize::saturating_mul)
+    }
+}
+
 /// Aggregates records of a star-tree.
 pub(crate) fn run(plan: &Plan, search: Search<'_>) -> Result<(Partial, QueryStats), QueryError> {
     let Shape::Aggregation {

@@ -123,16 +123,21 @@ impl QueryPool {
         ids
     }
 
-    /// Runs work on the pool. `waited` hears how long it stood in the queue.
+    /// Runs work on the pool, or, where it is short and a slot is free, at once on the thread that asks. `waited` hears how long it stood in
+    /// the queue.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         ticket: Ticket,
+        short: bool,
         waited: impl FnOnce(Duration),
         work: impl FnOnce(&Limits) -> Result<T, QueryException> + Send + 'static,
     ) -> Result<T, QueryException> {
         let course = self.begin(&ticket);
         let _slot = self.admit(course.left(), course.timeout_ms, true).await?;
         waited(course.began.elapsed());
+        if short {
+            return guarded(&course.limits, work);
+        }
         self.spawned(&course, work).await
     }
 
@@ -182,11 +187,7 @@ impl QueryPool {
             if tell.is_closed() {
                 return;
             }
-            let done = catch_unwind(AssertUnwindSafe(|| {
-                task_limits.check().map_err(QueryException::from)?;
-                work(&task_limits)
-            }));
-            let _ = tell.send(done.unwrap_or_else(|panic| Err(broken(panic.as_ref()))));
+            let _ = tell.send(guarded(&task_limits, work));
         });
         match tokio::time::timeout(course.left() + GRACE, told).await {
             Ok(Ok(done)) => done,
@@ -233,6 +234,17 @@ impl QueryPool {
 }
 
 /// A defect met by a query is that query's error, and nothing else's.
+fn guarded<T>(
+    limits: &Limits,
+    work: impl FnOnce(&Limits) -> Result<T, QueryException>,
+) -> Result<T, QueryException> {
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        limits.check().map_err(QueryException::from)?;
+        work(limits)
+    }));
+    done.unwrap_or_else(|panic| Err(broken(panic.as_ref())))
+}
+
 fn broken(panic: &(dyn std::any::Any + Send)) -> QueryException {
     let text = panic
         .downcast_ref::<&str>()
@@ -260,10 +272,10 @@ mod tests {
     #[tokio::test]
     async fn work_is_done_cancelled_or_refused() -> Result<(), Box<dyn std::error::Error>> {
         let pool = Arc::new(QueryPool::new(1, 0, 1000)?);
-        let done = pool.run(ticket(1, 1000), |_| (), |_| Ok(7)).await?;
+        let done = pool.run(ticket(1, 1000), false, |_| (), |_| Ok(7)).await?;
         assert_eq!(done, 7);
         let broken = pool
-            .run::<()>(ticket(2, 1000), |_| (), |_| panic!("oh"))
+            .run::<()>(ticket(2, 1000), true, |_| (), |_| panic!("oh"))
             .await;
         assert!(broken.is_err_and(|e| e.message.contains("oh")));
         let spin = |limits: &Limits| -> Result<(), QueryException> {
@@ -273,16 +285,17 @@ mod tests {
             }
         };
         let other = Arc::clone(&pool);
-        let running = tokio::spawn(async move { other.run(ticket(3, 60_000), |_| (), spin).await });
+        let running =
+            tokio::spawn(async move { other.run(ticket(3, 60_000), false, |_| (), spin).await });
         while !pool.cancel(3) {
             tokio::task::yield_now().await;
         }
         let code = running.await?.map_err(|e| e.code);
         assert_eq!(code, Err(ErrorCode::QueryCancellation));
-        let late = pool.run(ticket(4, 1), |_| (), spin).await;
+        let late = pool.run(ticket(4, 1), false, |_| (), spin).await;
         assert_eq!(late.map_err(|e| e.code), Err(ErrorCode::ExecutionTimeout));
         let slots = pool.slots.acquire_many(QUERIES_A_THREAD as u32).await?;
-        let refused = pool.run(ticket(5, 10), |_| (), |_| Ok(())).await;
+        let refused = pool.run(ticket(5, 10), true, |_| (), |_| Ok(())).await;
         assert_eq!(
             refused.map_err(|e| e.code),
             Err(ErrorCode::ServerOutOfCapacity)

@@ -1,4 +1,4 @@
-//! Queries of brokers: pin the segments asked for, plan, execute, encode.
+//! Queries of brokers: pin the segments asked for, plan, execute, and encode what leaves the process.
 //!
 //! Must not know: how segments came here. Invariant: all segments of a query are pinned from one version of the table's set.
 
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException, Schema, Value};
-use proto::{QueryRequest, QueryService, ScanStream};
+use proto::{QueryAnswer, QueryRequest, QueryService, ScanStream};
 use query::execute::Executed;
 use query::{Limits, Plan};
 use sql::filter::{Filter, Test};
@@ -30,17 +30,29 @@ pub(crate) struct Queries {
 
 #[async_trait]
 impl QueryService for Queries {
-    async fn submit(&self, request: QueryRequest) -> Result<Vec<u8>, QueryException> {
+    async fn submit(&self, request: QueryRequest) -> Result<QueryAnswer, QueryException> {
         let began = Instant::now();
         let table = self.table(&request)?;
         let ticket = Ticket {
             request_id: request.request_id,
             timeout_ms: request.timeout_ms,
         };
+        let plan = planned(&request, &table)?;
+        table.metrics.planning.record(began.elapsed());
+        let pinned = table.pin(&request.segments, plan.skip_upsert);
+        let short = query::is_short(&plan, &pinned.segments);
         let (shared, of) = (Arc::clone(&self.shared), Arc::clone(&table));
         let waited = |wait| self.shared.metrics.scheduler_wait.record(wait);
-        let work = move |limits: &Limits| answer(&shared, &of, &request, limits);
-        let answer = self.pool.run(ticket, waited, work).await;
+        let whole = request.plan.is_some();
+        let work = move |limits: &Limits| {
+            let executed = executed(&shared, &of, &plan, pinned, limits)?;
+            Ok(if whole {
+                QueryAnswer::Whole(Box::new(executed))
+            } else {
+                encoded(&of, &executed)
+            })
+        };
+        let answer = self.pool.run(ticket, short, waited, work).await;
         self.shared.metrics.query_time.record(began.elapsed());
         table.metrics.query_time.record(began.elapsed());
         table.metrics.queries.fetch_add(1, Ordering::Relaxed);
@@ -96,19 +108,16 @@ pub(crate) fn planned(request: &QueryRequest, table: &Table) -> Result<Arc<Plan>
     }
 }
 
-fn answer(
+fn executed(
     shared: &Shared,
     table: &Table,
-    request: &QueryRequest,
+    plan: &Plan,
+    pinned: Pinned,
     limits: &Limits,
-) -> Result<Vec<u8>, QueryException> {
+) -> Result<Executed, QueryException> {
     let metrics = &table.metrics;
     let began = Instant::now();
-    let plan = planned(request, table)?;
-    metrics.planning.record(began.elapsed());
-    let began = Instant::now();
-    let pinned = table.pin(&request.segments, plan.skip_upsert);
-    let mut executed = query::execute(&plan, &pinned.segments, limits, &shared.host)?;
+    let mut executed = query::execute(plan, &pinned.segments, limits, &shared.host)?;
     note_missing(&mut executed, pinned, table, &shared.instance_id);
     metrics.executing.record(began.elapsed());
     let stats = &executed.stats;
@@ -119,10 +128,14 @@ fn answer(
         .segments_processed
         .fetch_add(stats.num_segments_processed, Ordering::Relaxed);
     limits.check()?;
+    Ok(executed)
+}
+
+fn encoded(table: &Table, executed: &Executed) -> QueryAnswer {
     let began = Instant::now();
-    let encoded = query::wire::encode(&executed);
-    metrics.writing.record(began.elapsed());
-    Ok(encoded)
+    let encoded = query::wire::encode(executed);
+    table.metrics.writing.record(began.elapsed());
+    QueryAnswer::Encoded(encoded)
 }
 
 /// What is missing is said beside the answer over what is there. A segment that the cluster deleted meanwhile is not missed.

@@ -58,7 +58,7 @@ pub(crate) async fn open(
     let of = Arc::clone(&table);
     let first = ticket();
     let opened = pool
-        .run(first, waited, move |_| opened(&of, &request))
+        .run(first, false, waited, move |_| opened(&of, &request))
         .await?;
     let lanes = lanes.get().min(opened.pieces.len()).max(1);
     let ahead = if lanes == 1 {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::{Block, ErrorCode, QueryException, TableType};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use proto::QueryRequest;
+use proto::{QueryAnswer, QueryRequest};
 use query::execute::Executed;
 use query::{Plan, QueryError, QueryStats, ResultTable};
 use sql::Statement;
@@ -358,10 +358,13 @@ async fn send(ask: Ask, request: QueryRequest, left_ms: u64) -> (Ask, Outcome, u
         }
     };
     let outcome = match answer {
-        Ok(bytes) => {
-            let size = bytes.len();
-            let outcome = match decoded(&ask.side.plan, bytes).await {
-                Ok(executed) => Outcome::Answered(Box::new(executed)),
+        Ok(answer) => {
+            let mut size = 0;
+            let outcome = match decoded(&ask.side.plan, answer).await {
+                Ok((executed, bytes)) => {
+                    size = bytes;
+                    Outcome::Answered(Box::new(executed))
+                }
                 Err(error) => Outcome::Refused(QueryException::new(
                     ErrorCode::MergeResponse,
                     format!(
@@ -388,14 +391,27 @@ async fn send(ask: Ask, request: QueryRequest, left_ms: u64) -> (Ask, Outcome, u
     (ask, outcome, 0)
 }
 
-async fn decoded(plan: &Arc<Plan>, bytes: Vec<u8>) -> Result<Executed, QueryError> {
-    if bytes.len() < LARGE_ANSWER_BYTES {
-        return query::wire::decode(plan, &bytes);
+/// The intermediate result of an answer, and about how large it is.
+async fn decoded(plan: &Arc<Plan>, answer: QueryAnswer) -> Result<(Executed, usize), QueryError> {
+    let bytes = match answer {
+        QueryAnswer::Whole(executed) => {
+            let executed = executed
+                .downcast::<Executed>()
+                .map_err(|_| QueryError::execution("it is of another kind"))?;
+            let size = executed.partial.bytes();
+            return Ok((*executed, size));
+        }
+        QueryAnswer::Encoded(bytes) => bytes,
+    };
+    let size = bytes.len();
+    if size < LARGE_ANSWER_BYTES {
+        return Ok((query::wire::decode(plan, &bytes)?, size));
     }
     let plan = Arc::clone(plan);
-    tokio::task::spawn_blocking(move || query::wire::decode(&plan, &bytes))
+    let decoded = tokio::task::spawn_blocking(move || query::wire::decode(&plan, &bytes))
         .await
-        .unwrap_or_else(|error| Err(QueryError::execution(error.to_string())))
+        .unwrap_or_else(|error| Err(QueryError::execution(error.to_string())))?;
+    Ok((decoded, size))
 }
 
 /// `host_O` or `host_R`, as Pinot names a server in a message.

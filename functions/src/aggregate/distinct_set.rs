@@ -6,6 +6,7 @@
 use ahash::RandomState;
 use common::{Block, Values};
 use hashbrown::HashSet;
+use roaring::RoaringBitmap;
 
 use super::bytes::{Reader, broken, put_bytes, put_len};
 use super::{Groups, rows};
@@ -17,7 +18,8 @@ use crate::sketch::Item;
 pub(crate) enum DistinctSet {
     /// Nothing was seen, so the type is not known.
     Empty,
-    Int(HashSet<i32, RandomState>),
+    /// By [`place_of`]: values of a dictionary ascend, and two sets join container by container.
+    Int(RoaringBitmap),
     Long(HashSet<i64, RandomState>),
     /// FLOAT as the bits of its DOUBLE.
     Double(HashSet<u64, RandomState>),
@@ -33,6 +35,26 @@ fn bits(value: f64) -> u64 {
     }
 }
 
+/// The place of a number among all numbers, the smallest first.
+fn place_of(value: i32) -> u32 {
+    value.cast_unsigned() ^ (1 << 31)
+}
+
+/// The number at a place.
+fn number_at(place: u32) -> i32 {
+    (place ^ (1 << 31)).cast_signed()
+}
+
+/// The numbers of a block as a set.
+fn set_of(values: &[i32]) -> RoaringBitmap {
+    let mut places: Vec<u32> = values.iter().map(|x| place_of(*x)).collect();
+    if !places.is_sorted() {
+        places.sort_unstable();
+    }
+    places.dedup();
+    RoaringBitmap::from_sorted_iter(places).unwrap_or_default()
+}
+
 impl DistinctSet {
     /// Adds the values of a block to the sets of their groups. `sets` finds the set in a state.
     pub(crate) fn add_all<S>(
@@ -42,9 +64,18 @@ impl DistinctSet {
         sets: impl Fn(&mut S) -> &mut Self,
     ) {
         match rows::leaves(block) {
+            Values::Int(v)
+                if matches!(groups, Groups::One(rows) if rows == v.len())
+                    && !block.is_constant()
+                    && block.nulls().is_none() =>
+            {
+                if let Self::Int(set) = sets(&mut states[0]).of_int() {
+                    *set |= set_of(v);
+                }
+            }
             Values::Int(v) => rows::each_leaf(v, block, groups, |g, x| {
                 if let Self::Int(set) = sets(&mut states[g]).of_int() {
-                    set.insert(*x);
+                    set.insert(place_of(*x));
                 }
             }),
             Values::Long(v) => rows::each_leaf(v, block, groups, |g, x| {
@@ -77,7 +108,7 @@ impl DistinctSet {
 
     fn of_int(&mut self) -> &mut Self {
         if matches!(self, Self::Empty) {
-            *self = Self::Int(HashSet::default());
+            *self = Self::Int(RoaringBitmap::new());
         }
         self
     }
@@ -111,7 +142,7 @@ impl DistinctSet {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Empty => 0,
-            Self::Int(set) => set.len(),
+            Self::Int(set) => set.len() as usize,
             Self::Long(set) => set.len(),
             Self::Double(set) => set.len(),
             Self::Bytes(set) => set.len(),
@@ -128,7 +159,7 @@ impl DistinctSet {
         }
         match (self, from) {
             (_, Self::Empty) => {}
-            (Self::Int(into), Self::Int(from)) => into.extend(from),
+            (Self::Int(into), Self::Int(from)) => *into |= from,
             (Self::Long(into), Self::Long(from)) => into.extend(from),
             (Self::Double(into), Self::Double(from)) => into.extend(from),
             (Self::Bytes(into), Self::Bytes(from)) => into.extend(from),
@@ -145,7 +176,7 @@ impl DistinctSet {
     /// Keeps the values that are also in `other`.
     pub(crate) fn retain_in(&mut self, other: &Self) {
         match (&mut *self, other) {
-            (Self::Int(set), Self::Int(other)) => set.retain(|x| other.contains(x)),
+            (Self::Int(set), Self::Int(other)) => *set &= other,
             (Self::Long(set), Self::Long(other)) => set.retain(|x| other.contains(x)),
             (Self::Double(set), Self::Double(other)) => set.retain(|x| other.contains(x)),
             (Self::Bytes(set), Self::Bytes(other)) => set.retain(|x| other.contains(x)),
@@ -156,7 +187,7 @@ impl DistinctSet {
     /// The numbers, smallest first; empty for text and bytes.
     pub(crate) fn numbers(&self) -> Vec<f64> {
         let mut numbers: Vec<f64> = match self {
-            Self::Int(set) => set.iter().map(|x| f64::from(*x)).collect(),
+            Self::Int(set) => set.iter().map(|x| f64::from(number_at(x))).collect(),
             Self::Long(set) => set.iter().map(|x| *x as f64).collect(),
             Self::Double(set) => set.iter().map(|x| f64::from_bits(*x)).collect(),
             Self::Empty | Self::Bytes(_) => Vec::new(),
@@ -169,7 +200,7 @@ impl DistinctSet {
     pub(crate) fn each_item(&self, mut f: impl FnMut(Item<'_>)) {
         match self {
             Self::Empty => {}
-            Self::Int(set) => set.iter().for_each(|x| f(Item::Int(*x))),
+            Self::Int(set) => set.iter().for_each(|x| f(Item::Int(number_at(x)))),
             Self::Long(set) => set.iter().for_each(|x| f(Item::Long(*x))),
             Self::Double(set) => set.iter().for_each(|x| f(Item::Double(f64::from_bits(*x)))),
             Self::Bytes(set) => set.iter().for_each(|x| f(Item::Bytes(x))),
@@ -189,7 +220,10 @@ impl DistinctSet {
         put_len(out, self.len());
         match self {
             Self::Empty => {}
-            Self::Int(set) => set.iter().for_each(|x| out.extend(x.to_le_bytes())),
+            Self::Int(set) => {
+                let numbers = set.iter().map(number_at);
+                numbers.for_each(|x| out.extend(x.to_le_bytes()));
+            }
             Self::Long(set) => set.iter().for_each(|x| out.extend(x.to_le_bytes())),
             Self::Double(set) => set.iter().for_each(|x| out.extend(x.to_le_bytes())),
             Self::Bytes(set) => set.iter().for_each(|x| put_bytes(out, x)),
@@ -210,11 +244,12 @@ impl DistinctSet {
         let four = |bytes: &[u8]| <[u8; 4]>::try_from(bytes).map_err(|_| broken());
         Ok(match kind {
             0 => Self::Empty,
-            1 => Self::Int(
-                (0..len)
+            1 => {
+                let numbers: Vec<i32> = (0..len)
                     .map(|_| Ok(i32::from_le_bytes(four(reader.take(4)?)?)))
-                    .collect::<Result<_, FunctionError>>()?,
-            ),
+                    .collect::<Result<_, FunctionError>>()?;
+                Self::Int(set_of(&numbers))
+            }
             2 => Self::Long((0..len).map(|_| reader.i64()).collect::<Result<_, _>>()?),
             3 => Self::Double((0..len).map(|_| reader.u64()).collect::<Result<_, _>>()?),
             4 => Self::Bytes(
@@ -230,7 +265,7 @@ impl DistinctSet {
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Empty => 0,
-            Self::Int(set) => set.capacity() * 5,
+            Self::Int(set) => set.serialized_size(),
             Self::Long(set) => set.capacity() * 9,
             Self::Double(set) => set.capacity() * 9,
             Self::Bytes(set) => set.capacity() * 17 + set.iter().map(|x| x.len()).sum::<usize>(),

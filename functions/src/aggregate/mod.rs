@@ -5,6 +5,7 @@
 //! Invariant: splitting the rows in any way and merging the parts in any order gives the same answer; `load(save(s))`
 //! equals `s`.
 
+mod answers;
 mod approximate;
 mod arguments;
 mod average;
@@ -258,6 +259,8 @@ pub trait Grouped: Send + Sync {
     fn finish_group(&self, group: usize) -> Value {
         self.finish(group)
     }
+    /// The answers of all groups, of GROUP BY or not, as a block of the announced type.
+    fn answers(&self, returns: ColumnType, grouped: bool) -> Block;
     /// Approximate bytes held.
     fn bytes(&self) -> usize;
     /// For merging parts of the same aggregate.
@@ -349,6 +352,15 @@ impl<A: Aggregate> Grouped for States<A> {
 
     fn finish_group(&self, group: usize) -> Value {
         self.aggregate.finish_group(&self.states[group])
+    }
+
+    fn answers(&self, returns: ColumnType, grouped: bool) -> Block {
+        let states = self.states.iter();
+        if grouped {
+            answers::block(returns, states.map(|s| self.aggregate.finish_group(s)))
+        } else {
+            answers::block(returns, states.map(|s| self.aggregate.finish(s)))
+        }
     }
 
     fn bytes(&self) -> usize {

@@ -13,7 +13,7 @@ use super::wire::query_answer::Answer;
 use super::wire::query_client::QueryClient;
 use super::wire::query_server::{Query, QueryServer};
 use super::{Caller, Known, MAX_MESSAGE_BYTES, channel, scan, wire};
-use crate::{QueryRequest, QueryService, ScanStream, ServiceError};
+use crate::{QueryAnswer, QueryRequest, QueryService, ScanStream, ServiceError};
 
 /// Serves queries to brokers in other processes.
 #[must_use]
@@ -45,7 +45,11 @@ impl Query for Adapter {
         request: Request<wire::QueryRequest>,
     ) -> Result<Response<wire::QueryAnswer>, Status> {
         let answer = match self.0.submit(request.into_inner().into()).await {
-            Ok(result) => Answer::Result(result),
+            Ok(QueryAnswer::Encoded(result)) => Answer::Result(result),
+            Ok(QueryAnswer::Whole(_)) => Answer::Exception(scan::told(QueryException::new(
+                ErrorCode::QueryExecution,
+                "an answer for this process only cannot be sent",
+            ))),
             Err(exception) => Answer::Exception(scan::told(exception)),
         };
         Ok(Response::new(wire::QueryAnswer {
@@ -87,7 +91,7 @@ impl GrpcQuery {
 
 #[async_trait]
 impl QueryService for GrpcQuery {
-    async fn submit(&self, request: QueryRequest) -> Result<Vec<u8>, QueryException> {
+    async fn submit(&self, request: QueryRequest) -> Result<QueryAnswer, QueryException> {
         let answer = self
             .client
             .clone()
@@ -95,7 +99,7 @@ impl QueryService for GrpcQuery {
             .await
             .map_err(|status| scan::lost(&self.url, &status))?;
         match answer.into_inner().answer {
-            Some(Answer::Result(result)) => Ok(result),
+            Some(Answer::Result(result)) => Ok(QueryAnswer::Encoded(result)),
             Some(Answer::Exception(exception)) => Err(scan::heard(exception)),
             None => Err(QueryException::new(
                 ErrorCode::ServerNotResponding,

@@ -10,6 +10,8 @@ use super::{Node, ask, simplified};
 
 /// An index answers among other conditions where it finds at most one row in this many.
 const FEW: u32 = 16;
+/// And where it finds at most this many times the rows that another index leaves: to intersect them costs less than to look at each.
+const TIMES: u32 = 4;
 
 /// Puts bitmaps in the place of tests that an index answers.
 pub(super) fn choose(root: Node<'_>, docs: u32) -> Node<'_> {
@@ -121,7 +123,12 @@ fn all_of(children: Vec<Node<'_>>, docs: u32) -> Node<'_> {
     }
     tests.sort_by_key(|(rows, _)| *rows);
     for (rows, test) in tests {
-        if rows <= left / FEW {
+        let worth = if left == docs {
+            docs / FEW
+        } else {
+            (docs / FEW).min(left.saturating_mul(TIMES))
+        };
+        if rows <= worth {
             let test = choose(test, docs);
             left = left.min(candidates(&test, docs).max(1));
             done.push(test);
@@ -130,4 +137,53 @@ fn all_of(children: Vec<Node<'_>>, docs: u32) -> Node<'_> {
         }
     }
     simplified(Node::And(done))
+}
+
+/// One bitmap in the place of all that AND has, cut to the rows of sorted columns and without nulls.
+pub(super) fn gathered(root: Node<'_>) -> Node<'_> {
+    let Node::And(children) = root else {
+        return certain(root);
+    };
+    let mut found: Option<RoaringBitmap> = None;
+    let mut others = Vec::with_capacity(children.len());
+    for child in children {
+        match certain(child) {
+            Node::Bitmap(rows) => {
+                found = Some(match found {
+                    Some(found) => found & rows,
+                    None => rows,
+                });
+            }
+            other => others.push(other),
+        }
+    }
+    let Some(mut found) = found else {
+        return simplified(Node::And(others));
+    };
+    others.retain(|other| {
+        if let Node::Docs(rows) = other {
+            found.remove_range(..rows.start);
+            found.remove_range(rows.end..);
+        }
+        !matches!(other, Node::Docs(_))
+    });
+    if found.is_empty() {
+        return Node::Constant(false);
+    }
+    others.push(Node::Bitmap(found));
+    simplified(Node::And(others))
+}
+
+/// What has to be true: nulls taken out at once.
+fn certain(node: Node<'_>) -> Node<'_> {
+    match node {
+        Node::Known { node, nulls } => match *node {
+            Node::Bitmap(rows) => Node::Bitmap(rows - nulls),
+            other => Node::Known {
+                node: Box::new(other),
+                nulls,
+            },
+        },
+        other => other,
+    }
 }

@@ -5,6 +5,7 @@
 //! Must not know: what is done with the rows. Invariant: the answer equals testing every row; with null handling a row is
 //! in exactly one of true, false and unknown.
 
+pub(crate) mod bounds;
 mod geo;
 mod index;
 pub mod mask;
@@ -14,13 +15,16 @@ use std::ops::Range;
 
 use functions::scalar::EvalContext;
 use roaring::RoaringBitmap;
-use segment::{Answer, Column, IdSet, Predicate};
+use segment::{Answer, Column, Docs, IdSet, Predicate};
 
 use crate::QueryError;
 use crate::plan::{BoundFilter, BoundTest, Matcher};
 use crate::project::{SegmentColumns, Source};
 
 pub use mask::Mask;
+
+/// Indexes that find at most one row in this many are walked row by row instead of block by block.
+const SPARSE: u64 = 8;
 
 /// A filter compiled for one segment.
 pub enum Node<'a> {
@@ -81,12 +85,12 @@ impl<'a> SegmentFilter<'a> {
         let compiler = Compiler { columns, docs };
         let mut root = index::choose(compiler.node(filter)?, docs);
         if let Some(valid) = valid {
-            root = Node::And(vec![Node::Bitmap(valid.clone()), root]);
+            root = simplified(Node::And(vec![Node::Bitmap(valid.clone()), root]));
         }
         Ok(Self {
             columns,
             context,
-            root: simplified(root),
+            root: index::gathered(root),
             docs,
         })
     }
@@ -136,11 +140,46 @@ impl<'a> SegmentFilter<'a> {
         of(&self.root, self.docs)
     }
 
-    /// The matching rows of a block. `scanned` counts the values that were looked at.
+    /// The rows that indexes found, where they are so few that only they are looked at.
+    #[must_use]
+    pub fn listed(&self) -> Option<&RoaringBitmap> {
+        let found = match &self.root {
+            Node::Bitmap(found) => found,
+            Node::And(children) => match children.first() {
+                Some(Node::Bitmap(found)) => found,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        (found.len() * SPARSE <= u64::from(self.docs)).then_some(found)
+    }
+
+    /// Which of some rows match. `scanned` counts the values that were looked at.
     ///
     /// # Errors
     /// Where an expression refuses a value.
-    pub fn block(&self, rows: Range<u32>, scanned: &mut u64) -> Result<Mask, QueryError> {
+    pub fn among(&self, rows: Docs<'_>, scanned: &mut u64) -> Result<Mask, QueryError> {
+        self.keep(std::slice::from_ref(&self.root), rows, scanned)
+    }
+
+    /// Which of some rows that are [`SegmentFilter::listed`] match.
+    ///
+    /// # Errors
+    /// As [`SegmentFilter::among`].
+    pub fn among_listed(&self, rows: Docs<'_>, scanned: &mut u64) -> Result<Mask, QueryError> {
+        let others = match &self.root {
+            Node::And(children) => children.get(1..).unwrap_or_default(),
+            _ => &[],
+        };
+        self.keep(others, rows, scanned)
+    }
+
+    fn keep(
+        &self,
+        nodes: &[Node<'a>],
+        rows: Docs<'_>,
+        scanned: &mut u64,
+    ) -> Result<Mask, QueryError> {
         let mut mask = Mask::all(rows.len());
         let mut run = scan::Run {
             columns: self.columns,
@@ -148,7 +187,9 @@ impl<'a> SegmentFilter<'a> {
             rows,
             scanned,
         };
-        run.keep(&self.root, true, &mut mask)?;
+        for node in nodes {
+            run.keep(node, true, &mut mask)?;
+        }
         Ok(mask)
     }
 }
@@ -238,7 +279,7 @@ impl<'a> Compiler<'a> {
         let Predicate::Nearest { .. } = predicate else {
             return None;
         };
-        let values = column.values(segment::Docs::Range(0..self.docs));
+        let values = column.values(Docs::Range(0..self.docs));
         let mut indexes = column.indexes().iter();
         let found = indexes.find_map(|index| index.among(predicate, &values))?;
         Some(Node::Bitmap(found))

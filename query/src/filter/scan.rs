@@ -1,4 +1,4 @@
-//! Running a compiled filter over one block.
+//! Running a compiled filter over some rows: a block, or a list that an index made.
 //!
 //! Must not know: how the filter was compiled. Invariant: `keep(node, true)` leaves rows where the node is true,
 //! `keep(node, false)` rows where it is false; a row that is unknown is in neither.
@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use common::Values;
 use functions::scalar::EvalContext;
+use roaring::RoaringBitmap;
 use segment::{Column, Docs, IdSet};
 
 use super::{Mask, Node};
@@ -17,12 +18,18 @@ use crate::project::{Projection, SegmentColumns, Source};
 /// Below one candidate in this many rows, candidates are read one by one.
 const SPARSE: usize = 8;
 
-/// One block.
+/// The rows that are asked about. A mask has one bit for each, by its position among them.
 pub(super) struct Run<'r> {
     pub(super) columns: &'r SegmentColumns<'r>,
     pub(super) context: &'r EvalContext,
-    pub(super) rows: Range<u32>,
+    pub(super) rows: Docs<'r>,
     pub(super) scanned: &'r mut u64,
+}
+
+/// Rows that are left to look at, where they are few.
+struct Candidates {
+    positions: Vec<u32>,
+    docs: Vec<u32>,
 }
 
 impl Run<'_> {
@@ -42,14 +49,11 @@ impl Run<'_> {
                 }
             }
             Node::Docs(docs) => {
-                let found = self.range_mask(docs, mask.rows());
+                let found = self.in_range(docs);
                 apply(mask, &found, wanted);
             }
             Node::Bitmap(bitmap) => {
-                let mut found = Mask::none(mask.rows());
-                for doc in bitmap.range(self.rows.clone()) {
-                    found.set((doc - self.rows.start) as usize);
-                }
+                let found = self.in_bitmap(bitmap);
                 apply(mask, &found, wanted);
             }
             Node::Not(child) if wanted => self.keep(child, false, mask)?,
@@ -71,11 +75,7 @@ impl Run<'_> {
             }
             Node::And(children) | Node::Or(children) => self.any(children, wanted, mask)?,
             Node::Known { node, nulls } => {
-                let mut unknown = Mask::none(mask.rows());
-                for doc in nulls.range(self.rows.clone()) {
-                    unknown.set((doc - self.rows.start) as usize);
-                }
-                mask.subtract(&unknown);
+                mask.subtract(&self.in_bitmap(nulls));
                 self.keep(node, wanted, mask)?;
             }
             Node::Ids {
@@ -125,34 +125,65 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn range_mask(&self, docs: &Range<u32>, rows: usize) -> Mask {
-        let mut found = Mask::none(rows);
-        let start = docs.start.clamp(self.rows.start, self.rows.end) - self.rows.start;
-        let end = docs.end.clamp(self.rows.start, self.rows.end) - self.rows.start;
-        found.set_range(start as usize..end as usize);
+    fn in_range(&self, docs: &Range<u32>) -> Mask {
+        let mut found = Mask::none(self.rows.len());
+        let (start, end) = match &self.rows {
+            Docs::Range(rows) => {
+                let at = |doc: u32| (doc.clamp(rows.start, rows.end) - rows.start) as usize;
+                (at(docs.start), at(docs.end))
+            }
+            Docs::List(rows) => {
+                let before = |end: u32| rows.partition_point(|doc| *doc < end);
+                (before(docs.start), before(docs.end))
+            }
+        };
+        found.set_range(start..end);
         found
     }
 
-    /// The candidates where they are few; otherwise the whole block is read.
-    fn sparse(&self, mask: &Mask) -> Option<Vec<u32>> {
+    fn in_bitmap(&self, bitmap: &RoaringBitmap) -> Mask {
+        match &self.rows {
+            Docs::Range(rows) => {
+                let mut found = Mask::none(rows.len());
+                for doc in bitmap.range(rows.clone()) {
+                    found.set((doc - rows.start) as usize);
+                }
+                found
+            }
+            Docs::List(rows) => Mask::fill(rows.len(), |row| bitmap.contains(rows[row])),
+        }
+    }
+
+    /// The candidates where they are few; otherwise all rows are read.
+    fn sparse(&self, mask: &Mask) -> Option<Candidates> {
         let count = mask.count();
-        (count * SPARSE < mask.rows()).then(|| {
-            let mut docs = Vec::with_capacity(count);
-            mask.collect_into(self.rows.start, &mut docs);
-            docs
-        })
+        if count * SPARSE >= mask.rows() {
+            return None;
+        }
+        let mut positions = Vec::with_capacity(count);
+        mask.collect_into(0, &mut positions);
+        let docs = match &self.rows {
+            Docs::Range(rows) => positions.iter().map(|at| rows.start + at).collect(),
+            Docs::List(rows) => positions.iter().map(|at| rows[*at as usize]).collect(),
+        };
+        Some(Candidates { positions, docs })
+    }
+
+    /// The rows to read.
+    fn read<'c>(&'c self, sparse: Option<&'c Candidates>) -> Docs<'c> {
+        sparse.map_or(self.rows.clone(), |candidates| Docs::List(&candidates.docs))
     }
 
     fn scan_ids(&mut self, column: &dyn Column, ids: &IdSet, wanted: bool, mask: &mut Mask) {
         let sparse = self.sparse(mask);
         let mut words = Vec::with_capacity(mask.rows().div_ceil(64));
-        if sparse.is_none() && column.match_ids(self.rows.clone(), ids, &mut words) {
-            *self.scanned += self.rows.len() as u64;
+        if let (None, Docs::Range(rows)) = (&sparse, &self.rows)
+            && column.match_ids(rows.clone(), ids, &mut words)
+        {
+            *self.scanned += rows.len() as u64;
             return apply(mask, &Mask::from_words(words, mask.rows()), wanted);
         }
-        let docs = sparse
-            .as_ref()
-            .map_or(Docs::Range(self.rows.clone()), |list| Docs::List(list));
+        let docs = self.read(sparse.as_ref());
         let rows = docs.len();
         let found = if column.column_type().multi {
             let (mut offsets, mut values) = (Vec::new(), Vec::new());
@@ -168,10 +199,10 @@ impl Run<'_> {
             *self.scanned += rows as u64;
             single_ids(&values, ids)
         };
-        self.spread(sparse.as_deref(), &found, wanted, mask);
+        spread(sparse.as_ref(), &found, wanted, mask);
     }
 
-    /// The rows of the block that a range of whole numbers accepts, straight from packed numbers. Nulls that count were
+    /// The rows of a block that a range of whole numbers accepts, straight from packed numbers. Nulls that count were
     /// taken out before.
     fn packed(&self, test: &BoundTest) -> Option<Mask> {
         let (Matcher::Integers(low, high), Some(index)) = (&test.matcher, test.expr.as_column())
@@ -184,10 +215,13 @@ impl Run<'_> {
         if self.columns.handled_nulls(index).is_some() {
             return None;
         }
-        let mut words = Vec::with_capacity(self.rows.len().div_ceil(64));
+        let Docs::Range(rows) = &self.rows else {
+            return None;
+        };
+        let mut words = Vec::with_capacity(rows.len().div_ceil(64));
         column
-            .match_longs(self.rows.clone(), *low, *high, &mut words)
-            .then(|| Mask::from_words(words, self.rows.len()))
+            .match_longs(rows.clone(), *low, *high, &mut words)
+            .then(|| Mask::from_words(words, rows.len()))
     }
 
     fn scan_values(
@@ -204,9 +238,7 @@ impl Run<'_> {
             apply(mask, &found, wanted != test.negated);
             return Ok(());
         }
-        let docs = sparse
-            .as_ref()
-            .map_or(Docs::Range(self.rows.clone()), |list| Docs::List(list));
+        let docs = self.read(sparse.as_ref());
         let rows = docs.len();
         let mut projection = Projection::new(self.columns, docs);
         let block = test.expr.evaluate(&mut projection, self.context)?;
@@ -233,27 +265,27 @@ impl Run<'_> {
             .is_some()
             .then(|| Mask::fill(rows, |row| block.is_null(row)));
         if let Some(unknown) = &unknown {
-            self.spread(sparse.as_deref(), unknown, false, mask);
+            spread(sparse.as_ref(), unknown, false, mask);
         }
-        self.spread(sparse.as_deref(), &found, wanted, mask);
+        spread(sparse.as_ref(), &found, wanted, mask);
         Ok(())
     }
+}
 
-    /// Applies an answer that was given for the listed candidates only, or for the whole block.
-    fn spread(&self, sparse: Option<&[u32]>, found: &Mask, wanted: bool, mask: &mut Mask) {
-        let Some(docs) = sparse else {
-            return apply(mask, found, wanted);
-        };
-        let mut spread = Mask::none(mask.rows());
-        for (position, doc) in docs.iter().enumerate() {
-            // A candidate that an earlier answer took out stays out.
-            let row = (doc - self.rows.start) as usize;
-            if found.contains(position) == wanted && mask.contains(row) {
-                spread.set(row);
-            }
+/// Applies an answer that was given for the candidates only, or for all rows.
+fn spread(sparse: Option<&Candidates>, found: &Mask, wanted: bool, mask: &mut Mask) {
+    let Some(candidates) = sparse else {
+        return apply(mask, found, wanted);
+    };
+    let mut spread = Mask::none(mask.rows());
+    for (answer, position) in candidates.positions.iter().enumerate() {
+        // A candidate that an earlier answer took out stays out.
+        let row = *position as usize;
+        if found.contains(answer) == wanted && mask.contains(row) {
+            spread.set(row);
         }
-        *mask = spread;
     }
+    *mask = spread;
 }
 
 fn apply(mask: &mut Mask, found: &Mask, wanted: bool) {

@@ -30,24 +30,44 @@ impl KeyColumn {
 
     /// Values of several columns of one type, each by column and row.
     pub(super) fn gather(columns: &[&Self], places: &[(u32, u32)]) -> Self {
-        let mut out = Self {
-            values: columns
-                .first()
-                .map_or(Values::Int(Vec::new()), |c| c.values.empty_like()),
-            nulls: None,
-        };
+        let values = gathered(columns, places);
         let any_null = columns.iter().any(|column| column.nulls.is_some());
-        if any_null {
-            for (column, row) in places {
-                out.push_from(columns[*column as usize], *row as usize);
-            }
-        } else {
-            for (column, row) in places {
-                out.values
-                    .push_from(&columns[*column as usize].values, *row as usize);
-            }
+        let is_null = |(column, row): &(u32, u32)| columns[*column as usize].is_null(*row as usize);
+        Self {
+            values,
+            nulls: any_null.then(|| places.iter().map(is_null).collect()),
         }
-        out
+    }
+}
+
+fn gathered(columns: &[&KeyColumn], places: &[(u32, u32)]) -> Values {
+    macro_rules! fixed {
+        ($kind:ident) => {{
+            // Columns of one key have one type.
+            let columns: Vec<_> = columns
+                .iter()
+                .filter_map(|column| match &column.values {
+                    Values::$kind(values) => Some(values.as_slice()),
+                    _ => None,
+                })
+                .collect();
+            let value = |(column, row): &(u32, u32)| columns[*column as usize][*row as usize];
+            Values::$kind(places.iter().map(value).collect())
+        }};
+    }
+    match columns.first().map(|column| &column.values) {
+        None => Values::Int(Vec::new()),
+        Some(Values::Int(_)) => fixed!(Int),
+        Some(Values::Long(_)) => fixed!(Long),
+        Some(Values::Float(_)) => fixed!(Float),
+        Some(Values::Double(_)) => fixed!(Double),
+        Some(other) => {
+            let mut out = other.empty_like();
+            for (column, row) in places {
+                out.push_from(&columns[*column as usize].values, *row as usize);
+            }
+            out
+        }
     }
 }
 

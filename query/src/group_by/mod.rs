@@ -5,6 +5,7 @@
 mod interner;
 mod key;
 mod keys;
+mod parts;
 mod table;
 
 pub use keys::{RowGroups, SegmentKeys};

@@ -1,6 +1,7 @@
 //! Groups by their key values: what segments, threads and servers merge into.
 //!
-//! Must not know: segments. Invariant: one group per distinct key; states and key columns have one entry a group.
+//! Must not know: segments. Invariant: one group per distinct key, but for a part that says otherwise until it is merged; states and key
+//! columns have one entry a group.
 
 use common::{Block, ColumnType, Value, Values};
 use functions::Grouped;
@@ -8,6 +9,7 @@ use hashbrown::HashTable;
 use rayon::prelude::*;
 
 use super::key::{self, KeyColumn};
+use super::parts::{Hashed, numbered};
 use crate::QueryError;
 
 /// Groups of all parts from which on parts are merged by all threads.
@@ -23,6 +25,8 @@ pub struct GroupTable {
     /// One a aggregation.
     pub states: Vec<Box<dyn Grouped>>,
     count: usize,
+    /// Keys may occur more than once.
+    repeats: bool,
 }
 
 impl GroupTable {
@@ -43,6 +47,7 @@ impl GroupTable {
             index: HashTable::new(),
             states,
             count: 0,
+            repeats: false,
         }
     }
 
@@ -64,7 +69,15 @@ impl GroupTable {
             index: HashTable::new(),
             states,
             count,
+            repeats: false,
         }
+    }
+
+    /// A table whose keys may occur more than once: only [`GroupTable::merge_all`] takes it.
+    #[must_use]
+    pub fn with_repeats(mut self, repeats: bool) -> Self {
+        self.repeats = repeats;
+        self
     }
 
     /// Number of groups.
@@ -82,13 +95,13 @@ impl GroupTable {
     /// The key columns.
     #[must_use]
     pub fn key_blocks(&self) -> Vec<Block> {
-        self.types
-            .iter()
-            .zip(&self.keys)
-            .map(|(column_type, key)| {
-                Block::new(*column_type, key.values.clone()).with_nulls(key.nulls.clone())
-            })
-            .collect()
+        blocks(&self.types, self.keys.iter().cloned())
+    }
+
+    /// The key columns and the states.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Block>, Vec<Box<dyn Grouped>>) {
+        (blocks(&self.types, self.keys.into_iter()), self.states)
     }
 
     /// Approximate bytes held.
@@ -133,6 +146,10 @@ impl GroupTable {
     /// # Errors
     /// Where states do not fit each other.
     pub fn merge(&mut self, other: Self) -> Result<(), QueryError> {
+        debug_assert!(
+            !self.repeats && !other.repeats,
+            "only merge_all takes these"
+        );
         if other.count == 0 {
             return Ok(());
         }
@@ -172,9 +189,9 @@ impl GroupTable {
         states: Vec<Box<dyn Grouped>>,
     ) -> Result<Option<Self>, QueryError> {
         let total: usize = tables.iter().map(Self::len).sum();
-        let threads = rayon::current_num_threads();
-        let mut tables: Vec<Self> = tables;
-        if total < LARGE || threads < 2 || tables.len() < 2 || tables[0].keys.is_empty() {
+        let repeats = tables.iter().any(|table| table.repeats);
+        let few = total < LARGE || rayon::current_num_threads() < 2 || tables.len() < 2;
+        if !repeats && (few || tables[0].keys.is_empty()) {
             let mut parts = tables.into_iter();
             let Some(mut first) = parts.next() else {
                 return Ok(None);
@@ -182,43 +199,35 @@ impl GroupTable {
             parts.try_for_each(|part| first.merge(part))?;
             return Ok(Some(first));
         }
-        tables.par_iter_mut().for_each(|table| {
-            if table.hashes.len() < table.count {
-                table.hashes = key::hashes(&table.keys, table.count);
-            }
-        });
-        let parts = (threads * 4).next_power_of_two();
-        let numbered: Vec<Part> = (0..parts)
-            .into_par_iter()
-            .map(|part| Part::of(&tables, part as u64, parts as u64, total / parts))
-            .collect();
-        Self::joined(tables, &numbered, states).map(Some)
+        Self::joined(tables, states).map(Some)
     }
 
-    /// One table of groups that parts have numbered.
+    /// One table of the groups of many.
     fn joined(
-        tables: Vec<Self>,
-        parts: &[Part],
+        mut tables: Vec<Self>,
         mut states: Vec<Box<dyn Grouped>>,
     ) -> Result<Self, QueryError> {
-        let mut to: Vec<Vec<u32>> = tables.iter().map(|t| vec![0; t.count]).collect();
-        let mut first = Vec::new();
-        for part in parts {
-            let offset = first.len() as u32;
-            first.extend_from_slice(&part.first);
-            for (table, row, number) in &part.rows {
-                to[*table as usize][*row as usize] = offset + number;
-            }
-        }
+        let hashed: Vec<Hashed<'_>> = tables
+            .par_iter_mut()
+            .map(|table| Hashed {
+                hashes: match std::mem::take(&mut table.hashes) {
+                    hashes if hashes.len() == table.count => hashes,
+                    _ => key::hashes(&table.keys, table.count),
+                },
+                keys: &table.keys,
+            })
+            .collect();
+        let groups = numbered(&hashed);
+        drop(hashed);
         let keys = (0..tables[0].keys.len())
             .into_par_iter()
             .map(|at| {
                 let columns: Vec<&KeyColumn> = tables.iter().map(|t| &t.keys[at]).collect();
-                KeyColumn::gather(&columns, &first)
+                KeyColumn::gather(&columns, &groups.first)
             })
             .collect();
         let types = tables[0].types.clone();
-        let count = first.len();
+        let count = groups.first.len();
         let mut of_tables: Vec<_> = tables
             .into_iter()
             .map(|table| table.states.into_iter())
@@ -230,7 +239,7 @@ impl GroupTable {
         states.par_iter_mut().zip(columns).try_for_each(
             |(mine, of_tables)| -> Result<(), QueryError> {
                 mine.grow(count);
-                for (theirs, to) in of_tables.into_iter().zip(&to) {
+                for (theirs, to) in of_tables.into_iter().zip(&groups.to) {
                     mine.merge(theirs, to)?;
                 }
                 Ok(())
@@ -243,6 +252,7 @@ impl GroupTable {
             index: HashTable::new(),
             states,
             count,
+            repeats: false,
         })
     }
 
@@ -280,48 +290,11 @@ impl GroupTable {
     }
 }
 
-/// The groups of all tables whose hash falls into one part.
-struct Part {
-    /// Where each group occurs first: table and row.
-    first: Vec<(u32, u32)>,
-    /// Table, row, number within the part.
-    rows: Vec<(u32, u32, u32)>,
-}
-
-impl Part {
-    fn of(tables: &[GroupTable], part: u64, parts: u64, expected: usize) -> Self {
-        let mut first: Vec<(u32, u32)> = Vec::with_capacity(expected);
-        let mut rows = Vec::with_capacity(expected);
-        let mut index: HashTable<u32> = HashTable::with_capacity(expected);
-        for (number, table) in (0..).zip(tables) {
-            for (row, hash) in (0_u32..).zip(&table.hashes) {
-                // The lowest bits choose the part; the table uses others.
-                if hash & (parts - 1) != part {
-                    continue;
-                }
-                let same = |group: &u32| {
-                    let (other, at) = first[*group as usize];
-                    let other = &tables[other as usize].keys;
-                    key::equal(other, at as usize, &table.keys, row as usize)
-                };
-                let hash = hash.rotate_left(17);
-                let group = match index.find(hash, same) {
-                    Some(found) => *found,
-                    None => {
-                        let next = first.len() as u32;
-                        index.insert_unique(hash, next, |g| {
-                            let (other, at) = first[*g as usize];
-                            tables[other as usize].hashes[at as usize].rotate_left(17)
-                        });
-                        first.push((number, row));
-                        next
-                    }
-                };
-                rows.push((number, row, group));
-            }
-        }
-        Self { first, rows }
-    }
+fn blocks(types: &[ColumnType], keys: impl Iterator<Item = KeyColumn>) -> Vec<Block> {
+    let of_key = |(column_type, key): (&ColumnType, KeyColumn)| {
+        Block::new(*column_type, key.values).with_nulls(key.nulls)
+    };
+    types.iter().zip(keys).map(of_key).collect()
 }
 
 #[cfg(test)]
@@ -357,5 +330,17 @@ mod tests {
         found.sort_by(Value::total_cmp);
         let expected: Vec<Value> = (0..110_000).map(Value::Long).collect();
         assert!(found == expected);
+    }
+
+    #[test]
+    fn keys_that_occur_more_than_once_become_one_group() {
+        let keys: Vec<i64> = (0..1_000).map(|n| n % 300).collect();
+        let parts = vec![table(&keys).with_repeats(true), table(&[5, 299, 300])];
+        let merged = GroupTable::merge_all(parts, Vec::new()).unwrap().unwrap();
+        let mut found: Vec<Value> = (0..merged.len()).map(|g| merged.key(g, 0)).collect();
+        found.sort_by(Value::total_cmp);
+        assert!(found == (0..=300).map(Value::Long).collect::<Vec<_>>());
+        let alone = GroupTable::merge_all(vec![table(&[7, 7]).with_repeats(true)], Vec::new());
+        assert_eq!(alone.unwrap().unwrap().len(), 1);
     }
 }

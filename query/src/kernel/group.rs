@@ -1,7 +1,7 @@
 //! Places of rows: the combination of their key ids, or its number in order of appearance where combinations are many.
 //!
-//! Must not know: what is computed of a group. Invariant: equal keys have equal places, different keys different ones, up
-//! to lanes, which are folded at the end.
+//! Must not know: what is computed of a group. Invariant: equal keys have equal places, up to lanes, which are folded at the end, and but
+//! for keys that say they repeat; different keys have different ones.
 
 use common::{Block, ColumnType, DataType, Values};
 use segment::{Column, Docs};
@@ -22,6 +22,7 @@ struct Key<'a> {
     /// What is taken off the numbers of a column without dictionary.
     base: Option<i64>,
     cardinality: u64,
+    /// What its numbers are multiplied by in a combination.
     stride: u64,
 }
 
@@ -50,6 +51,11 @@ impl<'a> Key<'a> {
             cardinality,
             stride,
         })
+    }
+
+    /// Bits of its numbers.
+    fn bits(&self) -> u32 {
+        u64::BITS - (self.cardinality - 1).leading_zeros()
     }
 
     /// Calls `f` with the slot and the number of each row, which is below the cardinality.
@@ -107,6 +113,9 @@ struct Scratch {
     longs: Vec<i64>,
 }
 
+/// Rows after which a hash table that finds hardly a combination again is given up.
+const TRIAL: usize = 1 << 15;
+
 /// How a combination becomes a place.
 enum Map {
     /// It is the place.
@@ -115,6 +124,8 @@ enum Map {
     Array(Vec<u32>),
     /// Place + 1, found by the combination's hash and the next free slots; a power of two, at most half full.
     Hashed(Vec<u32>),
+    /// A new place for each row: nearly every row has a combination of its own, and groups meet where parts are merged anyway.
+    Fresh,
 }
 
 /// The places of a block's rows.
@@ -134,6 +145,8 @@ pub(super) struct GroupKeys<'a> {
     map: Map,
     /// Combination of each place, where they are mapped.
     seen: Vec<u64>,
+    /// Rows that went through the hash table.
+    located: usize,
     scratch: Scratch,
     wide: Vec<u64>,
     places: Vec<u32>,
@@ -178,6 +191,15 @@ impl<'a> GroupKeys<'a> {
         } else if combinations <= MAPPED {
             Map::Array(vec![0; combinations as usize])
         } else {
+            // Numbers side by side: what is hashed is taken apart by shifts instead of divisions.
+            let mut bits = 0;
+            for key in &mut keys {
+                key.stride = 1_u64.checked_shl(bits)?;
+                bits += key.bits();
+            }
+            if bits > u64::BITS {
+                return None;
+            }
             Map::Hashed(vec![0; 1 << 12])
         };
         Some(Self {
@@ -190,6 +212,7 @@ impl<'a> GroupKeys<'a> {
             combinations,
             map,
             seen: Vec::new(),
+            located: 0,
             scratch: Scratch::default(),
             wide: Vec::new(),
             places: Vec::new(),
@@ -199,6 +222,11 @@ impl<'a> GroupKeys<'a> {
     /// True without keys.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// True where equal keys may have different places.
+    pub(super) fn repeats(&self) -> bool {
+        matches!(self.map, Map::Fresh)
     }
 
     /// Accumulators that are needed so far.
@@ -223,7 +251,7 @@ impl<'a> GroupKeys<'a> {
         let Some((first, others)) = self.keys.split_first() else {
             return;
         };
-        if let Map::Hashed(_) = self.map {
+        if let Map::Hashed(_) | Map::Fresh = self.map {
             return self.locate_hashed(docs);
         }
         if first.base.is_none() {
@@ -264,10 +292,14 @@ impl<'a> GroupKeys<'a> {
             }
         } else if self.lanes > 1 {
             let stride = self.combinations as u32;
-            for four in self.places.chunks_mut(LANES) {
-                for (lane, place) in (0..).zip(four) {
-                    *place += lane * stride;
+            let (whole, rest) = self.places.as_chunks_mut::<LANES>();
+            for four in whole {
+                for lane in 0..LANES {
+                    four[lane] += lane as u32 * stride;
                 }
+            }
+            for (lane, place) in (0..).zip(rest) {
+                *place += lane * stride;
             }
         }
     }
@@ -286,8 +318,14 @@ impl<'a> GroupKeys<'a> {
             );
         }
         self.places.clear();
+        if self.located >= TRIAL && self.seen.len() > self.located / 4 * 3 {
+            self.map = Map::Fresh;
+        }
+        self.located += docs.len();
         let Map::Hashed(slots) = &mut self.map else {
-            return;
+            let first = self.seen.len() as u32;
+            self.places.extend(first..first + docs.len() as u32);
+            return self.seen.extend_from_slice(&self.wide);
         };
         if slots.len() < (self.seen.len() + self.wide.len()) * 2 {
             let size = (self.seen.len() + self.wide.len()) * 4;
@@ -336,7 +374,15 @@ impl<'a> GroupKeys<'a> {
             Map::Direct => u64::from(place),
             _ => self.seen.get(place as usize).copied().unwrap_or(0),
         };
+        let apart = matches!(self.map, Map::Hashed(_) | Map::Fresh);
         let of_key = |key: &Key<'_>| {
+            if apart {
+                let shift = key.stride.trailing_zeros();
+                let above = 1_u64.checked_shl(key.bits());
+                let mask = above.map_or(u64::MAX, |above| above - 1);
+                let number = |place: &u32| (combination(*place) >> shift) & mask;
+                return key.decode(places.iter().map(number));
+            }
             let number = |place: &u32| combination(*place) / key.stride % key.cardinality;
             key.decode(places.iter().map(number))
         };

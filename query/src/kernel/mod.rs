@@ -220,9 +220,8 @@ impl<'a> Kernel<'a> {
             }
         }
         let blocks = self.keys.decode(&present);
-        Ok(Partial::Groups(GroupTable::from_distinct(
-            blocks, groups, states,
-        )))
+        let table = GroupTable::from_distinct(blocks, groups, states);
+        Ok(Partial::Groups(table.with_repeats(self.keys.repeats())))
     }
 }
 

@@ -70,6 +70,16 @@ fn four(chunk: &[u8; 16]) -> [u32; LANES] {
     words
 }
 
+/// True where a value of a width begins and ends in the same word.
+const fn is_in_one_word(at: usize, width: usize) -> bool {
+    at * width % 32 + width <= 32
+}
+
+/// The bits of the next word that belong to a value.
+const fn next_bits(at: usize, width: usize) -> u32 {
+    ((1_u64 << (at * width % 32 + width).saturating_sub(32)) - 1) as u32
+}
+
 /// Unpacks one block.
 #[inline(always)]
 fn block<const W: usize>(source: &[[u8; 16]], out: &mut [u32; BLOCK]) {
@@ -77,16 +87,27 @@ fn block<const W: usize>(source: &[[u8; 16]], out: &mut [u32; BLOCK]) {
         return;
     };
     let mask = ((1_u64 << W) - 1) as u32;
-    for (at, places) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        let (word, shift) = (at * W / 32, at * W % 32);
-        let low = four(&source[word]);
-        // Where the value ends within its word, what is taken from the next one is cut off by the mask.
-        let high = four(&source[(word + 1).min(W - 1)]);
-        for lane in 0..LANES {
-            let above = (high[lane] << 1) << (31 - shift);
-            places[lane] = ((low[lane] >> shift) | above) & mask;
-        }
+    let places = out.as_chunks_mut::<LANES>().0;
+    // Written out: every shift is then a constant, and a step a handful of instructions for all lanes.
+    macro_rules! steps {
+        ($($at:literal)*) => {$({
+            let (word, shift) = (const { $at * W / 32 }, const { $at * W % 32 });
+            let (low, place) = (four(&source[word]), &mut places[$at]);
+            if const { is_in_one_word($at, W) } {
+                for lane in 0..LANES {
+                    place[lane] = (low[lane] >> shift) & mask;
+                }
+            } else {
+                // Cut before it is shifted: a shift over two words has an instruction that works on one lane only.
+                let high = four(&source[(word + 1).min(W - 1)]);
+                for lane in 0..LANES {
+                    let above = high[lane] & const { next_bits($at, W) };
+                    place[lane] = (low[lane] >> shift) | (above << (32 - shift));
+                }
+            }
+        })*};
     }
+    steps!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
 }
 
 fn blocks<const W: usize>(source: &[u8], out: &mut [[u32; BLOCK]]) {

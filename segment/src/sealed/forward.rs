@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use common::{DataType, Values};
 
-use super::packed::PackedNumbers;
+use super::packed::{DENSE, PackedNumbers};
 use crate::buffer::bits;
 use crate::buffer::map::Region;
 use crate::format::codec::Codec;
@@ -47,24 +47,33 @@ pub(crate) struct ChunkedValues {
 /// Ids that are unpacked at a time, so that they stay in the fastest cache.
 const PIECE: usize = 1024;
 
+/// Entries within which listed ones are unpacked together.
+const WINDOW: u32 = 4096;
+
 /// Ids of listed entries: one by one where they are sparse.
 fn listed_ids(bytes: &[u8], width: u32, list: &[u32], out: &mut Vec<u32>) {
-    let (Some(first), Some(last)) = (list.first(), list.last()) else {
-        return;
-    };
-    let span = last.saturating_sub(*first) as usize + 1;
-    if list.len() * 6 <= span || list.len() < 64 {
-        out.extend(list.iter().map(|i| bits::get(bytes, width, *i as usize)));
-        return;
-    }
+    let mut rest = list;
     let mut dense = Vec::new();
-    let range = *first as usize..*last as usize + 1;
-    bits::get_range(bytes, width, range, &mut dense);
-    // Entries of a damaged file need not ascend.
-    let picked = list
-        .iter()
-        .map(|i| dense.get(i.wrapping_sub(*first) as usize));
-    out.extend(picked.map(|id| id.copied().unwrap_or(0)));
+    while let Some(first) = rest.first() {
+        let end = (first / WINDOW + 1).saturating_mul(WINDOW);
+        // Entries of a damaged file need not ascend.
+        let count = rest.partition_point(|entry| *entry < end).max(1);
+        let (here, after) = rest.split_at(count);
+        rest = after;
+        let last = here.last().map_or(*first, |last| *last.max(first));
+        let span = (last - first) as usize + 1;
+        if here.len() * DENSE <= span {
+            out.extend(here.iter().map(|i| bits::get(bytes, width, *i as usize)));
+            continue;
+        }
+        dense.clear();
+        let range = *first as usize..*first as usize + span.min(WINDOW as usize);
+        bits::get_range(bytes, width, range, &mut dense);
+        let picked = here
+            .iter()
+            .map(|i| dense.get(i.wrapping_sub(*first) as usize));
+        out.extend(picked.map(|id| id.copied().unwrap_or(0)));
+    }
 }
 
 #[inline]

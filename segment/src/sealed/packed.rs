@@ -21,6 +21,8 @@ pub(crate) const BLOCK: usize = 4096;
 const HEAD: usize = 32;
 /// Values that are unpacked at a time, so that they stay in the fastest cache.
 const PIECE: usize = 1024;
+/// Where at least one entry in this many is asked for, all between are unpacked: that costs as much as to find one alone.
+pub(super) const DENSE: usize = 24;
 /// The width of numbers that are stored as they are.
 const PLAIN: u32 = 64;
 
@@ -211,7 +213,7 @@ impl PackedNumbers {
                     rest = after;
                     let last = here.last().copied().unwrap_or(*first);
                     let span = (last - first + 1) as usize;
-                    if here.len() * 6 > span {
+                    if here.len() * DENSE > span {
                         dense.clear();
                         self.pieces(*first..last + 1, |piece| dense.extend_from_slice(piece));
                         let picked = here.iter().map(|entry| dense[(entry - first) as usize]);

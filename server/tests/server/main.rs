@@ -13,7 +13,7 @@ use cluster::DeepStore;
 use common::{Schema, TableConfig, Value};
 use double::Double;
 use ingest::stream::memory::MemoryTopic;
-use proto::{QueryRequest, QueryService};
+use proto::{QueryAnswer, QueryRequest, QueryService};
 use query::Plan;
 use serde_json::json;
 use server::{Server, ServerHandle, ServerSettings};
@@ -176,7 +176,9 @@ async fn ask(
         now_ms: 0,
         plan: None,
     };
-    let bytes = service.submit(request).await?;
+    let QueryAnswer::Encoded(bytes) = service.submit(request).await? else {
+        return Err("an answer that cannot be sent".into());
+    };
     let executed = query::wire::decode(&plan, &bytes)?;
     if let Some(exception) = executed.stats.exceptions.first() {
         return Err(exception.to_string().into());

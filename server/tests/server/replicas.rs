@@ -116,7 +116,10 @@ async fn count(service: &Arc<dyn QueryService>, segments: Vec<String>) -> Result
         now_ms: 0,
         plan: None,
     };
-    let executed = query::wire::decode(&plan, &service.submit(request).await?)?;
+    let proto::QueryAnswer::Encoded(bytes) = service.submit(request).await? else {
+        return Err("an answer that cannot be sent".into());
+    };
+    let executed = query::wire::decode(&plan, &bytes)?;
     let rows = query::reduce(&plan, executed.partial)?.rows;
     Ok(rows[0][0].as_i64().unwrap_or(-1))
 }
