@@ -8,6 +8,7 @@ pub mod health;
 pub mod identity;
 pub mod listen;
 pub mod metadata_store;
+pub mod objects;
 pub mod process;
 pub mod rates;
 pub mod settings;
