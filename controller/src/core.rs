@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Access, DeepStore, MetadataStore, TaskGroup};
+use cluster::{Access, DeepStore, MetadataStore, Settings, TaskGroup};
 use common::clock::Clock;
 use parking_lot::{Mutex, RwLock};
 use proto::controller_service::{ClusterView, DEEP_STORE_URI};
@@ -36,6 +36,8 @@ pub(crate) struct Core {
     /// When this process began, milliseconds.
     pub(crate) started_ms: i64,
     pub(crate) deep_store: DeepStore,
+    /// What is said of stores of objects.
+    pub(crate) storage: Settings,
     pub(crate) streams: Arc<dyn StreamMetadata>,
     /// For addresses that a client names: it carries nothing of this cluster.
     pub(crate) http: reqwest::Client,
@@ -70,6 +72,8 @@ pub(crate) struct Parts {
     pub(crate) data_dir: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deep_store: DeepStore,
+    /// What is said of stores of objects.
+    pub(crate) storage: Settings,
     pub(crate) streams: Arc<dyn StreamMetadata>,
     pub(crate) kafka: Option<String>,
     pub(crate) access: Arc<Access>,
@@ -93,6 +97,7 @@ impl Core {
             clock: parts.clock,
             started_ms: now,
             deep_store: parts.deep_store,
+            storage: parts.storage,
             streams: parts.streams,
             http,
             peers,
