@@ -13,6 +13,7 @@ pub mod process;
 pub mod rates;
 pub mod settings;
 pub mod task_group;
+pub mod web;
 
 pub use access::{Access, Permission, Principal};
 pub use deep_store::{DeepStore, DeepStoreError};

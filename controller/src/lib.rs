@@ -17,6 +17,7 @@ mod lineage;
 mod minion;
 mod periodic;
 mod publish;
+mod quiet;
 mod realtime;
 mod rebalances;
 pub mod records;
@@ -34,4 +35,5 @@ mod upload;
 mod validation;
 
 pub use error::ControllerError;
+pub use quiet::Quiet;
 pub use start::{Controller, ControllerHandle, ControllerSettings};

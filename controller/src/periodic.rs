@@ -94,7 +94,7 @@ where
     });
 }
 
-async fn liveness(core: &Core) -> Result<(), ControllerError> {
+pub(crate) async fn liveness(core: &Core) -> Result<(), ControllerError> {
     let now = core.now_ms();
     let silent: Vec<String> = {
         let heard = core.heard_ms.lock();

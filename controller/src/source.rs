@@ -51,7 +51,8 @@ pub(crate) async fn read(
     }
     match uri.split_once("://") {
         Some(("http" | "https", _)) => {
-            let sent = core.http.get(uri).send().await;
+            let http = cluster::web::client().map_err(|error| failed(uri, error))?;
+            let sent = http.get(uri).send().await;
             let response = sent.and_then(reqwest::Response::error_for_status);
             let response = response.map_err(|error| failed(uri, error))?;
             response.bytes().await.map_err(|error| failed(uri, error))

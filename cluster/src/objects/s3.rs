@@ -3,7 +3,6 @@
 //! Must not know: retries. Invariants: every request is signed anew; a body is checked by its hash on the other side.
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,10 +14,9 @@ use super::credentials::{Credentials, now, variable};
 use super::sign::{Request, Scope, encoded, hex, query, sha256, signed};
 use super::{Address, Listed, ObjectError, Objects, Properties, xml};
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Silence after which an answer is given up.
-const READ_WITHIN: Duration = Duration::from_secs(30);
 const PIECE: usize = 1 << 20;
+/// What S3 takes in one request; segments are far smaller.
+const MOST_BYTES: u64 = 5 << 30;
 
 /// The bucket.
 #[derive(Debug)]
@@ -83,11 +81,7 @@ impl S3 {
         let host = url
             .port()
             .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_WITHIN)
-            .read_timeout(READ_WITHIN)
-            .build()
-            .map_err(ObjectError::lasting)?;
+        let http = crate::web::client().map_err(ObjectError::lasting)?;
         Ok(Self {
             credentials: Credentials::new(properties, &region, http.clone())?,
             of_writes: of_writes(properties),
@@ -297,6 +291,12 @@ impl Objects for S3 {
             .await
             .map_err(unreadable(path))?
             .len();
+        if size > MOST_BYTES {
+            return Err(ObjectError::Lasting(format!(
+                "`{}` has {size} bytes, expected {MOST_BYTES} at most",
+                path.display()
+            )));
+        }
         let headers = self.of_writes.clone();
         let key = self.address.key(key);
         self.send(Method::PUT, &key, &[], headers, Body::File(path, size))
