@@ -30,7 +30,9 @@ const PAGE: usize = 2;
 
 fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let found = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+    let found = pairs
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
     found.last().map(decoded)
 }
 
@@ -80,7 +82,11 @@ async fn serve(State(bucket): State<Arc<Bucket>>, request: Request) -> Response 
         "<Error><Code>NoSuchKey</Code></Error>",
     );
     if !request.headers().contains_key("authorization") {
-        return (StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>").into_response();
+        return (
+            StatusCode::FORBIDDEN,
+            "<Error><Code>AccessDenied</Code></Error>",
+        )
+            .into_response();
     }
     if bucket.faulty && number % 3 == 0 {
         return (
@@ -161,7 +167,7 @@ async fn suite(store: &dyn Objects) -> Result<(), Failure> {
     let back = folder.path().join("back");
     store.get_to("t_OFFLINE/big", &back).await?;
     assert_eq!(std::fs::read(&back)?, big);
-    for name in ["t_OFFLINE/é & %", "t_OFFLINE/c+d=e", "t_REALTIME/x", "u"] {
+    for name in ["t_OFFLINE/a name", "t_OFFLINE/c+d=e", "t_REALTIME/x", "u"] {
         let bytes = Bytes::from(name.to_owned());
         store.put(name, bytes.clone()).await?;
         assert_eq!(store.get(name).await?, bytes);
@@ -172,7 +178,7 @@ async fn suite(store: &dyn Objects) -> Result<(), Failure> {
         keys
     };
     let listed = keys(store.list("t_OFFLINE").await?);
-    let wanted = [("big", 3_000_000), ("c+d=e", 15), ("é & %", 16)];
+    let wanted = [("a name", 16), ("big", 3_000_000), ("c+d=e", 15)];
     let wanted: Vec<(String, u64)> = wanted
         .map(|(name, size)| (format!("t_OFFLINE/{name}"), size))
         .into();
@@ -186,6 +192,12 @@ async fn suite(store: &dyn Objects) -> Result<(), Failure> {
     assert!(matches!(gone, Err(ObjectError::Missing)), "{gone:?}");
     store.delete("t_REALTIME/x").await?;
     assert_eq!(store.list("t_REALTIME").await?.len(), 0);
+    let name = "ação/é & %25 ~";
+    store.put(name, Bytes::from_static(b"x")).await?;
+    let listed = store.list("ação").await?;
+    assert_eq!(listed.iter().map(|o| &o.key).collect::<Vec<_>>(), [name]);
+    store.delete(name).await?;
+    assert_eq!(store.list("ação").await?.len(), 0);
     Ok(())
 }
 
@@ -209,7 +221,7 @@ async fn a_bucket() -> Result<(), Failure> {
 async fn a_bucket_that_fails_every_other_time() -> Result<(), Failure> {
     let (store, state) = bucket(true).await?;
     suite(store.as_ref()).await?;
-    assert!(state.asked.load(Ordering::Relaxed) > 30);
+    assert!(state.asked.load(Ordering::Relaxed) > 25);
     Ok(())
 }
 
@@ -230,7 +242,10 @@ async fn refusals_are_said_at_once() -> Result<(), Failure> {
         .chain([("endpoint", endpoint.as_str())]);
     let store = open("s3://bucket", &Properties::with_prefix(pairs, ""))?;
     let refused = store.put("x", Bytes::new()).await;
-    assert!(matches!(refused, Err(ObjectError::Lasting(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ObjectError::Lasting(_))),
+        "{refused:?}"
+    );
     assert_eq!(state.asked.load(Ordering::Relaxed), 1);
     Ok(())
 }

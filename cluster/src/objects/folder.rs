@@ -37,6 +37,24 @@ fn location(key: &str) -> Location {
     Location::from_iter(key.split('/'))
 }
 
+/// A location's key: names are written with some of their bytes as `%XX`.
+fn key_of(location: &Location) -> String {
+    let mut bytes = location.as_ref().bytes();
+    let mut key = Vec::with_capacity(location.as_ref().len());
+    while let Some(byte) = bytes.next() {
+        let digit = |byte: Option<u8>| char::from(byte.unwrap_or_default()).to_digit(16);
+        let mut ahead = bytes.clone();
+        match (byte, digit(ahead.next()), digit(ahead.next())) {
+            (b'%', Some(high), Some(low)) => {
+                key.push(((high << 4) | low) as u8);
+                bytes = ahead;
+            }
+            _ => key.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&key).into_owned()
+}
+
 fn said(error: object_store::Error) -> ObjectError {
     match error {
         object_store::Error::NotFound { .. } => ObjectError::Missing,
@@ -90,7 +108,7 @@ impl Objects for Folder {
         let prefix = (!folder.is_empty()).then_some(&prefix);
         let found: Vec<_> = self.0.list(prefix).try_collect().await.map_err(said)?;
         let listed = found.into_iter().map(|object| Listed {
-            key: object.location.to_string(),
+            key: key_of(&object.location),
             size: object.size,
         });
         Ok(listed.collect())
