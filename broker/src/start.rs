@@ -225,6 +225,7 @@ fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> 
         id,
         host: settings.host.clone(),
         port,
+        http: reqwest::Client::new(),
         routing: ArcSwap::from_pointee(Routing::default()),
         clock: Arc::clone(&settings.clock),
         default_timeout_ms: settings.default_timeout_ms,

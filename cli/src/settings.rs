@@ -41,7 +41,10 @@ const NAMES: &[(&str, &[&str])] = &[
         &["controller.data.dir", "pinot.server.instance.dataDir"],
     ),
     ("controller", &["controller.url"]),
-    ("deep-store", &["pinot.deep.store.uri"]),
+    (
+        "deep-store",
+        &["pinot.deep.store.uri", "controller.deep.store.uri"],
+    ),
     ("kafka", &[]),
     ("auth-token", &["auth.token"]),
     ("log-level", &["logging.level"]),

@@ -1,15 +1,16 @@
-//! The deep store: where sealed segments live, over `object_store`.
+//! The deep store: where sealed segments live, in a folder or a bucket.
 //!
-//! Must not know: segment formats. Invariant: a URI that [`DeepStore::uri`] made names the same bytes for every process of the
+//! Must not know: segment formats, kinds of stores. Invariant: a URI that [`DeepStore::uri`] made names the same bytes for every process of the
 //! cluster; an upload appears whole or not at all.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path as Location;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::ObjectStore;
+
+use crate::Settings;
+use crate::objects::folder::Folder;
+use crate::objects::{self, ObjectError, Objects, Properties};
 
 /// Why the deep store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,7 @@ pub enum DeepStoreError {
         /// What it was doing.
         doing: String,
         /// Why not.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: ObjectError,
     },
 }
 
@@ -40,42 +41,52 @@ const UNTIL: &str = "__RETENTION_UNTIL__";
 /// A deep store.
 #[derive(Debug, Clone)]
 pub struct DeepStore {
-    objects: Arc<dyn ObjectStore>,
+    objects: Arc<dyn Objects>,
     /// Every URI of the store begins with it; no slash at the end.
     base: String,
     folder: Option<PathBuf>,
 }
 
-fn failed<E: std::error::Error + Send + Sync + 'static>(
-    doing: String,
-) -> impl FnOnce(E) -> DeepStoreError {
-    move |source| DeepStoreError::Failed {
-        doing,
-        source: Box::new(source),
+fn failed(doing: String) -> impl FnOnce(ObjectError) -> DeepStoreError {
+    move |source| DeepStoreError::Failed { doing, source }
+}
+
+/// What is not there is no error.
+fn unless_missing(result: Result<(), ObjectError>) -> Result<(), ObjectError> {
+    match result {
+        Err(ObjectError::Missing) => Ok(()),
+        other => other,
     }
 }
 
 impl DeepStore {
-    /// Opens a store by URI: `file:///folder` or a plain path; a folder is made where it is not there.
+    /// Opens a store by URI: `file:///folder`, a plain path, or a bucket as `s3://bucket/folder`; a folder is made where it is not there.
     ///
     /// # Errors
     /// Where the folder cannot be made, or the scheme is not supported.
     pub fn open(uri: &str) -> Result<Self, DeepStoreError> {
-        let path = match uri.split_once("://") {
-            None => uri,
-            Some(("file", path)) => path,
-            Some(_) => {
-                return Err(DeepStoreError::Foreign {
-                    uri: uri.to_owned(),
-                    base: "file://".to_owned(),
-                });
-            }
-        };
+        Self::open_with(uri, &Settings::default())
+    }
+
+    /// The same with settings such as `pinot.controller.storage.factory.s3.region`.
+    ///
+    /// # Errors
+    /// As [`DeepStore::open`].
+    pub fn open_with(uri: &str, settings: &Settings) -> Result<Self, DeepStoreError> {
+        let doing = || format!("open `{uri}`");
+        if let Some((scheme, _)) = uri.split_once("://")
+            && scheme != "file"
+        {
+            let properties = Properties::of_settings(uri, settings);
+            return Ok(Self {
+                objects: objects::open(uri, &properties).map_err(failed(doing()))?,
+                base: uri.trim_end_matches('/').to_owned(),
+                folder: None,
+            });
+        }
+        let path = uri.strip_prefix("file://").unwrap_or(uri);
         let path = path.strip_prefix("file:").unwrap_or(path);
-        let doing = || format!("open folder `{path}`");
-        std::fs::create_dir_all(path).map_err(failed(doing()))?;
-        let folder = std::fs::canonicalize(path).map_err(failed(doing()))?;
-        let objects = LocalFileSystem::new_with_prefix(&folder).map_err(failed(doing()))?;
+        let (objects, folder) = Folder::of(path).map_err(failed(doing()))?;
         Ok(Self {
             objects: Arc::new(objects),
             base: format!("file://{}", folder.display()),
@@ -87,7 +98,7 @@ impl DeepStore {
     #[must_use]
     pub fn over(objects: Arc<dyn ObjectStore>, base: &str) -> Self {
         Self {
-            objects,
+            objects: Arc::new(Folder(objects)),
             base: base.trim_end_matches('/').to_owned(),
             folder: None,
         }
@@ -105,26 +116,21 @@ impl DeepStore {
         format!("{}/{table}/{segment}", self.base)
     }
 
-    fn location(&self, uri: &str) -> Result<Location, DeepStoreError> {
-        let foreign = || DeepStoreError::Foreign {
-            uri: uri.to_owned(),
-            base: self.base.clone(),
-        };
-        let key = uri
-            .strip_prefix(&self.base)
+    fn key<'a>(&self, uri: &'a str) -> Result<&'a str, DeepStoreError> {
+        uri.strip_prefix(&self.base)
             .and_then(|rest| rest.strip_prefix('/'))
-            .ok_or_else(foreign)?;
-        if key.split('/').any(|part| part == "..") {
-            return Err(foreign());
-        }
-        Ok(Location::from_iter(key.split('/')))
+            .filter(|key| !key.split('/').any(|part| part == ".."))
+            .ok_or_else(|| DeepStoreError::Foreign {
+                uri: uri.to_owned(),
+                base: self.base.clone(),
+            })
     }
 
     /// The file behind a URI, where the store is a folder of this machine: it can be mapped without a copy.
     #[must_use]
     pub fn local_path(&self, uri: &str) -> Option<PathBuf> {
         let folder = self.folder.as_ref()?;
-        let location = self.location(uri).ok()?;
+        let location = object_store::path::Path::from_iter(self.key(uri).ok()?.split('/'));
         Some(folder.join(location.as_ref()))
     }
 
@@ -133,12 +139,8 @@ impl DeepStore {
     /// # Errors
     /// Where the URI is foreign or the store fails.
     pub async fn put(&self, uri: &str, bytes: bytes::Bytes) -> Result<(), DeepStoreError> {
-        let location = self.location(uri)?;
-        self.objects
-            .put(&location, PutPayload::from_bytes(bytes))
-            .await
-            .map(drop)
-            .map_err(failed(format!("write `{uri}`")))
+        let put = self.objects.put(self.key(uri)?, bytes).await;
+        put.map_err(failed(format!("write `{uri}`")))
     }
 
     /// Uploads a file.
@@ -146,9 +148,8 @@ impl DeepStore {
     /// # Errors
     /// Where the file cannot be read, the URI is foreign or the store fails.
     pub async fn put_file(&self, uri: &str, path: &Path) -> Result<(), DeepStoreError> {
-        let doing = format!("read `{}`", path.display());
-        let bytes = tokio::fs::read(path).await.map_err(failed(doing))?;
-        self.put(uri, bytes.into()).await
+        let put = self.objects.put_file(self.key(uri)?, path).await;
+        put.map_err(failed(format!("write `{uri}`")))
     }
 
     /// Reads everything.
@@ -156,10 +157,8 @@ impl DeepStore {
     /// # Errors
     /// Where the URI is foreign, nothing is there, or the store fails.
     pub async fn get(&self, uri: &str) -> Result<bytes::Bytes, DeepStoreError> {
-        let location = self.location(uri)?;
-        let doing = || format!("read `{uri}`");
-        let found = self.objects.get(&location).await.map_err(failed(doing()))?;
-        found.bytes().await.map_err(failed(doing()))
+        let found = self.objects.get(self.key(uri)?).await;
+        found.map_err(failed(format!("read `{uri}`")))
     }
 
     /// Downloads to a file.
@@ -167,9 +166,8 @@ impl DeepStore {
     /// # Errors
     /// Where reading or writing fails.
     pub async fn get_to(&self, uri: &str, path: &Path) -> Result<(), DeepStoreError> {
-        let bytes = self.get(uri).await?;
-        let doing = format!("write `{}`", path.display());
-        tokio::fs::write(path, bytes).await.map_err(failed(doing))
+        let got = self.objects.get_to(self.key(uri)?, path).await;
+        got.map_err(failed(format!("read `{uri}`")))
     }
 
     /// Deletes; what is not there is no error.
@@ -177,11 +175,8 @@ impl DeepStore {
     /// # Errors
     /// Where the URI is foreign or the store fails.
     pub async fn delete(&self, uri: &str) -> Result<(), DeepStoreError> {
-        let location = self.location(uri)?;
-        match self.objects.delete(&location).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed(format!("delete `{uri}`"))(error)),
-        }
+        let deleted = self.objects.delete(self.key(uri)?).await;
+        unless_missing(deleted).map_err(failed(format!("delete `{uri}`")))
     }
 
     /// Moves what is deleted aside, where it stays until a time; what is not there is no error.
@@ -189,12 +184,10 @@ impl DeepStore {
     /// # Errors
     /// Where the URI is foreign or the store fails.
     pub async fn set_aside(&self, uri: &str, until_ms: i64) -> Result<(), DeepStoreError> {
-        let from = self.location(uri)?;
-        let to = self.location(&format!("{}/{ASIDE}/{from}{UNTIL}{until_ms}", self.base))?;
-        match self.objects.rename(&from, &to).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed(format!("set `{uri}` aside"))(error)),
-        }
+        let from = self.key(uri)?;
+        let to = format!("{ASIDE}/{from}{UNTIL}{until_ms}");
+        let renamed = self.objects.rename(from, &to).await;
+        unless_missing(renamed).map_err(failed(format!("set `{uri}` aside")))
     }
 
     /// Deletes what was set aside and whose time has come; how many that were.
@@ -218,17 +211,12 @@ impl DeepStore {
     /// # Errors
     /// Where the store fails.
     pub async fn list(&self, table: &str) -> Result<Vec<String>, DeepStoreError> {
-        let prefix = Location::from(table);
-        let found: Vec<_> = self
-            .objects
-            .list(Some(&prefix))
-            .try_collect()
-            .await
-            .map_err(failed(format!("list `{table}`")))?;
-        Ok(found
+        let found = self.objects.list(table).await;
+        let found = found.map_err(failed(format!("list `{table}`")))?;
+        let uris = found
             .into_iter()
-            .map(|object| format!("{}/{}", self.base, object.location))
-            .collect())
+            .map(|object| format!("{}/{}", self.base, object.key));
+        Ok(uris.collect())
     }
 }
 

@@ -8,10 +8,12 @@ pub mod health;
 pub mod identity;
 pub mod listen;
 pub mod metadata_store;
+pub mod objects;
 pub mod process;
 pub mod rates;
 pub mod settings;
 pub mod task_group;
+pub mod web;
 
 pub use access::{Access, Permission, Principal};
 pub use deep_store::{DeepStore, DeepStoreError};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Access, DeepStore, MetadataStore, TaskGroup};
+use cluster::{Access, DeepStore, MetadataStore, Settings, TaskGroup};
 use common::clock::Clock;
 use parking_lot::{Mutex, RwLock};
 use proto::controller_service::{ClusterView, DEEP_STORE_URI};
@@ -36,9 +36,9 @@ pub(crate) struct Core {
     /// When this process began, milliseconds.
     pub(crate) started_ms: i64,
     pub(crate) deep_store: DeepStore,
+    /// What is said of stores of objects.
+    pub(crate) storage: Settings,
     pub(crate) streams: Arc<dyn StreamMetadata>,
-    /// For addresses that a client names: it carries nothing of this cluster.
-    pub(crate) http: reqwest::Client,
     /// For brokers and servers: it carries who this process is.
     pub(crate) peers: reqwest::Client,
     pub(crate) access: Arc<Access>,
@@ -56,8 +56,8 @@ pub(crate) struct Core {
     /// When each table's stream was looked at last for new partitions, milliseconds.
     pub(crate) looked_ms: Mutex<HashMap<String, i64>>,
     store: Arc<dyn MetadataStore>,
-    state: RwLock<State>,
-    turn: tokio::sync::Mutex<()>,
+    state: Arc<RwLock<State>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     version: watch::Sender<u64>,
 }
 
@@ -70,6 +70,8 @@ pub(crate) struct Parts {
     pub(crate) data_dir: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deep_store: DeepStore,
+    /// What is said of stores of objects.
+    pub(crate) storage: Settings,
     pub(crate) streams: Arc<dyn StreamMetadata>,
     pub(crate) kafka: Option<String>,
     pub(crate) access: Arc<Access>,
@@ -82,7 +84,6 @@ impl Core {
         let now = parts.clock.now_ms();
         let state = load(parts.store.as_ref(), now).await?;
         let heard = state.instances.keys().map(|id| (id.clone(), now)).collect();
-        let http = client(None)?;
         let peers = client(parts.access.own_header())?;
         Ok(Self {
             cluster_name: parts.cluster_name,
@@ -93,8 +94,8 @@ impl Core {
             clock: parts.clock,
             started_ms: now,
             deep_store: parts.deep_store,
+            storage: parts.storage,
             streams: parts.streams,
-            http,
             peers,
             access: parts.access,
             tasks: TaskGroup::new(),
@@ -108,8 +109,8 @@ impl Core {
             looked_ms: Mutex::default(),
             store: parts.store,
             version: watch::channel(state.version).0,
-            state: RwLock::new(state),
-            turn: tokio::sync::Mutex::default(),
+            state: Arc::new(RwLock::new(state)),
+            turn: Arc::default(),
         })
     }
 
@@ -149,12 +150,13 @@ impl Core {
         self.state.read().table(name).map(look)
     }
 
-    /// Decides changes from the state, makes them durable, applies them and wakes the watchers.
+    /// Decides changes from the state, makes them durable, applies them and wakes the watchers. What is being written is applied even
+    /// where the caller goes away meanwhile: a state behind its store would decide the same thing twice.
     pub(crate) async fn change<T>(
         &self,
         decide: impl FnOnce(&State) -> Result<(Vec<Change>, T), ControllerError> + Send,
     ) -> Result<T, ControllerError> {
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let (changes, answer) = decide(&self.state.read())?;
         if changes.is_empty() {
             return Ok(answer);
@@ -163,13 +165,19 @@ impl Core {
         for change in &changes {
             change.writes(&mut writes)?;
         }
-        self.store.write(writes).await?;
-        let version = {
-            let mut state = self.state.write();
+        let store = Arc::clone(&self.store);
+        let (state, version) = (Arc::clone(&self.state), self.version.clone());
+        let written = tokio::spawn(async move {
+            let _turn = turn;
+            store.write(writes).await?;
+            let mut state = state.write();
             state.apply(changes);
-            state.version
-        };
-        self.version.send_replace(version);
+            version.send_replace(state.version);
+            Ok::<_, ControllerError>(())
+        });
+        written
+            .await
+            .map_err(|error| ControllerError::internal("wait for a change", error))??;
         Ok(answer)
     }
 

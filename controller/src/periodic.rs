@@ -11,6 +11,7 @@ use proto::controller_service::{SegmentRecord, SegmentStatus};
 
 use crate::core::Core;
 use crate::error::ControllerError;
+use crate::job_retention;
 use crate::lineage;
 use crate::realtime::{self, From};
 use crate::records::TableRecord;
@@ -93,7 +94,7 @@ where
     });
 }
 
-async fn liveness(core: &Core) -> Result<(), ControllerError> {
+pub(crate) async fn liveness(core: &Core) -> Result<(), ControllerError> {
     let now = core.now_ms();
     let silent: Vec<String> = {
         let heard = core.heard_ms.lock();
@@ -184,6 +185,11 @@ async fn retention(core: &Core, table: Option<&str>) -> Result<(), ControllerErr
     }
     lineage::sweep(core, |_| false).await?;
     core.deep_store.sweep(now).await?;
+    let jobs = core.read(|state| job_retention::due(&state.jobs, now));
+    if !jobs.is_empty() {
+        core.change(|_| Ok((jobs.into_iter().map(Change::JobGone).collect(), ())))
+            .await?;
+    }
     Ok(())
 }
 

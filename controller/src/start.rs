@@ -41,6 +41,8 @@ pub struct ControllerSettings {
     pub clock: Arc<dyn Clock>,
     /// Brokers of a Kafka that clients may reach through the controller.
     pub kafka: Option<String>,
+    /// What is said of the deep store, such as `pinot.controller.storage.factory.s3.region`.
+    pub storage: cluster::Settings,
     /// What streams say of their partitions.
     pub streams: Arc<dyn StreamMetadata>,
     /// Who may do what.
@@ -62,6 +64,7 @@ impl ControllerSettings {
             deep_store_uri: None,
             store: None,
             kafka: None,
+            storage: cluster::Settings::default(),
             streams: Arc::new(Connectors::new(common::clock::system())),
             clock: common::clock::system(),
             access: Arc::new(Access::open()),
@@ -143,7 +146,7 @@ impl Controller {
     }
 }
 
-async fn open(settings: ControllerSettings, port: u16) -> Result<Arc<Core>, ControllerError> {
+pub(crate) async fn open(settings: ControllerSettings, port: u16) -> Result<Arc<Core>, ControllerError> {
     let folder = &settings.data_dir;
     std::fs::create_dir_all(folder).map_err(|error| {
         ControllerError::internal(format!("make folder `{}`", folder.display()), error)
@@ -162,11 +165,12 @@ async fn open(settings: ControllerSettings, port: u16) -> Result<Arc<Core>, Cont
         port,
         data_dir: folder.clone(),
         clock: settings.clock,
-        deep_store: DeepStore::open(&uri)?,
+        deep_store: DeepStore::open_with(&uri, &settings.storage)?,
         streams: settings.streams,
         kafka: settings.kafka,
         access: settings.access,
         store,
+        storage: settings.storage,
     })
     .await?;
     Ok(Arc::new(core))

@@ -27,6 +27,7 @@ pub(crate) enum Change {
     Config(String, String),
     ConfigGone(String),
     Job(JobRecord),
+    JobGone(String),
     Watermark(WatermarkRecord),
     WatermarkGone(String, String),
 }
@@ -68,6 +69,7 @@ impl Change {
                 let key = keys::of(keys::JOBS, &job.id);
                 out.push(Write::put(key, serde_json::to_vec(job)?));
             }
+            Self::JobGone(id) => out.push(Write::delete(keys::of(keys::JOBS, id))),
             Self::Watermark(record) => {
                 let key = keys::watermark(&record.table, &record.task_type);
                 out.push(Write::put(key, serde_json::to_vec(record)?));
@@ -187,6 +189,9 @@ impl State {
             }
             Change::Job(job) => {
                 self.jobs.insert(job.id.clone(), job);
+            }
+            Change::JobGone(id) => {
+                self.jobs.remove(&id);
             }
             _ => {}
         }

@@ -263,8 +263,16 @@ impl Build {
         Ok(())
     }
 
-    /// A name that the table does not have yet, unless the client fixed one.
+    /// The segment's name, with the end that the caller wants.
     fn name(&self, rows: &dyn Segment, now_ms: i64) -> String {
+        let Some(end) = self.config.get("segmentName.end") else {
+            return self.own_name(rows, Some(now_ms));
+        };
+        format!("{}{end}", self.own_name(rows, None))
+    }
+
+    /// A name that the table does not have yet where a number is given, unless the client fixed one.
+    fn own_name(&self, rows: &dyn Segment, number: Option<i64>) -> String {
         let fixed = self.config.get("segmentNameGenerator.configs.segment.name");
         let kind = self
             .config
@@ -292,7 +300,10 @@ impl Build {
         if let Some(asked) = asked.or_else(|| self.config.get("sequenceId")) {
             return format!("{stem}_{asked}");
         }
-        (now_ms..)
+        let Some(number) = number else {
+            return stem;
+        };
+        (number..)
             .map(|number| format!("{stem}_{number}"))
             .find(|name| !self.taken.contains(name))
             .unwrap_or(stem)

@@ -222,6 +222,7 @@ impl ClusterBuilder {
         let mut settings = ControllerSettings::new(self.data_dir.join("controller"));
         settings.port = self.controller_port;
         settings.deep_store_uri.clone_from(&self.deep_store);
+        settings.storage = self.settings.clone();
         settings.kafka.clone_from(&self.kafka);
         settings.access = self.access(access::CONTROLLER)?;
         settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
@@ -292,7 +293,7 @@ impl ClusterBuilder {
         service: &dyn ControllerService,
     ) -> Result<DeepStore, TourigaError> {
         let open = |uri: &str| {
-            DeepStore::open(uri).map_err(|e| {
+            DeepStore::open_with(uri, &self.settings).map_err(|e| {
                 TourigaError::new(
                     ErrorKind::Settings,
                     format!("cannot open the deep store `{uri}`"),

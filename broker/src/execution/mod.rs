@@ -48,6 +48,8 @@ pub(crate) struct Core {
     pub(crate) host: String,
     /// Port.
     pub(crate) port: u16,
+    /// For the controller.
+    pub(crate) http: reqwest::Client,
     /// Routing.
     pub(crate) routing: ArcSwap<Routing>,
     /// Time of day.

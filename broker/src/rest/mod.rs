@@ -3,6 +3,7 @@
 //! Must not know: how queries are answered. Invariant: what is not there is 404 as `{"code":404,"error":"HTTP 404 Not Found"}`.
 
 mod access;
+mod change;
 mod debug;
 mod query;
 

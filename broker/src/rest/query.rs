@@ -12,7 +12,7 @@ use common::ErrorCode;
 use serde_json::json;
 use sql::Statement;
 
-use super::{Shared, access, header_is_true, json_string, json_text, refusal, status_of};
+use super::{Shared, access, change, header_is_true, json_string, json_text, refusal, status_of};
 use crate::execution::refused_option;
 use crate::request::QueryInput;
 use crate::response::BrokerResponse;
@@ -101,6 +101,9 @@ async fn answer(
         .get(&DATABASE)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
+    if change::is_one(&input) {
+        return change::forwarded(&core, headers, &input).await;
+    }
     if core.access.is_closed() {
         input.principal = core.access.who(access::shown(headers)).await;
     }

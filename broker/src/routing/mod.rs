@@ -43,6 +43,8 @@ pub(crate) struct Routing {
     pub(crate) loaded: bool,
     servers: HashMap<String, Arc<Server>>,
     brokers: usize,
+    /// `host:port` of the controller.
+    controller: Option<String>,
     /// By name with type, in lower case.
     tables: HashMap<String, Arc<RoutedTable>>,
 }
@@ -71,6 +73,11 @@ impl Routing {
             .iter()
             .filter(|i| i.role == "broker" && i.live)
             .count();
+        let controller = view
+            .instances
+            .iter()
+            .find(|i| i.role == "controller" && i.live)
+            .map(|i| format!("{}:{}", i.host, i.port));
         let (servers, moved) = self.servers_of(view.instances, connector);
         let mut tables = self.tables.clone();
         for name in &view.removed {
@@ -92,8 +99,14 @@ impl Routing {
             loaded: true,
             servers,
             brokers,
+            controller,
             tables,
         }
+    }
+
+    /// Where the controller is, as `host:port`.
+    pub(crate) fn controller(&self) -> Option<&str> {
+        self.controller.as_deref()
     }
 
     fn servers_of(

@@ -13,6 +13,7 @@ mod refresh;
 mod rewrite;
 mod runner;
 pub(crate) mod schedule;
+mod segment_generation;
 mod task;
 mod upsert_compact_merge;
 mod upsert_compaction;
@@ -31,6 +32,7 @@ use merge::Merge;
 use rewrite::{Keep, Rewrite};
 pub(crate) use runner::{Minion, start};
 pub(crate) use schedule::{execute, schedule};
+use segment_generation::Ingest;
 pub(crate) use task::{State, Task};
 
 /// Settings of a task type on a table.
@@ -45,6 +47,8 @@ pub(crate) enum Work {
     Rewrite(Rewrite),
     /// Segments without a row that counts go.
     Drop(Vec<String>),
+    /// A file becomes a segment.
+    Ingest(Ingest),
 }
 
 /// A type of task.
@@ -57,6 +61,10 @@ pub(crate) trait TaskType: Send + Sync {
     /// # Errors
     /// Where the settings make no sense for the table.
     async fn plan(&self, view: &View<'_>) -> Result<Vec<Work>, ControllerError>;
+    /// Works that are taken up at once where the settings say nothing.
+    fn most(&self) -> usize {
+        1
+    }
 }
 
 /// Every type.
@@ -67,6 +75,7 @@ pub(crate) const TYPES: &[&dyn TaskType] = &[
     &upsert_compact_merge::UpsertCompactMerge,
     &purge::Purge,
     &refresh::Refresh,
+    &segment_generation::SegmentGeneration,
 ];
 
 /// The type of a name.

@@ -11,7 +11,7 @@ use proto::controller_service::SegmentRecord;
 use tokio::sync::Notify;
 
 use super::task::{Done, State, Task};
-use super::{Work, merge, rewrite, schedule};
+use super::{Work, merge, rewrite, schedule, segment_generation};
 use crate::core::Core;
 use crate::error::ControllerError;
 use crate::lineage;
@@ -146,6 +146,7 @@ async fn work(core: &Core, task: &Task) {
         Work::Merge(merge) => merge::run(core, task, merge).await,
         Work::Rewrite(rewrite) => rewrite::run(core, task, rewrite).await,
         Work::Drop(segments) => drop_segments(core, task, segments).await,
+        Work::Ingest(file) => segment_generation::run(core, task, file).await,
     };
     let now_ms = core.now_ms();
     match done {

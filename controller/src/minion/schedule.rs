@@ -150,7 +150,8 @@ async fn make(
     let works = task_type.plan(&view).await?;
     let most = match view.get("tableMaxNumTasks") {
         Some("-1") => usize::MAX,
-        _ => usize::try_from(view.number("tableMaxNumTasks", 1)?).unwrap_or(usize::MAX),
+        None => task_type.most(),
+        Some(_) => usize::try_from(view.number("tableMaxNumTasks", 1)?).unwrap_or(usize::MAX),
     };
     let mut names = Vec::new();
     for work in works.into_iter().take(most) {

@@ -8,12 +8,14 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Multipart, State};
 use axum::routing::post;
+use cluster::objects::Properties;
 use common::TableType;
 use common::ids::split_type;
 use serde_json::{Map, Value as Json};
 
 use super::{Answer, Parameters, Refusal, Shared, status};
 use crate::core::Core;
+use crate::source;
 use crate::upload::{BatchConfig, ingest_file};
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
@@ -82,30 +84,5 @@ async fn from_uri(State(core): Shared, parameters: Parameters) -> Answer {
 
 /// The content behind a URI.
 pub(crate) async fn fetch(core: &Core, uri: &str) -> Result<Bytes, Refusal> {
-    let failed = |why: String| Refusal::invalid(format!("Cannot read `{uri}`: {why}"));
-    match uri.split_once("://") {
-        Some(("http" | "https", _)) => {
-            let response = core
-                .http
-                .get(uri)
-                .send()
-                .await
-                .map_err(|e| failed(e.to_string()))?;
-            let response = response
-                .error_for_status()
-                .map_err(|e| failed(e.to_string()))?;
-            response.bytes().await.map_err(|e| failed(e.to_string()))
-        }
-        Some(("file", path)) => tokio::fs::read(path)
-            .await
-            .map(Bytes::from)
-            .map_err(|e| failed(e.to_string())),
-        None => tokio::fs::read(uri.strip_prefix("file:").unwrap_or(uri))
-            .await
-            .map(Bytes::from)
-            .map_err(|e| failed(e.to_string())),
-        Some((scheme, _)) => Err(failed(format!(
-            "scheme `{scheme}` is not supported, expected file, http or https"
-        ))),
-    }
+    Ok(source::read(core, uri, &Properties::default()).await?)
 }

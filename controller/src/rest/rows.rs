@@ -7,17 +7,18 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::routing::post;
+use cluster::objects::Properties;
 use common::TableType;
 use serde_json::{Map, Value as Json, json as object};
 
 use super::answer::table_type;
-use super::ingest::fetch;
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json};
 use crate::core::Core;
 use crate::delete::{self, Delete};
 use crate::insert::{self, Insert, Source};
 use crate::rows;
+use crate::source;
 use crate::upload::{BatchConfig, ingest_file};
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
@@ -81,10 +82,12 @@ pub(crate) async fn insert(
         }
         Source::Files(uris) => {
             let name = side(core, &insert.table, Some(TableType::Offline))?;
+            let store = options.iter().map(|(key, value)| (key, value));
+            let store = Properties::with_prefix(store, source::PREFIX);
             for uri in &uris {
-                for file in files_of(uri)? {
-                    let content = fetch(core, &file).await?;
-                    let config = config_of(&file, options)?;
+                for file in source::list(core, uri, &store).await? {
+                    let content = source::read(core, &file.uri, &store).await?;
+                    let config = config_of(&file.uri, options)?;
                     ingest_file(core, &name, content, config).await?;
                 }
             }
@@ -129,24 +132,6 @@ fn schema_columns(core: &Core, table: &str) -> Vec<String> {
         let fields = schema.iter().flat_map(|schema| &schema.fields);
         fields.map(|(_, field)| field.name.clone()).collect()
     })
-}
-
-/// The files behind a URI: those of a folder, else itself.
-fn files_of(uri: &str) -> Result<Vec<String>, Refusal> {
-    let path = uri.strip_prefix("file://").unwrap_or(uri);
-    if uri.contains("://") && path == uri || !std::path::Path::new(path).is_dir() {
-        return Ok(vec![uri.to_owned()]);
-    }
-    let failed = |error: std::io::Error| Refusal::invalid(format!("Cannot read `{uri}`: {error}"));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.is_file() {
-            files.push(path.display().to_string());
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// How a file is read: as the options say, else as its name ends.

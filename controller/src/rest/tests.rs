@@ -79,6 +79,7 @@ async fn cluster() -> Result<Cluster, Box<dyn std::error::Error>> {
         data_dir: folder.path().to_owned(),
         clock: Arc::new(ManualClock::at(1_795_222_906_545)),
         deep_store: DeepStore::open(&folder.path().join("deep").display().to_string())?,
+        storage: cluster::Settings::default(),
         streams: Arc::new(TwoPartitions),
         kafka: None,
         access: Arc::new(cluster::Access::open()),

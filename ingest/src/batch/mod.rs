@@ -7,6 +7,7 @@ pub mod avro;
 pub mod csv;
 pub mod json;
 pub mod parquet;
+pub mod pattern;
 pub mod pinot;
 
 use std::io::Read;
