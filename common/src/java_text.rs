@@ -192,6 +192,9 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     if let Ok(millis) = text.parse::<i64>() {
         return Some(millis);
     }
+    if let Some(millis) = parse_date(text) {
+        return Some(millis);
+    }
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.timestamp_millis());
     }
@@ -224,6 +227,23 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
 }
 
+/// `yyyy-MM-dd` in ten digits and dashes, the form that most dates have; other forms of dates are read elsewhere.
+fn parse_date(text: &str) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text.as_bytes() else {
+        return None;
+    };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0_u32, |sum, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| sum * 10 + u32::from(digit - b'0'))
+        })
+    };
+    let year = number(&[y1, y2, y3, y4])?.cast_signed();
+    let date = NaiveDate::from_ymd_opt(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
+    Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
+}
+
 /// `java.sql.Timestamp.valueOf`: month 1 to 12 and day 1 to 31, everything beyond the calendar rolls over (February 30 is
 /// March 1 or 2, hour 25 is one o'clock of the next day).
 fn parse_sql_timestamp(text: &str) -> Option<i64> {
@@ -253,6 +273,22 @@ fn number(text: &str, most_digits: usize) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_days_of_the_calendar() {
+        assert_eq!(parse_timestamp("1998-12-01"), Some(912_470_400_000));
+        assert_eq!(parse_timestamp("1969-12-31"), Some(-86_400_000));
+        assert_eq!(parse_timestamp("1998-2-1"), Some(886_291_200_000));
+        for none in [
+            "1998-13-01",
+            "1998-02-30",
+            "1998-0a-01",
+            "1998/02/01",
+            "19980-2-01x",
+        ] {
+            assert_eq!(parse_timestamp(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn sql_timestamps_roll_over() {

@@ -2,6 +2,8 @@
 //!
 //! Must not know: servers. Invariant: the same rows and columns, in whatever order of joins.
 
+mod semi;
+
 use std::collections::{BTreeSet, HashMap};
 
 use datafusion::arrow::datatypes::DataType as ArrowType;
@@ -54,6 +56,15 @@ pub(crate) fn ordered(plan: LogicalPlan, figures: &Figures) -> Result<LogicalPla
             Some(plan) => Ok(Transformed::new(plan, true, TreeNodeRecursion::Jump)),
             None => Ok(Transformed::no(node)),
         },
+        LogicalPlan::Join(join) if join.join_type == JoinType::LeftSemi => {
+            match semi::lowered(&node, join, figures)? {
+                Some(plan) => {
+                    let plan = ordered(plan, figures)?;
+                    Ok(Transformed::new(plan, true, TreeNodeRecursion::Jump))
+                }
+                None => Ok(Transformed::no(node)),
+            }
+        }
         _ => Ok(Transformed::no(node)),
     })?;
     Ok(done.data)
@@ -109,6 +120,8 @@ struct Edge {
     from: usize,
     to: usize,
     distinct: f64,
+    /// Rows of the smaller of the two tables, where it is known.
+    table_rows: Option<f64>,
 }
 
 fn rebuilt(tree: &LogicalPlan, figures: &Figures) -> Result<Option<LogicalPlan>> {
@@ -127,6 +140,7 @@ fn rebuilt(tree: &LogicalPlan, figures: &Figures) -> Result<Option<LogicalPlan>>
             from,
             to,
             distinct: left_count.max(right_count),
+            table_rows: smaller_table(&parts, (from, left), (to, right), figures),
         });
     }
     let mut groups: Vec<Group> = Vec::with_capacity(parts.relations.len());
@@ -181,12 +195,10 @@ fn cheapest(groups: &[Group], edges: &[Edge]) -> Option<(usize, usize, f64)> {
     for first in 0..groups.len() {
         for second in first + 1..groups.len() {
             let (a, b) = (&groups[first], &groups[second]);
-            let mut keys = edges.iter().filter(|edge| between(edge, a, b)).peekable();
-            let crossed = keys.peek().is_none();
+            let distinct = distinct_keys(edges.iter().filter(|edge| between(edge, a, b)));
+            let crossed = distinct.is_empty();
             let mut rows = a.rows * b.rows;
-            // Keys of one pair of relations are seldom independent: the first counts, any other a little.
-            let mut distinct: Vec<f64> = keys.map(|edge| edge.distinct.max(1.0)).collect();
-            distinct.sort_by(f64::total_cmp);
+            // Keys of several relations are seldom independent: the first counts, any other a little.
             for (turn, count) in distinct.iter().rev().enumerate() {
                 rows /= if turn == 0 { *count } else { count.sqrt() };
             }
@@ -199,6 +211,46 @@ fn cheapest(groups: &[Group], edges: &[Edge]) -> Option<(usize, usize, f64)> {
         }
     }
     best.map(|(_, rows, first, second)| (first, second, rows))
+}
+
+/// How many different keys each pair of relations has at most, fewest first.
+fn distinct_keys<'a>(edges: impl Iterator<Item = &'a Edge>) -> Vec<f64> {
+    let mut pairs: HashMap<(usize, usize), Vec<&Edge>> = HashMap::new();
+    for edge in edges {
+        let pair = (edge.from.min(edge.to), edge.from.max(edge.to));
+        pairs.entry(pair).or_default().push(edge);
+    }
+    let mut all = Vec::new();
+    for mut edges in pairs.into_values() {
+        edges.sort_by(|a, b| b.distinct.total_cmp(&a.distinct));
+        let most = edges.first().map_or(1.0, |edge| edge.distinct.max(1.0));
+        let product: f64 = edges.iter().map(|edge| edge.distinct.max(1.0)).product();
+        match edges
+            .iter()
+            .filter_map(|edge| edge.table_rows)
+            .reduce(f64::min)
+        {
+            // A key of several columns has no more values than a table has rows.
+            Some(table) => all.push(product.min(table.max(most))),
+            None => all.extend(edges.iter().map(|edge| edge.distinct.max(1.0))),
+        }
+    }
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+/// Rows of the smaller of the tables that two keys come from.
+fn smaller_table(
+    parts: &Parts,
+    left: (usize, &Expr),
+    right: (usize, &Expr),
+    figures: &Figures,
+) -> Option<f64> {
+    let table_rows = |(at, key): (usize, &Expr)| {
+        let (table, _) = origin(parts.relations.get(at)?, key)?;
+        Some(figures.get(&table)?.rows)
+    };
+    Some(table_rows(left)?.min(table_rows(right)?))
 }
 
 fn between(edge: &Edge, a: &Group, b: &Group) -> bool {
@@ -350,6 +402,30 @@ fn share(condition: &Expr) -> f64 {
 mod tests {
     use super::*;
     use datafusion::logical_expr::{col, lit};
+
+    #[test]
+    fn keys_of_two_columns_are_no_more_than_rows() {
+        let edge = |to, distinct, table_rows| Edge {
+            left: lit(1),
+            right: lit(1),
+            from: 0,
+            to,
+            distinct,
+            table_rows,
+        };
+        let both = [
+            edge(1, 200_000.0, Some(800_000.0)),
+            edge(1, 10_000.0, Some(800_000.0)),
+        ];
+        assert_eq!(distinct_keys(both.iter()), [800_000.0]);
+        let apart = [
+            edge(1, 10_000.0, Some(10_000.0)),
+            edge(2, 25.0, Some(10_000.0)),
+        ];
+        assert_eq!(distinct_keys(apart.iter()), [25.0, 10_000.0]);
+        let unknown = [edge(1, 9.0, None), edge(1, 4.0, None)];
+        assert_eq!(distinct_keys(unknown.iter()), [4.0, 9.0]);
+    }
 
     #[test]
     fn shares_multiply_and_add() {

@@ -167,7 +167,7 @@ async fn collected(
 }
 
 /// Bytes of a batch's rows; of a slice, its own alone.
-fn bytes_of(batch: &RecordBatch) -> usize {
+pub(crate) fn bytes_of(batch: &RecordBatch) -> usize {
     batch
         .columns()
         .iter()

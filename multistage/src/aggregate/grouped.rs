@@ -90,8 +90,11 @@ fn narrow(groups: &[usize]) -> Vec<u32> {
         .collect()
 }
 
+/// Bytes of a state that most aggregates have.
+const USUAL_STATE: usize = 16;
+
 fn saved(states: &dyn Grouped, groups: usize) -> ArrayRef {
-    let mut out = BinaryBuilder::new();
+    let mut out = BinaryBuilder::with_capacity(groups, groups.saturating_mul(USUAL_STATE));
     let mut bytes = Vec::new();
     for group in 0..groups {
         bytes.clear();

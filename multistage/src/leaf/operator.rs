@@ -12,6 +12,7 @@ use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coop::make_cooperative;
@@ -28,6 +29,7 @@ use futures::{Stream, StreamExt};
 use super::provider::{LeafAnswer, LeafPart, Leaves, batches, sliced};
 use super::rows::planned;
 use crate::error::MultiStageError;
+use crate::run::bytes_of;
 
 /// A leaf of a physical plan.
 pub(crate) struct LeafExec {
@@ -73,19 +75,31 @@ impl LeafExec {
     }
 
     /// The answer of the whole query, in batches.
-    fn merged(&self) -> impl Stream<Item = Result<RecordBatch>> + Send + use<> {
+    fn merged(
+        &self,
+        context: &TaskContext,
+    ) -> impl Stream<Item = Result<RecordBatch>> + Send + use<> {
         let (leaves, sql) = (Arc::clone(&self.leaves), Arc::clone(&self.sql));
         let schema = Arc::clone(&self.schema);
+        let held = MemoryConsumer::new("Leaf").register(context.memory_pool());
         futures::stream::once(async move {
             tracing::debug!(sql = &*sql, "leaf");
             let answer = leaves.answer(&sql).await.map_err(MultiStageError::from)?;
-            Ok::<_, DataFusionError>(match answer {
+            let batches = match answer {
                 LeafAnswer::Columns(columns) => sliced(columns, &schema)?,
                 LeafAnswer::Rows(table) => batches(&table, &schema),
-            })
+            };
+            held.try_grow(batches.iter().flatten().map(bytes_of).sum())?;
+            Ok::<_, DataFusionError>((batches, held))
         })
         .flat_map(|answered| match answered {
-            Ok(batches) => futures::stream::iter(batches).left_stream(),
+            // Who takes a batch counts it from then on.
+            Ok((batches, held)) => futures::stream::iter(batches)
+                .inspect(move |batch| {
+                    let bytes = batch.as_ref().map_or(0, bytes_of);
+                    held.shrink(bytes.min(held.size()));
+                })
+                .left_stream(),
             Err(error) => futures::stream::iter([Err(error)]).right_stream(),
         })
     }
@@ -151,11 +165,15 @@ impl ExecutionPlan for LeafExec {
         Ok(self)
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let rows = match self.parts.get(partition) {
             Some(part) => self.streamed(part).boxed(),
-            None => self.merged().boxed(),
+            None => self.merged(&context).boxed(),
         };
         // The time that the engine waits for rows, not the time that it takes over them.
         let rows = futures::stream::unfold((rows, metrics), |(mut rows, metrics)| async move {

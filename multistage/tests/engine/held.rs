@@ -8,7 +8,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use async_trait::async_trait;
 use common::{QueryException, Schema, TableConfig};
-use multistage::{LeafAnswer, Leaves, Memory, MultiStageError, Request};
+use futures::{StreamExt, TryStreamExt};
+use multistage::{
+    LeafAnswer, LeafPart, LeafRows, Leaves, Memory, MultiStageError, Request, batch_of,
+};
 use query::{Limits, Plan, QueryError, ResultTable};
 use segment::build::{self, BuildSettings};
 use segment::{RowBatch, SealedSegment, Segment};
@@ -66,22 +69,63 @@ impl Leaves for InProcess {
     }
 
     async fn answer(&self, sql: &str) -> Result<LeafAnswer, QueryException> {
+        let (plan, segment) = self.planned(sql)?;
+        let execute = || -> Result<ResultTable, QueryError> {
+            let segments = std::slice::from_ref(&segment);
+            let executed = query::execute(&plan, segments, &limits(), "localhost")?;
+            query::reduce(&plan, executed.partial)
+        };
+        execute()
+            .map(LeafAnswer::Rows)
+            .map_err(QueryException::from)
+    }
+
+    async fn streams(&self, sql: &str) -> Result<Vec<Arc<dyn LeafPart>>, QueryException> {
+        let (plan, segment) = self.planned(sql)?;
+        if !query::stream::is_streamable(&plan) {
+            return Ok(Vec::new());
+        }
+        let plan = Arc::new(plan);
+        Ok(vec![Arc::new(Rows { plan, segment })])
+    }
+}
+
+impl InProcess {
+    fn planned(&self, sql: &str) -> Result<(Plan, Arc<dyn Segment>), QueryException> {
         let statement = Statement::split(sql, &self.options)?;
         let parsed = sql::parse::query(&statement, 0)?;
         let name = parsed.table.clone().unwrap_or_default();
         let held = self.tables.0.get(&name).ok_or_else(|| {
             QueryException::new(common::ErrorCode::TableDoesNotExist, name.clone())
         })?;
-        let execute = || -> Result<ResultTable, QueryError> {
-            let plan = Plan::new(parsed, &held.schema, 0)?;
-            let limits = Limits::new(60_000, 1 << 30);
-            let segments = std::slice::from_ref(&held.segment);
-            let executed = query::execute(&plan, segments, &limits, "localhost")?;
-            query::reduce(&plan, executed.partial)
-        };
-        execute()
-            .map(LeafAnswer::Rows)
-            .map_err(QueryException::from)
+        let plan = Plan::new(parsed, &held.schema, 0)?;
+        Ok((plan, Arc::clone(&held.segment)))
+    }
+}
+
+fn limits() -> Limits {
+    Limits::new(60_000, 1 << 30)
+}
+
+/// Rows of a table, piece by piece.
+struct Rows {
+    plan: Arc<Plan>,
+    segment: Arc<dyn Segment>,
+}
+
+impl LeafPart for Rows {
+    fn rows(self: Arc<Self>) -> LeafRows {
+        let segments = std::slice::from_ref(&self.segment);
+        let (pieces, _) = query::stream::pieces(&self.plan, segments);
+        let plan = Arc::clone(&self.plan);
+        let found = futures::stream::iter(pieces).map(move |piece| {
+            let (found, _) = query::stream::search(&plan, &piece, &limits(), "localhost")?;
+            let batches = found
+                .into_iter()
+                .map(|rows| batch_of(rows.columns, rows.rows));
+            Ok::<_, QueryException>(futures::stream::iter(batches))
+        });
+        Box::pin(found.try_flatten())
     }
 }
 

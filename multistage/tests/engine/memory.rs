@@ -138,6 +138,15 @@ async fn a_query_over_its_budget_fails_alone() -> Result<()> {
     };
     assert_eq!(error.code, ErrorCode::ServerResourceLimitExceeded);
     ensure!(error.message.contains("budget of 8.0 MB"), "{error}");
+    // Nor have the groups of a leaf, which are merged before they are joined.
+    let sql = "SET queryMemoryMaxBytes=8000000; SELECT COUNT(*) FROM (SELECT k, t, COUNT(*) AS n FROM l GROUP BY k, t) x \
+        JOIN r ON x.k = r.k";
+    let refused = ask(sql, &tables, &memory).await;
+    let Err(error) = refused else {
+        anyhow::bail!("8 MB are enough for {ROWS} groups?");
+    };
+    assert_eq!(error.code, ErrorCode::ServerResourceLimitExceeded);
+    ensure!(error.message.contains("`Leaf` asks for"), "{error}");
     let answered = other.await??;
     assert_eq!(answered.rows[0][0], Value::Long(ROWS));
     nothing_left(&memory, folder.path()).await

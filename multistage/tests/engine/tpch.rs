@@ -108,3 +108,42 @@ async fn all_queries_answer_as_duckdb_does() -> Result<()> {
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_rows_are_joined_first() -> Result<()> {
+    let mut tables = Tables::default();
+    for table in &TABLES {
+        tables.0.insert(table.name.to_owned(), loaded(table)?);
+    }
+    let (tables, memory) = (Arc::new(tables), Arc::default());
+    let queries = tpch::queries(SCALE);
+    for (number, first, then) in [
+        // The parts that are wanted before the key of two columns, of which every line has one.
+        (
+            9,
+            "part.p_partkey = lineitem.l_partkey",
+            "lineitem.l_suppkey = partsupp.ps_suppkey",
+        ),
+        // The few orders that are wanted before their lines.
+        (
+            18,
+            "LeftSemi Join",
+            "orders.o_orderkey = lineitem.l_orderkey",
+        ),
+    ] {
+        let sql = format!("EXPLAIN PLAN FOR {}", queries[number - 1]);
+        let answer = ask(&sql, &tables, &memory).await?;
+        let plan = answer.rows[0][1].to_text();
+        let depth = |text: &str| {
+            let line = plan
+                .lines()
+                .find(|line| line.contains(" Join: ") && line.contains(text));
+            line.map(|line| line.len() - line.trim_start().len())
+        };
+        ensure!(
+            depth(first) > depth(then) && depth(then).is_some(),
+            "q{number}: {plan}"
+        );
+    }
+    Ok(())
+}
