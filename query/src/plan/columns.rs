@@ -7,6 +7,7 @@ use common::{ColumnType, DataType, ErrorCode, FieldRole, QueryException, Schema,
 use functions::scalar::Role;
 use sql::{Expr, Query};
 
+use super::refusals;
 use super::{PlanColumn, timestamps};
 use crate::QueryError;
 use crate::expr::BoundExpr;
@@ -15,6 +16,8 @@ use crate::expr::BoundExpr;
 pub(crate) struct Binder<'a> {
     pub(super) schema: &'a Schema,
     pub(super) columns: Vec<PlanColumn>,
+    /// False where the multi-stage engine asks, which knows types better.
+    pub(super) single_stage: bool,
 }
 
 impl Binder<'_> {
@@ -65,7 +68,13 @@ impl Binder<'_> {
     }
 
     pub(super) fn bind(&mut self, expr: &Expr, role: Role) -> Result<BoundExpr, QueryError> {
-        BoundExpr::bind(expr, role, &mut |name| self.column(name))
+        let bound = BoundExpr::bind(expr, role, &mut |name| self.column(name));
+        if !self.single_stage {
+            return bound;
+        }
+        let bound = bound.map_err(refusals::of_binding)?;
+        refusals::check(&bound)?;
+        Ok(bound)
     }
 }
 

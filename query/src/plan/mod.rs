@@ -9,9 +9,11 @@ mod literal;
 mod matcher;
 mod over;
 mod range;
+mod refusals;
 mod timestamps;
 
 use common::{ColumnType, DataType, Schema, Value};
+use functions::FunctionError;
 use functions::aggregate::{self, AggregateCall, AggregateFunction, Dialect};
 use functions::scalar::{Argument, EvalContext, Role};
 use sql::expr::FILTERED;
@@ -26,7 +28,7 @@ use over::{Over, type_over_aggregations};
 pub(crate) use columns::Binder;
 pub use columns::resolve;
 pub use filter::{BoundFilter, BoundTest};
-pub use matcher::Matcher;
+pub use matcher::{Literals, Matcher};
 
 /// A column that a plan reads.
 #[derive(Debug, Clone)]
@@ -184,9 +186,15 @@ impl Plan {
         let mut binder = Binder {
             schema,
             columns: Vec::new(),
+            single_stage: !query.options.is_true("multistageleaf"),
+        };
+        let literals = if binder.single_stage {
+            Literals::ByValue
+        } else {
+            Literals::Lenient
         };
         let filter = match &query.filter {
-            Some(filter) => BoundFilter::bind(filter, &mut binder)?,
+            Some(filter) => BoundFilter::bind(filter, literals, &mut binder)?,
             None => BoundFilter::Constant(true),
         };
         let group_limit = query
@@ -239,6 +247,11 @@ impl Plan {
             self.types.push(output_type(&bound));
             outputs.push(bound);
         }
+        if binder.single_stage && outputs.iter().any(refusals::is_text_array) {
+            return Err(QueryError::execution(
+                "Unsupported PinotDataType: STRING_ARRAY",
+            ));
+        }
         self.order_by = orders(query, |expr| binder.bind(expr, Role::Transform))?;
         self.shape = Shape::Selection { outputs };
         Ok(())
@@ -275,9 +288,15 @@ impl Plan {
         let mut aggregations: Vec<PlanAggregation> = Vec::new();
         let found = aggregations_of(query);
         let dictionaries = from_dictionaries(query, &found);
+        let answered = dictionaries || without_rows(query, &found);
         for expr in found {
             if aggregations.iter().all(|a| a.expr != expr) {
                 let bound = self.bind_aggregation(&expr, binder);
+                if let (Ok(bound), Dialect::SingleStage) = (&bound, self.dialect)
+                    && !(answered && !self.null_handling)
+                {
+                    refusals::check_aggregation(&innermost(&expr), &bound.inputs)?;
+                }
                 aggregations.push(bound.map_err(|error| refusal_of(error, &expr, dictionaries))?);
             }
             if !keys.is_empty() && names(&expr, "distinctcountoffheap") {
@@ -311,7 +330,11 @@ impl Plan {
             })
         })?;
         let having = match &query.having {
-            Some(having) => Some(BoundFilter::bind_over(having, &mut |expr| over.bind(expr))?),
+            Some(having) => Some(BoundFilter::bind_over(
+                having,
+                self.literals(),
+                &mut |expr| over.bind(expr),
+            )?),
             None => None,
         };
         self.shape = Shape::Aggregation {
@@ -321,6 +344,14 @@ impl Plan {
             having,
         };
         Ok(())
+    }
+
+    /// How HAVING and FILTER read literals.
+    fn literals(&self) -> Literals {
+        match self.dialect {
+            Dialect::SingleStage => Literals::Strict,
+            Dialect::MultiStage => Literals::Lenient,
+        }
     }
 
     fn bind_aggregation(
@@ -334,13 +365,19 @@ impl Plan {
         if call.name == FILTERED {
             let condition = sql::Filter::from_expr(&call.args[1])?;
             let mut bound = self.bind_aggregation(&call.args[0], binder)?;
-            bound.filter = Some(BoundFilter::bind(&condition, binder)?);
+            bound.filter = Some(BoundFilter::bind(&condition, self.literals(), binder)?);
             bound.expr = expr.clone();
             return Ok(bound);
         }
         let mut args = Vec::new();
         for (index, arg) in spliced(&call.args).into_iter().enumerate() {
+            if arg == Expr::Star && call.name == "count" {
+                continue;
+            }
             if arg == Expr::Star {
+                // Nothing is refused before there is a row to read.
+                let unreadable = Expr::call("cast", vec![Expr::text("*"), Expr::text("DOUBLE")]);
+                args.push(binder.bind(&unreadable, Role::Transform)?);
                 continue;
             }
             args.push(match filter_text(call, index) {
@@ -348,13 +385,15 @@ impl Plan {
                 None => binder.bind(&arg, Role::Transform)?,
             });
         }
-        let arguments: Vec<Argument> = args.iter().map(BoundExpr::as_argument).collect();
-        let function = aggregate::bind(&AggregateCall {
-            name: &call.name,
-            arguments: &arguments,
-            null_handling: self.null_handling,
-            dialect: self.dialect,
-        })?;
+        let bound = self.bind_function(&call.name, &args);
+        let function = match bound {
+            Err(FunctionError::Argument(_)) if self.reads_text(&call.args, &args) => {
+                let number = Expr::call("cast", vec![call.args[0].clone(), Expr::text("DOUBLE")]);
+                args[0] = binder.bind(&number, Role::Transform)?;
+                self.bind_function(&call.name, &args)?
+            }
+            other => other?,
+        };
         let inputs = function
             .inputs()
             .into_iter()
@@ -372,6 +411,29 @@ impl Plan {
             filter: None,
             expr: expr.clone(),
         })
+    }
+}
+
+impl Plan {
+    fn bind_function(
+        &self,
+        name: &str,
+        args: &[BoundExpr],
+    ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
+        let arguments: Vec<Argument> = args.iter().map(BoundExpr::as_argument).collect();
+        aggregate::bind(&AggregateCall {
+            name,
+            arguments: &arguments,
+            null_handling: self.null_handling,
+            dialect: self.dialect,
+        })
+    }
+
+    /// True where the texts that a call answers are read as numbers row by row.
+    fn reads_text(&self, written: &[Expr], args: &[BoundExpr]) -> bool {
+        self.dialect == Dialect::SingleStage
+            && matches!(written, [Expr::Call(_)])
+            && matches!(args, [only] if only.column_type() == ColumnType::sv(DataType::String))
     }
 }
 
@@ -410,6 +472,28 @@ fn from_dictionaries(query: &Query, aggregations: &[Expr]) -> bool {
                 EXTREMES.contains(&call.name.as_str())
                     && call.args.iter().all(|arg| matches!(arg, Expr::Column(_)))
             }
+            _ => false,
+        })
+}
+
+/// The name of the function inside of a filtered aggregation.
+fn innermost(expr: &Expr) -> String {
+    match expr {
+        Expr::Call(call) if call.name == FILTERED => {
+            call.args.first().map_or_else(String::new, innermost)
+        }
+        Expr::Call(call) => call.name.clone(),
+        _ => String::new(),
+    }
+}
+
+/// True where the extremes of text are looked up in dictionaries, whatever their type.
+fn without_rows(query: &Query, aggregations: &[Expr]) -> bool {
+    const EXTREMES: &[&str] = &["minstring", "maxstring", "min", "max", "count"];
+    query.filter.is_none()
+        && query.group_by.is_empty()
+        && aggregations.iter().all(|expr| match expr {
+            Expr::Call(call) => EXTREMES.contains(&call.name.as_str()),
             _ => false,
         })
 }
