@@ -41,6 +41,7 @@ impl Binder<'_> {
                 name: canonical.to_owned(),
                 column_type,
                 default: Value::Null,
+                by_json_index: false,
             });
         }
         let field = self
@@ -64,11 +65,28 @@ impl Binder<'_> {
             name: field.name.clone(),
             column_type,
             default,
+            by_json_index: false,
         })
+    }
+
+    /// Notes the columns whose JSON index a call reads.
+    fn note_json_indexes(&mut self, expr: &BoundExpr) {
+        let BoundExpr::Call { function, args } = expr else {
+            return;
+        };
+        args.iter().for_each(|arg| self.note_json_indexes(arg));
+        let by_index = function.function().names.contains(&"jsonextractindex");
+        let column = args.first().and_then(BoundExpr::as_column);
+        if let (true, Some(column)) = (by_index, column.and_then(|at| self.columns.get_mut(at))) {
+            column.by_json_index = true;
+        }
     }
 
     pub(super) fn bind(&mut self, expr: &Expr, role: Role) -> Result<BoundExpr, QueryError> {
         let bound = BoundExpr::bind(expr, role, &mut |name| self.column(name));
+        if let Ok(bound) = &bound {
+            self.note_json_indexes(bound);
+        }
         if !self.single_stage {
             return bound;
         }

@@ -26,6 +26,8 @@ pub enum BoundFilter {
     IsNull(BoundExpr, bool),
     /// A test.
     Test(BoundTest),
+    /// A test that fails where it is reached: the ones before it may settle the filter of a segment.
+    Refused(QueryError),
 }
 
 /// A test of an expression's value.
@@ -51,7 +53,11 @@ fn contradicts(
             continue;
         };
         let bound = bind(expr)?;
-        let (matcher, _) = Matcher::of(test, &bound, literals)?;
+        let matcher = match Matcher::of(test, &bound, literals) {
+            Ok((matcher, _)) => matcher,
+            Err(_) if literals == Literals::ByValue => continue,
+            Err(error) => return Err(error),
+        };
         if matcher.is_impossible() {
             return Ok(true);
         }
@@ -170,8 +176,11 @@ impl BoundFilter {
             }
             Filter::And(children) => Self::and(Self::bind_all(children, literals, bind)?),
             Filter::Or(children) => {
-                one_set(children, literals, bind)?;
-                Self::or(Self::bind_all(children, literals, bind)?)
+                let mut bound = Self::bind_all(children, literals, bind)?;
+                if let Err(error) = one_set(children, literals, bind) {
+                    bound.push(Self::Refused(error));
+                }
+                Self::or(bound)
             }
             Filter::Not(child) => match Self::bind_over(child, literals, bind)? {
                 Self::Constant(value) => Self::Constant(!value),
@@ -182,7 +191,11 @@ impl BoundFilter {
             Filter::Predicate(expr, Test::IsNotNull) => Self::null_test(expr, false, bind)?,
             Filter::Predicate(expr, test) => {
                 let expr = bind(expr)?;
-                let (matcher, negated) = Matcher::of(test, &expr, literals)?;
+                let (matcher, negated) = match Matcher::of(test, &expr, literals) {
+                    Ok(found) => found,
+                    Err(error) if literals == Literals::ByValue => return Ok(Self::Refused(error)),
+                    Err(error) => return Err(error),
+                };
                 match settled(test, &expr, &matcher) {
                     Some(value) if literals != Literals::Strict => Self::Constant(value),
                     _ => Self::Test(BoundTest {
@@ -263,7 +276,7 @@ impl BoundFilter {
         match self {
             Self::And(children) | Self::Or(children) => children.iter().for_each(|c| c.visit(f)),
             Self::Not(child) => child.visit(f),
-            Self::Constant(_) => {}
+            Self::Constant(_) | Self::Refused(_) => {}
             Self::IsNull(expr, _) => f(expr),
             Self::Test(test) => f(&test.expr),
         }

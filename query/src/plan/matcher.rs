@@ -99,7 +99,7 @@ impl Matcher {
         let column_type = expr.column_type();
         // Numeric literals of another type are compared by value with a single-value column, and converted strictly elsewhere.
         let plain = expr.as_column().is_some() && !column_type.multi;
-        let lenient = plain && literals != Literals::Strict;
+        let lenient = (plain && literals != Literals::Strict) || literals == Literals::Lenient;
         let exact = !lenient && literals != Literals::Lenient;
         Ok(match test {
             Test::Eq(value) => (

@@ -16,10 +16,12 @@ use common::{ColumnType, DataType, Schema, Value};
 use functions::FunctionError;
 use functions::aggregate::{self, AggregateCall, AggregateFunction, Dialect};
 use functions::scalar::{Argument, EvalContext, Role};
+use segment::Segment;
 use sql::expr::FILTERED;
 use sql::{Expr, Query, text};
 
 use crate::QueryError;
+use crate::dimension;
 use crate::expr::{BoundExpr, literal_type};
 
 use columns::multi_value_counts;
@@ -39,6 +41,8 @@ pub struct PlanColumn {
     pub column_type: ColumnType,
     /// Value where a segment does not have the column.
     pub default: Value,
+    /// True where a function reads the column's JSON index.
+    pub by_json_index: bool,
 }
 
 /// An aggregation of a plan.
@@ -124,12 +128,17 @@ pub struct Plan {
     pub use_star_tree: bool,
     /// EXPLAIN.
     pub explain: bool,
+    /// True with a LOOKUP: whoever executes says in the context where dimension tables are.
+    pub reads_dimensions: bool,
     /// True with GROUP BY.
     grouped: bool,
 }
 
 /// Groups kept at most, unless the option `numGroupsLimit` says otherwise; memory is limited apart from it.
 pub const DEFAULT_GROUP_LIMIT: usize = 10_000_000;
+
+/// The id of the index that `jsonExtractIndex` reads.
+const JSON_INDEX: &str = "json_index";
 
 impl Plan {
     /// The result's types where no segment was left to execute: nobody evaluated the expressions over rows, so that only
@@ -220,12 +229,13 @@ impl Plan {
             },
             skip_upsert: query.options.is_true("skipupsert"),
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
-            context: EvalContext { now_ms },
+            context: EvalContext::at(now_ms),
             use_star_tree: query
                 .options
                 .get("usestartree")
                 .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
             explain: query.explain,
+            reads_dimensions: dimension::reads(&query),
             grouped: !query.group_by.is_empty(),
         };
         if query.distinct {
@@ -237,6 +247,30 @@ impl Plan {
         }
         plan.columns = binder.columns;
         Ok(plan)
+    }
+
+    /// Refuses a segment that lacks an index which a function of the plan reads.
+    ///
+    /// # Errors
+    /// With Pinot's message for such a function.
+    pub(crate) fn expect_indexes(&self, segment: &dyn Segment) -> Result<(), QueryError> {
+        let lacking = |column: &&PlanColumn| {
+            column.by_json_index
+                && segment.column(&column.name).is_some_and(|stored| {
+                    stored
+                        .indexes()
+                        .iter()
+                        .all(|index| index.id() != JSON_INDEX)
+                })
+        };
+        match self.columns.iter().find(lacking) {
+            Some(column) => Err(QueryError::validation(format!(
+                "Caught exception while initializing transform function: jsonextractindex: jsonExtractIndex can only be \
+                 applied on a column with JSON index, which `{}` is not",
+                column.name
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn selection(&mut self, query: &Query, binder: &mut Binder<'_>) -> Result<(), QueryError> {

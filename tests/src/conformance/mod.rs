@@ -51,7 +51,7 @@ fn ask(
     let statement = Statement::split(sql, options)?;
     if let Some(gapfill) = sql::gapfill::split(&statement)? {
         let table = ask(&gapfill.inner, &statement.options, datasets)?;
-        let context = functions::scalar::EvalContext { now_ms: NOW_MS };
+        let context = functions::scalar::EvalContext::at(NOW_MS);
         return query::gapfill::fill(&gapfill, table, &context).map_err(QueryException::from);
     }
     let parsed = sql::parse::query(&statement, NOW_MS)?;
