@@ -86,6 +86,17 @@ fn cannot_convert(value: &Value, column_type: ColumnType) -> QueryError {
     ))
 }
 
+/// True for a column in another type.
+fn is_cast_column(expr: &BoundExpr) -> bool {
+    match expr {
+        BoundExpr::Call { function, args } => {
+            function.function().names.contains(&"cast")
+                && args.first().is_some_and(|arg| arg.as_column().is_some())
+        }
+        _ => false,
+    }
+}
+
 impl Matcher {
     /// Converts a test's literals to the type of the tested expression. The flag says that the matcher is to be negated.
     ///
@@ -97,8 +108,9 @@ impl Matcher {
         literals: Literals,
     ) -> Result<(Self, bool), QueryError> {
         let column_type = expr.column_type();
-        // Numeric literals of another type are compared by value with a single-value column, and converted strictly elsewhere.
-        let plain = expr.as_column().is_some() && !column_type.multi;
+        // Numeric literals of another type are compared by value with a single-value column, cast or not, and converted
+        // strictly elsewhere.
+        let plain = (expr.as_column().is_some() || is_cast_column(expr)) && !column_type.multi;
         let lenient = (plain && literals != Literals::Strict) || literals == Literals::Lenient;
         let exact = !lenient && literals != Literals::Lenient;
         Ok(match test {

@@ -27,6 +27,7 @@ const FLOORS: &[(&str, f64)] = &[
     ("functions_aggregate", 99.6),
     ("functions_datetime", 99.8),
     ("functions_scalar", 99.9),
+    ("generated", 98.0),
     ("predicates", 99.4),
     ("random_single", 99.8),
     ("semantics", 99.8),
