@@ -80,6 +80,7 @@ pub(crate) struct Catalog {
     options: ConfigOptions,
     now_ms: i64,
     rewrite_extremes: bool,
+    dimensions: Arc<scalar::Dimensions>,
 }
 
 /// The window functions by name.
@@ -97,6 +98,7 @@ impl Catalog {
     /// The tables by the names that the query uses, in lower case.
     pub(crate) fn new(
         tables: HashMap<String, Arc<Table>>,
+        dimensions: scalar::Dimensions,
         now_ms: i64,
         rewrite_extremes: bool,
     ) -> Self {
@@ -109,6 +111,7 @@ impl Catalog {
             options,
             now_ms,
             rewrite_extremes,
+            dimensions: Arc::new(dimensions),
         }
     }
 }
@@ -135,7 +138,7 @@ impl ContextProvider for Catalog {
         if functions::aggregate::find(name).is_some() {
             return None;
         }
-        scalar::find(name, self.now_ms)
+        scalar::found(name, self.now_ms, &self.dimensions)
     }
 
     fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -197,7 +200,8 @@ impl ExprPlanner for Calls {
     }
 
     fn plan_aggregate(&self, raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
-        if raw.distinct {
+        // A percentile pays no attention to it.
+        if raw.distinct && !raw.func.name().starts_with("percentile") {
             return Err(MultiStageError::invalid(format!(
                 "DISTINCT has no meaning in `{}`",
                 raw.func.name()

@@ -12,6 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::displayable;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, ObjectName, ObjectNamePart, Visit, Visitor};
+use functions::scalar::lookup::LOOKUP;
 use query::ResultTable;
 use sql::Statement;
 use sql::statement::EXPLAIN_IMPLEMENTATION;
@@ -20,6 +21,7 @@ use crate::catalog::{Catalog, Table};
 use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::leaf::{self, Leaves};
 use crate::memory::Memory;
+use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::DUPLICATE;
 use crate::{
@@ -111,7 +113,8 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .options
         .is_true("autorewriteaggregationtype");
     let nulls = request.statement.options.is_true("enablenullhandling");
-    let catalog = Catalog::new(tables, request.now_ms, rewrite_extremes);
+    let dimensions = dimensions(query, leaves);
+    let catalog = Catalog::new(tables, dimensions, request.now_ms, rewrite_extremes);
     let options = ParserOptions::new()
         .with_enable_ident_normalization(false)
         .with_map_string_types_to_utf8view(false);
@@ -130,6 +133,28 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .and_then(ranges::settled)
         .and_then(correlated::aggregated)
         .map_err(|error| unknown_in_list(&error, &selected))
+}
+
+/// The tables that LOOKUP names, whose columns' types a plan has to know.
+fn dimensions(query: &ast::Query, leaves: &dyn Leaves) -> Dimensions {
+    let mut found = Dimensions::new();
+    let _ = ast::visit_expressions(query, |expr| {
+        if let ast::Expr::Function(function) = expr
+            && functions::canonical_name(&function.name.to_string().replace('"', "")) == LOOKUP
+            && let ast::FunctionArguments::List(list) = &function.args
+            && let Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Value(
+                value,
+            )))) = list.args.first()
+            && let ast::Value::SingleQuotedString(name) = &value.value
+        {
+            let raw = common::ids::split_type(name).0;
+            if let Some((_, schema)) = leaves.table(raw) {
+                found.insert(raw.to_owned(), schema);
+            }
+        }
+        std::ops::ControlFlow::<()>::Continue(())
+    });
+    found
 }
 
 /// A name of a SELECT list that is no column is, to Pinot's planner, an alias that depends on itself.

@@ -72,6 +72,9 @@ pub(crate) enum Phase {
     Execution,
 }
 
+/// In the message of a subquery that stands for one value.
+const SEVERAL_ROWS: &str = "more than one row";
+
 /// What a failure means to the user.
 pub(crate) fn of(error: &DataFusionError, phase: Phase) -> MultiStageError {
     let root = root(error);
@@ -83,6 +86,10 @@ pub(crate) fn of(error: &DataFusionError, phase: Phase) -> MultiStageError {
     let code = match (root, phase) {
         (DataFusionError::SchemaError(inner, _), _) if is_bare(inner) => ErrorCode::UnknownColumn,
         (DataFusionError::ResourcesExhausted(_), _) => ErrorCode::ServerResourceLimitExceeded,
+        // Pinot's planner refuses a subquery that may have several rows.
+        (DataFusionError::Execution(message), _) if message.contains(SEVERAL_ROWS) => {
+            ErrorCode::QueryPlanning
+        }
         (_, Phase::Validation) => ErrorCode::QueryValidation,
         (_, Phase::Planning) => ErrorCode::QueryPlanning,
         (_, Phase::Execution) => ErrorCode::QueryExecution,

@@ -27,10 +27,6 @@ pub(crate) fn planned(
             computed
         }
         "arraytomv" => first.map_or(computed, |a| ColumnType::sv(a.column_type.data_type)),
-        "cast" => {
-            castable(arguments)?;
-            computed
-        }
         "datetimeconvert" if to_times(arguments) => ColumnType::sv(DataType::Long),
         "extract" | "timestampdiff" | "datediff" if !computed.multi => {
             times(name, arguments)?;
@@ -43,6 +39,7 @@ pub(crate) fn planned(
         | "minute" | "second" | "millisecond" | "datetrunc"
             if !computed.multi =>
         {
+            zoned(name, arguments)?;
             ColumnType::sv(DataType::Long)
         }
         "fromdatetime" | "now" if !computed.multi => ColumnType::sv(DataType::Timestamp),
@@ -80,6 +77,20 @@ fn times(name: &str, arguments: &[Argument]) -> Result<()> {
     }
 }
 
+/// Beside a time zone, a literal that is no LONG is no time.
+fn zoned(name: &str, arguments: &[Argument]) -> Result<()> {
+    match arguments {
+        [first, _] if matches!(first.literal, Some(Value::Int(_))) && name != "datetrunc" => {
+            Err(MultiStageError::invalid(format!(
+                "Cannot apply '{}' to arguments of type '<INTEGER>, <CHAR>'",
+                name.to_uppercase()
+            ))
+            .into())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn same_as(argument: Option<&Argument>) -> Option<ColumnType> {
     let found = argument?.column_type;
     let kept = found.data_type.is_numeric() || found.data_type == DataType::Unknown;
@@ -114,7 +125,7 @@ fn one_kind(arguments: &[Argument]) -> Result<()> {
 }
 
 /// Refuses a cast that the planner knows to be none.
-fn castable(arguments: &[Argument]) -> Result<()> {
+pub(crate) fn castable(arguments: &[Argument]) -> Result<()> {
     let [from, to] = arguments else {
         return Ok(());
     };

@@ -3,10 +3,11 @@
 //! Must not know: plans. Invariant: the kernel is the one the single-stage engine calls; the announced type is Pinot's
 //! planner's, and the kernel's answer is converted to it.
 
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use common::{Block, ColumnType, DataType};
+use common::{Block, ColumnType, DataType, Schema};
 use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
 use datafusion::common::ScalarValue;
@@ -15,11 +16,12 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature, Volatility,
 };
+use functions::scalar::lookup::LOOKUP;
 use functions::scalar::{self, Argument, EvalContext, Role};
 
 use crate::convert::{array_of, block_of};
-use crate::error::function;
-use crate::planned_type::planned;
+use crate::error::{MultiStageError, function};
+use crate::planned_type::{castable, planned};
 use crate::types::{arrow_type, column_type, value_of};
 use crate::unnest;
 
@@ -29,7 +31,12 @@ pub(crate) struct PinotScalar {
     name: String,
     now_ms: i64,
     signature: Signature,
+    /// Schemas of the tables that LOOKUP names.
+    dimensions: Arc<Dimensions>,
 }
+
+/// Schemas by raw table name.
+pub(crate) type Dimensions = HashMap<String, Arc<Schema>>;
 
 impl PartialEq for PinotScalar {
     fn eq(&self, other: &Self) -> bool {
@@ -47,6 +54,15 @@ impl Hash for PinotScalar {
 
 /// The function of a canonical name; `None` where there is none.
 pub(crate) fn find(name: &str, now_ms: i64) -> Option<Arc<ScalarUDF>> {
+    found(name, now_ms, &Arc::default())
+}
+
+/// The same with the tables that LOOKUP may read.
+pub(crate) fn found(
+    name: &str,
+    now_ms: i64,
+    dimensions: &Arc<Dimensions>,
+) -> Option<Arc<ScalarUDF>> {
     let overloads = scalar::overloads(kernel(name));
     let volatile = match overloads.first() {
         Some(first) => !first.deterministic,
@@ -63,6 +79,7 @@ pub(crate) fn find(name: &str, now_ms: i64) -> Option<Arc<ScalarUDF>> {
         name: name.to_owned(),
         now_ms,
         signature: Signature::one_of(any, volatility),
+        dimensions: Arc::clone(dimensions),
     })))
 }
 
@@ -107,13 +124,35 @@ impl PinotScalar {
             (unnest::ORDINAL, _) => return Ok(ColumnType::sv(DataType::Int)),
             _ => {}
         }
+        if self.name == LOOKUP {
+            return self.looked_up(arguments);
+        }
         if LEAF_ONLY.contains(&self.name.as_str()) {
             return Ok(ColumnType::sv(DataType::Boolean));
         }
         Ok(self.bind(arguments)?.1)
     }
 
+    /// The type of the column that LOOKUP reads.
+    fn looked_up(&self, arguments: &[Argument]) -> Result<ColumnType> {
+        let written: Vec<sql::Expr> = arguments
+            .iter()
+            .map(|argument| match &argument.literal {
+                Some(value) => sql::Expr::Literal(value.clone()),
+                None => sql::Expr::Column("value".to_owned()),
+            })
+            .collect();
+        let schema_of = |name: &str| self.dimensions.get(name).cloned();
+        query::dimension::column_type(&written, &schema_of).map_err(|error| {
+            let found = common::QueryException::from(error);
+            MultiStageError::new(found.code, found.message).into()
+        })
+    }
+
     fn bind(&self, arguments: &[Argument]) -> Result<(scalar::BoundScalar, ColumnType)> {
+        if self.name == "cast" {
+            castable(arguments)?;
+        }
         let bound = scalar::bind(kernel(&self.name), arguments, Role::Scalar).map_err(function)?;
         let returns = planned(&self.name, arguments, bound.returns())?;
         Ok((bound, returns))
@@ -169,10 +208,15 @@ impl ScalarUDFImpl for PinotScalar {
                 }
             }
         }
+        if self.name == LOOKUP {
+            return Err(MultiStageError::invalid(
+                "LOOKUP is answered by servers: expected a value of the table that a query reads, not one of a \
+                 join or a subquery",
+            )
+            .into());
+        }
         let (bound, _) = self.bind(&arguments)?;
-        let context = EvalContext {
-            now_ms: self.now_ms,
-        };
+        let context = EvalContext::at(self.now_ms);
         let answer = bound.call(&blocks, rows, &context).map_err(function)?;
         let constant = answer.is_constant() && rows > 0;
         if constant

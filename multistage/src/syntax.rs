@@ -245,6 +245,12 @@ impl Rewriter<'_> {
         if ident.quote_style == Some('`') {
             return Err(checks::no_syntax("a back quote: names are quoted by \""));
         }
+        if ident.quote_style.is_none() && sql::parse::is_reserved(&ident.value) {
+            return Err(checks::no_syntax(&format!(
+                "`{}`, a reserved word: expected it in double quotes",
+                ident.value
+            )));
+        }
         if let Some(written) = self.columns.get(&ident.value.to_lowercase()) {
             ident.value.clone_from(written);
         }

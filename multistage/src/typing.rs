@@ -259,8 +259,19 @@ fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     let kernel = name.trim_start_matches('$');
     let call = Expr::ScalarFunction(function.clone());
     let return_field = call.to_field(schema)?.1;
-    if matches!(return_field.data_type(), ArrowType::List(_)) {
-        return Ok(call);
+    if let ArrowType::List(item) = return_field.data_type() {
+        let made = name == "arrayvalueconstructor" || *item.data_type() == ArrowType::Float64;
+        if made {
+            return Ok(call);
+        }
+        // The planner has literals of DOUBLE arrays alone.
+        return Err(MultiStageError::new(
+            ErrorCode::QueryPlanning,
+            format!(
+                "Error optimizing query: `{name}` of literals makes an array, which is no literal"
+            ),
+        )
+        .into());
     }
     let arg_fields = function
         .args
@@ -361,6 +372,8 @@ fn compares(op: Operator) -> bool {
 
 fn comparison(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
     let BinaryExpr { left, op, right } = binary;
+    arrays_beside_texts(&left, &right, schema)?;
+    arrays_beside_texts(&right, &left, schema)?;
     let (left, right) = flags_compared(*left, op, *right, schema)?;
     let left = texts_of_bytes(left, &right, schema)?;
     let right = texts_of_bytes(right, &left, schema)?;
@@ -372,6 +385,22 @@ fn comparison(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
         op,
         Box::new(right),
     )))
+}
+
+/// A literal text beside an array of numbers is cast to the array's type while planning, and there is no such cast.
+fn arrays_beside_texts(array: &Expr, text: &Expr, schema: &DFSchema) -> Result<()> {
+    let (array, literal) = (
+        column_type(&array.get_type(schema)?),
+        matches!(text, Expr::Literal(ScalarValue::Utf8(Some(_)), _)),
+    );
+    if array.multi && array.data_type.is_numeric() && literal {
+        return Err(MultiStageError::new(
+            ErrorCode::QueryPlanning,
+            format!("Error optimizing query: `{text}` has no form of type {array}"),
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// A BOOLEAN beside a number: equal or not alone; a literal is true where it is 1, a column makes a number of the other.

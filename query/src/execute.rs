@@ -171,6 +171,7 @@ fn run_task(
         return star_tree::run(plan, search);
     }
     let task = &task;
+    plan.expect_indexes(task.segment)?;
     let columns = SegmentColumns::open(task.segment, &plan.columns, plan.null_handling, host);
     let valid = if is_distinct_of_dictionary(plan, task.segment) {
         None

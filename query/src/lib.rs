@@ -3,6 +3,7 @@
 //! Must not know: network, tokio, the time of day, files.
 //! Invariant: the answer does not depend on how rows are split over segments, servers and threads.
 
+pub mod dimension;
 pub mod error;
 pub mod execute;
 pub mod expr;

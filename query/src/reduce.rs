@@ -225,6 +225,7 @@ fn truth(
     let rows = columns.rows;
     Ok(match filter {
         BoundFilter::Constant(value) => vec![Some(*value); rows],
+        BoundFilter::Refused(error) => return Err(error.clone()),
         BoundFilter::Not(child) => truth(child, columns, context)?
             .into_iter()
             .map(|t| t.map(|v| !v))

@@ -62,7 +62,7 @@ fn counts_all(plan: &Plan) -> bool {
 /// True where no test goes through all texts of a dictionary or calls a function.
 fn is_plain(filter: &BoundFilter) -> bool {
     match filter {
-        BoundFilter::Constant(_) => true,
+        BoundFilter::Constant(_) | BoundFilter::Refused(_) => true,
         BoundFilter::And(children) | BoundFilter::Or(children) => children.iter().all(is_plain),
         BoundFilter::Not(child) => is_plain(child),
         BoundFilter::IsNull(expr, _) => expr.as_column().is_some(),

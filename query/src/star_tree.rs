@@ -183,7 +183,7 @@ fn tested<'a>(
                 .all(|pair| pair[0] == pair[1])
         }
         BoundFilter::Not(child) => tested(child, dimensions, name),
-        BoundFilter::IsNull(..) => false,
+        BoundFilter::IsNull(..) | BoundFilter::Refused(_) => false,
         BoundFilter::Test(test) => {
             let column = test.expr.as_column().and_then(name);
             dimensions.extend(column);
@@ -268,6 +268,6 @@ fn condition(filter: &BoundFilter, plan: &Plan, tree: &StarTree) -> Option<Condi
             }
             Some(all)
         }
-        BoundFilter::Constant(_) | BoundFilter::IsNull(..) => None,
+        BoundFilter::Constant(_) | BoundFilter::IsNull(..) | BoundFilter::Refused(_) => None,
     }
 }

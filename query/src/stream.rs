@@ -76,6 +76,7 @@ pub fn search(
     };
     limits.check()?;
     let segment = piece.segment.as_ref();
+    plan.expect_indexes(segment)?;
     let columns = SegmentColumns::open(segment, &plan.columns, plan.null_handling, host);
     let valid = segment.valid_docs().filter(|_| !plan.skip_upsert);
     let docs = segment.doc_count();

@@ -6,6 +6,7 @@
 mod admin;
 mod complete;
 mod consume;
+mod dimension;
 pub mod error;
 mod load;
 mod membership;

@@ -16,6 +16,7 @@ use sql::filter::{Filter, Test};
 use sql::statement::{Options, Statement};
 use sql::{Expr, parse};
 
+use crate::dimension::HeldTables;
 use crate::query_pool::{QueryPool, Ticket};
 use crate::scan;
 use crate::segments::Pinned;
@@ -37,7 +38,7 @@ impl QueryService for Queries {
             request_id: request.request_id,
             timeout_ms: request.timeout_ms,
         };
-        let plan = planned(&request, &table)?;
+        let plan = planned(&self.shared, &request, &table)?;
         table.metrics.planning.record(began.elapsed());
         let pinned = table.pin(&request.segments, plan.skip_upsert);
         let short = query::is_short(&plan, &pinned.segments);
@@ -99,13 +100,22 @@ impl Queries {
 }
 
 /// The plan of a request.
-pub(crate) fn planned(request: &QueryRequest, table: &Table) -> Result<Arc<Plan>, QueryException> {
-    match &request.plan {
+pub(crate) fn planned(
+    shared: &Arc<Shared>,
+    request: &QueryRequest,
+    table: &Table,
+) -> Result<Arc<Plan>, QueryException> {
+    let plan = match &request.plan {
         Some(plan) => Arc::clone(plan).downcast::<Plan>().map_err(|_| {
             QueryException::new(ErrorCode::QueryPlanning, "the plan is of another kind")
-        }),
-        None => Ok(Arc::new(plan_of(request, &table.view().schema)?)),
+        })?,
+        None => Arc::new(plan_of(shared, request, &table.view().schema)?),
+    };
+    if plan.reads_dimensions {
+        let tables = HeldTables(Arc::downgrade(shared));
+        plan.context.dimensions.set(Arc::new(tables));
     }
+    Ok(plan)
 }
 
 fn executed(
@@ -157,7 +167,11 @@ fn note_missing(executed: &mut Executed, pinned: Pinned, table: &Table, instance
 }
 
 /// The plan of a request that brings only text.
-fn plan_of(request: &QueryRequest, schema: &Schema) -> Result<Plan, QueryException> {
+fn plan_of(
+    shared: &Shared,
+    request: &QueryRequest,
+    schema: &Schema,
+) -> Result<Plan, QueryException> {
     let mut options = Options::default();
     for (key, value) in &request.options {
         options.set(key, value);
@@ -185,5 +199,12 @@ fn plan_of(request: &QueryRequest, schema: &Schema) -> Result<Plan, QueryExcepti
             None => boundary,
         });
     }
+    let query = query::dimension::resolve(query, &|name| {
+        let table = shared.tables.get(&format!("{name}_OFFLINE"))?;
+        let view = table.view();
+        view.config
+            .is_dim_table
+            .then(|| Arc::new(view.schema.clone()))
+    })?;
     Ok(Plan::new(query, schema, request.now_ms)?)
 }

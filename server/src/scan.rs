@@ -55,10 +55,10 @@ pub(crate) async fn open(
     };
     let course = pool.begin(&ticket());
     let waited = |wait| shared.metrics.scheduler_wait.record(wait);
-    let of = Arc::clone(&table);
+    let (of, by) = (Arc::clone(&table), Arc::clone(shared));
     let first = ticket();
     let opened = pool
-        .run(first, false, waited, move |_| opened(&of, &request))
+        .run(first, false, waited, move |_| opened(&by, &of, &request))
         .await?;
     let lanes = lanes.get().min(opened.pieces.len()).max(1);
     let ahead = if lanes == 1 {
@@ -87,8 +87,12 @@ pub(crate) async fn open(
         .collect())
 }
 
-fn opened(table: &Table, request: &QueryRequest) -> Result<Opened, QueryException> {
-    let plan = planned(request, table)?;
+fn opened(
+    shared: &Arc<Shared>,
+    table: &Table,
+    request: &QueryRequest,
+) -> Result<Opened, QueryException> {
+    let plan = planned(shared, request, table)?;
     if !stream::is_streamable(&plan) {
         return Err(QueryException::new(
             ErrorCode::QueryExecution,

@@ -15,6 +15,7 @@ use proto::ControllerService;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use crate::dimension::DimensionCache;
 use crate::metrics::Metrics;
 use crate::reports::Reports;
 use crate::tables::Tables;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) deep_store: DeepStore,
     pub(crate) access: Arc<Access>,
     pub(crate) tables: Tables,
+    pub(crate) dimensions: DimensionCache,
     pub(crate) reports: Reports,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskGroup,
@@ -75,6 +77,7 @@ impl Shared {
             deep_store: parts.deep_store,
             access: parts.access,
             tables: Tables::default(),
+            dimensions: DimensionCache::default(),
             reports: Reports::default(),
             metrics: Metrics::default(),
             tasks: TaskGroup::new(),

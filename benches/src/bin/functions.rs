@@ -1,5 +1,6 @@
-//! Rows per second of every scalar function: `cargo run --release -p benches --bin functions [rows] [name]`.
+//! Nanoseconds per row of every scalar function and every aggregate: `cargo run --release -p benches --bin functions [rows] [name]`.
 //!
+//! Aggregates have two figures: all rows in one group, and in [`GROUPS`].
 //! Must not know: any single function. Invariant: a function is bound and called as a query over columns does it; one whose
 //! arguments nobody can make up is listed as skipped, never left out.
 
@@ -7,6 +8,8 @@ use std::io::Write;
 use std::time::Instant;
 
 use common::{Block, ColumnType, DataType, Value};
+use functions::Groups;
+use functions::aggregate::{self, AggregateCall, AggregateFunction, AggregateRow, Dialect};
 use functions::scalar::{
     Argument, EvalContext, FAMILIES, Param, Params, Role, ScalarFunction, bind,
 };
@@ -14,6 +17,8 @@ use functions::scalar::{
 const DEFAULT_ROWS: usize = 2_000_000;
 /// Rows of a call, as in the engine.
 const BLOCK_ROWS: usize = 4096;
+/// Groups of the second figure of an aggregate.
+const GROUPS: usize = 1024;
 /// Different values in a column.
 const VARIETY: usize = 512;
 
@@ -175,6 +180,116 @@ fn arguments(row: &ScalarFunction) -> Vec<(Argument, Block)> {
         .collect()
 }
 
+/// Arguments of aggregates, of which the first that binding and rows accept stand: a type's name for a column, anything else
+/// is a literal.
+const SHAPES: &[&[&str]] = &[
+    &["DOUBLE"],
+    &["LONG"],
+    &["STRING"],
+    &["BOOLEAN"],
+    &["INT[]"],
+    &["DOUBLE", "50"],
+    &["INT[]", "50"],
+    &["DOUBLE", "DOUBLE"],
+    &["STRING", "|"],
+    &["DOUBLE", "0", "100", "10"],
+    &["DOUBLE", "LONG", "DOUBLE"],
+    &["STRING", "STRING"],
+    &["LONG", "LONG"],
+    &["steps", "BOOLEAN", "BOOLEAN", "correlateby", "LONG"],
+    &["LONG", "1000000", "2", "BOOLEAN", "BOOLEAN"],
+];
+
+/// An aggregate over made-up columns.
+fn bound(row: &AggregateRow) -> Result<(Box<dyn AggregateFunction>, Vec<Block>), String> {
+    let mut refusal = "no arguments fit".to_owned();
+    for shape in SHAPES {
+        let made = shape.iter().enumerate().map(|(at, word)| {
+            let (element, multi) = match word.strip_suffix("[]") {
+                Some(element) => (element, true),
+                None => (*word, false),
+            };
+            let column_of = element.parse::<DataType>().ok();
+            // The third argument of FIRSTWITHTIME names a type.
+            let named = at == 2 && *word == "DOUBLE" && shape.len() == 3;
+            match column_of.filter(|_| !named) {
+                Some(data_type) => {
+                    let column_type = ColumnType { data_type, multi };
+                    let argument = Argument {
+                        column_type,
+                        literal: None,
+                    };
+                    (argument, column(column_type, row.names[0]))
+                }
+                None => {
+                    let literal = word
+                        .parse()
+                        .map_or_else(|_| Value::String((*word).to_owned()), Value::Int);
+                    let column_type = literal.column_type();
+                    let block = Block::constant(column_type, &literal, BLOCK_ROWS);
+                    (
+                        Argument {
+                            column_type,
+                            literal: Some(literal),
+                        },
+                        block,
+                    )
+                }
+            }
+        });
+        let (arguments, blocks): (Vec<Argument>, Vec<Block>) = made.unzip();
+        let call = AggregateCall {
+            name: row.names[0],
+            arguments: &arguments,
+            null_handling: false,
+            dialect: Dialect::SingleStage,
+        };
+        let found = aggregate::bind(&call).and_then(|function| {
+            let inputs: Vec<Block> = function
+                .inputs()
+                .into_iter()
+                .filter_map(|at| blocks.get(at).cloned())
+                .collect();
+            let mut states = function.grouped();
+            states.grow(1);
+            states.update(Groups::One(BLOCK_ROWS), &inputs)?;
+            Ok((function, inputs))
+        });
+        match found {
+            Ok(found) => return Ok(found),
+            Err(error) => refusal = error.to_string(),
+        }
+    }
+    Err(refusal)
+}
+
+/// Rows per second of an aggregate whose rows are in that many groups.
+fn aggregated(
+    function: &dyn AggregateFunction,
+    inputs: &[Block],
+    groups: usize,
+    rows: usize,
+) -> Result<f64, String> {
+    let numbers: Vec<u32> = (0..BLOCK_ROWS)
+        .map(|row| (row * 31 % groups) as u32)
+        .collect();
+    let of = if groups == 1 {
+        Groups::One(BLOCK_ROWS)
+    } else {
+        Groups::Each(&numbers)
+    };
+    let mut states = function.grouped();
+    states.grow(groups);
+    let started = Instant::now();
+    let (mut done, limit) = (0, std::time::Duration::from_secs(1));
+    while done < rows && started.elapsed() < limit {
+        states.update(of, inputs).map_err(|e| e.to_string())?;
+        done += BLOCK_ROWS;
+    }
+    std::hint::black_box(states.finish(0));
+    Ok(done as f64 / started.elapsed().as_secs_f64())
+}
+
 /// Rows per second, or why there are none.
 fn measure(row: &'static ScalarFunction, rows: usize) -> Result<f64, String> {
     let role = match row.role {
@@ -183,7 +298,7 @@ fn measure(row: &'static ScalarFunction, rows: usize) -> Result<f64, String> {
     };
     let (seen, blocks): (Vec<Argument>, Vec<Block>) = arguments(row).into_iter().unzip();
     let bound = bind(row.names[0], &seen, role).map_err(|e| e.to_string())?;
-    let context = EvalContext { now_ms: 0 };
+    let context = EvalContext::at(0);
     let call = || {
         bound
             .call(&blocks, BLOCK_ROWS, &context)
@@ -216,12 +331,32 @@ fn main() -> std::io::Result<()> {
             }
             let label = format!("{name}/{}", arguments(row).len());
             match measure(row, rows) {
-                Ok(speed) => writeln!(out, "{label:32} {:>12.0} rows/s", speed)?,
+                Ok(speed) => writeln!(out, "{label:32} {:>10.1} ns/row", 1e9 / speed)?,
                 Err(why) => writeln!(
                     out,
                     "{label:32}      skipped: {}",
                     why.lines().next().unwrap_or_default()
                 )?,
+            }
+        }
+    }
+    for row in aggregate::FAMILIES.iter().flat_map(|family| family.iter()) {
+        let name = row.names[0];
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let speeds = bound(row).and_then(|(function, inputs)| {
+            let one = aggregated(function.as_ref(), &inputs, 1, rows)?;
+            let many = aggregated(function.as_ref(), &inputs, GROUPS, rows)?;
+            Ok((1e9 / one, 1e9 / many))
+        });
+        match speeds {
+            Ok((one, many)) => {
+                writeln!(out, "{name:32} {one:>10.1} ns/row, in groups {many:>10.1}")?;
+            }
+            Err(why) => {
+                let why = why.lines().next().unwrap_or_default();
+                writeln!(out, "{name:32}      skipped: {why}")?;
             }
         }
     }

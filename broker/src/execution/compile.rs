@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use common::time_format::DateTimeFormat;
-use common::{DataType, ErrorCode, QueryException, Value};
+use common::{DataType, ErrorCode, QueryException, Schema, Value};
 use parking_lot::RwLock;
 use query::{Plan, ResultTable};
 use sql::{Expr, Filter, Query, SqlError, Statement, Test};
@@ -87,7 +87,8 @@ impl PlanCache {
 
 /// The cache's key; `None` for a text that may mean something else a moment later.
 fn key_of(statement: &Statement, database: Option<&str>) -> Option<String> {
-    const MOVING: [&str; 6] = ["now", "ago", "current", "today", "rand", "uuid"];
+    // A plan with a LOOKUP knows another table's schema, too.
+    const MOVING: [&str; 7] = ["now", "ago", "current", "today", "rand", "uuid", "lookup"];
     let lower = statement.sql.to_ascii_lowercase();
     if statement.explain || lower.len() > 8192 || MOVING.iter().any(|word| lower.contains(word)) {
         return None;
@@ -154,9 +155,10 @@ impl Core {
         if let Some(text) = statement.options.get(ROW_FILTERS) {
             restrict(&mut query, text).map_err(refused)?;
         }
+        let typed = with_types(&query, routing)?;
         let mut sides = Vec::with_capacity(found.len());
         for (table, boundary) in found {
-            let mut of_side = query.clone();
+            let mut of_side = typed.clone();
             if let Some(boundary) = &boundary {
                 split_at(&mut of_side, boundary);
             }
@@ -178,6 +180,21 @@ impl Core {
         }
         Ok(Outcome::Planned(compiled))
     }
+}
+
+/// A query whose LOOKUPs know their columns' types.
+fn with_types(query: &Query, routing: &Routing) -> Result<Query, Stop> {
+    query::dimension::resolve(query.clone(), &|name| dimension(routing, name)).map_err(planning)
+}
+
+/// The schema of a dimension table.
+fn dimension(routing: &Routing, name: &str) -> Option<Arc<Schema>> {
+    let table = routing.resolve(name, None).offline?;
+    table
+        .view
+        .config
+        .is_dim_table
+        .then(|| Arc::clone(&table.schema))
 }
 
 /// Adds a condition to the filter.

@@ -307,7 +307,7 @@ impl Core {
         let input = job.input.inner(&gapfill.inner, &statement.options);
         let mut response = Box::pin(self.answer(input)).await;
         if let Some(table) = response.table.take() {
-            let context = functions::scalar::EvalContext { now_ms: job.now_ms };
+            let context = functions::scalar::EvalContext::at(job.now_ms);
             let filled = query::gapfill::fill(gapfill, table, &context).map_err(planning)?;
             response.table = Some(filled);
         }

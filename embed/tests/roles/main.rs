@@ -3,5 +3,6 @@
 //! Must not know: how a role works.
 
 mod access;
+mod dimension;
 mod metrics;
 mod minion;

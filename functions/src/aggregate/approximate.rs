@@ -128,6 +128,7 @@ struct Approximate<C> {
     answer: fn(&C) -> Value,
     returns: DataType,
     multi: bool,
+    null_of_nothing: bool,
 }
 
 fn bind<C: Counter>(
@@ -158,6 +159,8 @@ fn bind<C: Counter>(
         answer,
         returns,
         multi,
+        null_of_nothing: arguments::multi_stage(call)
+            && call.name == "distinctcountrawintegersumtuplesketch",
     }))
 }
 
@@ -256,6 +259,7 @@ impl<C: Counter> Aggregate for Approximate<C> {
     fn finish(&self, state: &Option<C>) -> Value {
         match state {
             Some(counter) => (self.answer)(counter),
+            None if self.null_of_nothing => Value::Null,
             None => (self.answer)(&C::sized(self.size)),
         }
     }

@@ -33,6 +33,8 @@ enum Planned {
     Double,
     /// The sum of whole numbers is a LONG, and ends where LONG does.
     Long,
+    /// The sum of FLOATs is a FLOAT.
+    Float,
     /// The mean of decimals is shown as one.
     Decimal,
 }
@@ -67,6 +69,7 @@ fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, Function
     let named_multi = arguments::named_multi(call);
     let planned = match arguments::data_type(call, 0) {
         DataType::Int | DataType::Long if arguments::multi_stage(call) => Planned::Long,
+        DataType::Float if arguments::multi_stage(call) && !named_multi => Planned::Float,
         DataType::BigDecimal if arguments::multi_stage(call) => Planned::Decimal,
         _ => Planned::Double,
     };
@@ -83,7 +86,7 @@ impl Aggregate for Average {
     fn returns(&self) -> ColumnType {
         match self.planned {
             Planned::Decimal => DataType::BigDecimal.into(),
-            Planned::Double | Planned::Long => DataType::Double.into(),
+            Planned::Double | Planned::Long | Planned::Float => DataType::Double.into(),
         }
     }
 
@@ -148,6 +151,7 @@ impl Aggregate for Average {
             match self.planned {
                 Planned::Double => Value::Double(mean),
                 Planned::Long => Value::Double(state.sum as i64 as f64 / state.count as f64),
+                Planned::Float => Value::Double(f64::from(state.sum as f32) / state.count as f64),
                 Planned::Decimal => Value::Double(mean)
                     .cast(DataType::BigDecimal)
                     .unwrap_or(Value::Null),

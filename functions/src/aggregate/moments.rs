@@ -63,6 +63,7 @@ enum Answer {
 struct Statistic {
     answer: Answer,
     null_handling: bool,
+    multi_stage: bool,
 }
 
 /// Count, mean, and sums of the second to fourth powers of the distances to the mean.
@@ -151,6 +152,7 @@ fn bind(
     Ok(erased(Statistic {
         answer,
         null_handling: call.null_handling,
+        multi_stage: arguments::multi_stage(call),
     }))
 }
 
@@ -232,6 +234,9 @@ impl Aggregate for Statistic {
 
     fn finish_group(&self, state: &Moments) -> Value {
         let of_squares = !matches!(self.answer, Answer::Skewness | Answer::Kurtosis);
+        if of_squares && state.n == 0.0 && self.multi_stage {
+            return Value::Null;
+        }
         if of_squares && state.n == 0.0 && !self.null_handling {
             return Value::Double(0.0);
         }

@@ -33,6 +33,8 @@ pub(crate) static ROWS: &[AggregateRow] = &[
 struct WithTime {
     wanted: Ordering,
     returns: DataType,
+    /// A null is no value: in the multi-stage engine.
+    skips_nulls: bool,
 }
 
 fn bind(
@@ -66,7 +68,11 @@ fn bind(
     } else {
         returns
     };
-    Ok(erased(WithTime { wanted, returns }))
+    Ok(erased(WithTime {
+        wanted,
+        returns,
+        skips_nulls: arguments::multi_stage(call),
+    }))
 }
 
 impl WithTime {
@@ -115,7 +121,7 @@ impl Aggregate for WithTime {
     }
 
     fn sees_nulls(&self) -> bool {
-        false
+        self.skips_nulls
     }
 
     fn start(&self) -> Self::State {
@@ -130,7 +136,11 @@ impl Aggregate for WithTime {
     ) -> Result<(), FunctionError> {
         let values = self.typed(&inputs[0])?;
         let times = rows::filled(&inputs[1]).cast(DataType::Long.into())?;
+        let nulls = inputs[0].nulls().is_some() && self.skips_nulls;
         groups.for_each(|row, group| {
+            if nulls && inputs[0].is_null(row) {
+                return;
+            }
             let time = times.value(row).as_i64().unwrap_or(0);
             let state = &mut states[group];
             if state.as_ref().is_none_or(

@@ -402,7 +402,7 @@ mod tests {
                 literal: block.constant_value(),
             })
             .collect();
-        let context = EvalContext { now_ms: 0 };
+        let context = EvalContext::at(0);
         bind(name, &arguments, role)?.call(args, args[0].rows(), &context)
     }
 

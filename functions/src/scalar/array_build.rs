@@ -385,8 +385,7 @@ mod tests {
             .iter()
             .map(|v| Block::constant(v.column_type(), v, 1))
             .collect();
-        let answer =
-            bind(name, &arguments, Role::Scalar)?.call(&blocks, 1, &EvalContext { now_ms: 0 })?;
+        let answer = bind(name, &arguments, Role::Scalar)?.call(&blocks, 1, &EvalContext::at(0))?;
         Ok(answer.value(0))
     }
 

@@ -442,7 +442,7 @@ mod tests {
                 literal: block.constant_value(),
             })
             .collect();
-        bind(name, &arguments, role)?.call(args, args[0].rows(), &EvalContext { now_ms: 0 })
+        bind(name, &arguments, role)?.call(args, args[0].rows(), &EvalContext::at(0))
     }
 
     fn text(value: &str, rows: usize) -> Block {

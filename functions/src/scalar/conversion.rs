@@ -299,7 +299,7 @@ mod tests {
             })
             .collect();
         let bound = bind("cast", &arguments, Role::Scalar)?;
-        Ok(bound.call(&args, 1, &EvalContext { now_ms: 0 })?.value(0))
+        Ok(bound.call(&args, 1, &EvalContext::at(0))?.value(0))
     }
 
     #[test]

@@ -114,24 +114,12 @@ fn call(name: &str, values: &[Value]) -> Result<Value, FunctionError> {
         .map(|v| Block::constant(v.column_type(), v, 2))
         .collect();
     let bound = bind(name, &arguments, Role::Scalar)?;
-    let answer = bound.call(
-        &blocks,
-        2,
-        &EvalContext {
-            now_ms: 1_764_547_200_000,
-        },
-    )?;
+    let answer = bound.call(&blocks, 2, &EvalContext::at(1_764_547_200_000))?;
     // The same over columns, where constants stay constant but the first argument is a column.
     let mut columns = blocks.clone();
     if let Some(first) = columns.first_mut() {
         *first = first.clone().flattened();
-        let over_columns = bound.call(
-            &columns,
-            2,
-            &EvalContext {
-                now_ms: 1_764_547_200_000,
-            },
-        )?;
+        let over_columns = bound.call(&columns, 2, &EvalContext::at(1_764_547_200_000))?;
         assert_eq!(over_columns.value(1), answer.value(0), "{name}");
         assert_eq!(over_columns.column_type(), bound.returns(), "{name}");
         assert_eq!(over_columns.rows(), 2);

@@ -116,7 +116,7 @@ pub(super) fn try_literals(
         };
         blocks.push(block.flattened());
     }
-    kernel(&blocks, &EvalContext { now_ms: 0 })
+    kernel(&blocks, &EvalContext::at(0))
         .map(drop)
         .map_err(|error| FunctionError::Argument(error.to_string()))
 }

@@ -115,7 +115,7 @@ fn call(name: &str, values: &[Value]) -> Result<Value, FunctionError> {
         .iter()
         .map(|value| Block::constant(value.column_type(), value, 1))
         .collect();
-    let context = EvalContext { now_ms: 0 };
+    let context = EvalContext::at(0);
     Ok(bind(name, &arguments, Role::Scalar)?
         .call(&blocks, 1, &context)?
         .value(0))

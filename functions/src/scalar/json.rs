@@ -582,7 +582,7 @@ pub(super) mod tests {
             .iter()
             .map(|value| Block::constant(value.column_type(), value, 1))
             .collect();
-        Ok(bound.call(&blocks, 1, &EvalContext { now_ms: 0 })?.value(0))
+        Ok(bound.call(&blocks, 1, &EvalContext::at(0))?.value(0))
     }
 
     #[test]

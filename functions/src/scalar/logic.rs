@@ -359,6 +359,14 @@ fn single_branches(arguments: &[Argument]) -> Result<(), FunctionError> {
     Ok(())
 }
 
+/// A condition's values, of which only 1 is true: those of an INT count as they are.
+fn condition(block: &Block) -> Answer {
+    if block.column_type() == ColumnType::sv(DataType::Int) {
+        return Ok(block.clone());
+    }
+    Ok(block.cast(BOOLEAN)?)
+}
+
 fn case(args: &[Block]) -> Answer {
     let arguments: Vec<Argument> = args.iter().map(argument).collect();
     let to = case_type(&arguments)?;
@@ -372,12 +380,12 @@ fn case(args: &[Block]) -> Answer {
     let otherwise = (args.len() % 2 == 1).then_some(conditions);
     let mut chosen: Vec<Option<usize>> = vec![None; rows];
     for branch in 0..conditions {
-        let condition = args[branch * 2].cast(BOOLEAN)?;
+        let condition = condition(&args[branch * 2])?;
         let Values::Int(flags) = condition.values() else {
             return Err(super::numbers::not_numeric());
         };
         for (row, slot) in chosen.iter_mut().enumerate() {
-            if slot.is_none() && flags[condition.at(row)] != 0 && !condition.is_null(row) {
+            if slot.is_none() && flags[condition.at(row)] == 1 && !condition.is_null(row) {
                 *slot = Some(branch);
             }
         }
@@ -392,7 +400,7 @@ mod tests {
 
     fn call(name: &str, args: &[Block]) -> Answer {
         let arguments: Vec<Argument> = args.iter().map(argument).collect();
-        bind(name, &arguments, Role::Scalar)?.call(args, args[0].rows(), &EvalContext { now_ms: 0 })
+        bind(name, &arguments, Role::Scalar)?.call(args, args[0].rows(), &EvalContext::at(0))
     }
 
     fn truths(values: &[Option<bool>]) -> Block {

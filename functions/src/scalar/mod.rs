@@ -27,6 +27,7 @@ mod json;
 mod json_extract;
 pub mod lift;
 mod logic;
+pub mod lookup;
 mod math;
 mod membership;
 mod numbers;
@@ -84,6 +85,7 @@ pub static FAMILIES: &[&Family] = &[
     &vector::FAMILY,
     &sketch::FAMILY,
     &id_membership::FAMILY,
+    &lookup::FAMILY,
 ];
 
 /// The functions of one file.
@@ -100,6 +102,19 @@ pub struct Family {
 pub struct EvalContext {
     /// The query's time, milliseconds since the epoch: the same for the whole query.
     pub now_ms: i64,
+    /// What LOOKUP reads.
+    pub dimensions: lookup::Dimensions,
+}
+
+impl EvalContext {
+    /// A query at that time, without dimension tables.
+    #[must_use]
+    pub fn at(now_ms: i64) -> Self {
+        Self {
+            now_ms,
+            dimensions: lookup::Dimensions::default(),
+        }
+    }
 }
 
 /// A parameter of a function.

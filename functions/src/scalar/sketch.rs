@@ -4,7 +4,7 @@
 //! also as Base64 text, which is what the RAW aggregations answer. Empty texts are no values.
 
 use base64::Engine as _;
-use common::{Block, BytesVec, ColumnType, DataType, Value, Values};
+use common::{Block, BytesVec, ColumnType, DataType, TextVec, Value, Values};
 use datasketches::cpc::{CpcSketch, CpcUnion};
 use datasketches::error::Error;
 use datasketches::hash::value::{canonical_float, raw_bytes};
@@ -26,6 +26,7 @@ use crate::sketch::{Counter, Item};
 type Fallible<T> = Result<T, FunctionError>;
 
 const BYTES: Returns = Returns::Is(ColumnType::sv(DataType::Bytes));
+const TEXT: Returns = Returns::Is(ColumnType::sv(DataType::String));
 const LONG: Returns = Returns::Is(ColumnType::sv(DataType::Long));
 const ANY: Params = Params::Fixed(&[Param::Any]);
 const TWO: Params = Params::Fixed(&[Param::Any, Param::Any]);
@@ -77,6 +78,41 @@ pub(crate) static FAMILY: Family = Family {
             doc: "The estimated number of distinct values in a Theta sketch.",
             example: ("getThetaSketchEstimate(toThetaSketch('a'))", "1"),
             eval: |args, _| estimates(args, |bytes| Ok(read_theta(bytes)?.estimate())),
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["thetasketchtostring"],
+            params: ANY,
+            returns: TEXT,
+            doc: "A summary of a Theta sketch for people.",
+            eval: |args, _| {
+                texts(args, |bytes| {
+                    let sketch = read_theta(bytes)?;
+                    Ok(summary(
+                        "HeapCompactOrderedSketch",
+                        &[("Estimate", sketch.estimate().to_string())],
+                    ))
+                })
+            },
+            ..ROW
+        },
+        ScalarFunction {
+            names: &["cpcsketchtostring"],
+            params: ANY,
+            returns: TEXT,
+            doc: "A summary of a CPC sketch for people.",
+            eval: |args, _| {
+                texts(args, |bytes| {
+                    let sketch = CpcSketch::deserialize(bytes).map_err(wrong)?;
+                    Ok(summary(
+                        "CPC SKETCH",
+                        &[
+                            ("lgK", sketch.lg_k().to_string()),
+                            ("Estimate", sketch.estimate().to_string()),
+                        ],
+                    ))
+                })
+            },
             ..ROW
         },
         ScalarFunction {
@@ -398,6 +434,25 @@ fn estimates(args: &[Block], estimate: impl Fn(&[u8]) -> Fallible<f64>) -> Falli
         .map(|row| Ok((estimate(&sketch_bytes(&args[0], row)?)? + 0.5).floor() as i64))
         .collect::<Fallible<_>>()?;
     Ok(Block::new(DataType::Long, Values::Long(rounded)))
+}
+
+/// A text per row.
+fn texts(args: &[Block], text: impl Fn(&[u8]) -> Fallible<String>) -> Fallible<Block> {
+    let mut out = TextVec::default();
+    for row in 0..args[0].rows() {
+        out.push(&text(&sketch_bytes(&args[0], row)?)?);
+    }
+    Ok(Block::new(DataType::String, Values::Text(out)))
+}
+
+/// Figures of a sketch, one a line.
+fn summary(title: &str, figures: &[(&str, String)]) -> String {
+    let mut out = format!("\n### {title} - SUMMARY: \n");
+    for (name, figure) in figures {
+        out.push_str(&format!("   {name:<28}: {figure}\n"));
+    }
+    out.push_str("### END SKETCH SUMMARY\n");
+    out
 }
 
 /// A sketch argument: bytes, or Base64 text.

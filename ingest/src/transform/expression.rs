@@ -351,7 +351,7 @@ impl Call {
             })
             .collect();
         let answer = bound
-            .call(&blocks, 1, &EvalContext { now_ms })
+            .call(&blocks, 1, &EvalContext::at(now_ms))
             .map_err(|e| e.to_string())?;
         Ok(if answer.rows() == 0 {
             Value::Null

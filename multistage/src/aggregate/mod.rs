@@ -400,7 +400,9 @@ impl AggregateUDFImpl for PinotAggregate {
 fn planned_counts(name: &str) -> Option<std::ops::RangeInclusive<usize>> {
     Some(match name {
         "sum" | "sum0" | "avg" | "min" | "max" | "mode" | "boolor" | "booland" | "varpop"
-        | "varsamp" | "stddevpop" | "stddevsamp" | "skewness" | "kurtosis" => 1..=1,
+        | "varsamp" | "stddevpop" | "stddevsamp" | "skewness" | "kurtosis" | "sumprecision" => {
+            1..=1
+        }
         "covarpop" | "covarsamp" => 2..=2,
         "percentile" | "percentileest" => 2..=2,
         "firstwithtime" | "lastwithtime" => 3..=3,

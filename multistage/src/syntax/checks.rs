@@ -9,7 +9,7 @@ use common::ErrorCode;
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
     JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Value, WindowType, visit_expressions,
+    TableFactor, Value, WindowType, visit_expressions,
 };
 
 use crate::error::MultiStageError;
@@ -55,10 +55,43 @@ fn body(found: &SetExpr) -> Result<(), MultiStageError> {
     }
 }
 
+/// Refuses what parses and has no plan.
+fn unplanned(select: &Select) -> Result<(), MultiStageError> {
+    let internal = |what: String| Err(MultiStageError::new(ErrorCode::Internal, what));
+    for from in &select.from {
+        if let TableFactor::Table {
+            sample: Some(_), ..
+        } = &from.relation
+        {
+            return internal("Error while planning query: TABLESAMPLE is not supported".to_owned());
+        }
+    }
+    for item in &select.projection {
+        match item {
+            SelectItem::UnnamedExpr(Expr::Interval(interval)) => {
+                return internal(format!(
+                    "Error while planning query: `{interval}` is no column's type"
+                ));
+            }
+            SelectItem::ExprWithAlias {
+                expr: Expr::Value(_),
+                alias,
+            } if alias.quote_style == Some('\'') => {
+                return Err(MultiStageError::invalid(
+                    "No match found for function signature $LiteralChain",
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn select(select: &Select) -> Result<(), MultiStageError> {
     if select.projection.is_empty() {
         return Err(no_syntax("an empty SELECT list"));
     }
+    unplanned(select)?;
     if select.top.is_some() {
         return Err(no_syntax("TOP: use LIMIT"));
     }
@@ -139,6 +172,16 @@ fn planned_arguments(name: &str) -> Option<std::ops::RangeInclusive<usize>> {
     })
 }
 
+/// Functions of the single-stage engine that the planner does not know.
+const UNKNOWN: [&str; 6] = [
+    "correlateby",
+    "fasthll",
+    "inpartitionedsubquery",
+    "insubquery",
+    "settings",
+    "steps",
+];
+
 /// Refuses calls whose number of arguments is wrong.
 fn arguments(name: &str, count: usize, distinct: bool, over: bool) -> Result<(), MultiStageError> {
     let execution = |message: &str| Err(MultiStageError::new(ErrorCode::QueryExecution, message));
@@ -148,18 +191,29 @@ fn arguments(name: &str, count: usize, distinct: bool, over: bool) -> Result<(),
             name.to_uppercase()
         )));
     }
-    let percentile = name
-        .strip_prefix("percentile")
-        .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
+    let percentile = name.strip_prefix("percentile").map(|rest| {
+        let rest = rest.strip_suffix("mv").unwrap_or(rest);
+        rest.trim_start_matches(|c: char| c.is_ascii_alphabetic())
+    });
     // The planner knows no rank within a name, and nothing that only a segment answers by another query.
     let ranked = percentile.is_some_and(|digits| digits.parse::<u32>().is_ok());
-    if ranked || matches!(name, "insubquery" | "inpartitionedsubquery") {
+    if ranked || UNKNOWN.contains(&name) {
         return Err(MultiStageError::invalid(format!(
             "No match found for function signature {}",
             name.to_uppercase()
         )));
     }
     match (name, count) {
+        ("percentilesmarttdigest", _) => Err(MultiStageError::new(
+            ErrorCode::QueryPlanning,
+            "Invalid aggregation function name: PERCENTILESMARTTDIGEST",
+        )),
+        ("add" | "plus" | "sub" | "minus" | "mult" | "times", 3..) => {
+            Err(MultiStageError::invalid(format!(
+                "Invalid number of arguments to function '{}': {count}",
+                name.to_uppercase()
+            )))
+        }
         ("count", 2..) if distinct => {
             execution("Invalid aggregation function: DISTINCT_COUNT expects 1 argument")
         }
@@ -181,6 +235,41 @@ fn has_window(expr: &Expr) -> bool {
     found.is_break()
 }
 
+/// Refuses literals where the planner wants a word or a column.
+fn literals(name: &str, function: &Function, args: &[FunctionArg]) -> Result<(), MultiStageError> {
+    let literal = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) => {
+            Some(value.value.clone())
+        }
+        _ => None,
+    };
+    let first = args.first().and_then(literal);
+    let text = matches!(first, Some(Value::SingleQuotedString(_)));
+    if matches!(name, "timestampadd" | "timestampdiff") && text {
+        return Err(MultiStageError::invalid(format!(
+            "`{function}`: the unit is a word, not a text"
+        )));
+    }
+    if name == "arrayvalueconstructor" && args.iter().all(|arg| literal(arg).is_some()) {
+        return Err(MultiStageError::new(
+            ErrorCode::QueryPlanning,
+            format!("Error optimizing query: `{function}` is no literal: write ARRAY[..]"),
+        ));
+    }
+    let signed = matches!(
+        args.first(),
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(
+            Expr::UnaryOp { .. }
+        )))
+    );
+    if name == "timeconvert" && (signed || first.is_some()) {
+        return Err(MultiStageError::invalid(
+            "The first argument of TIME_CONVERT must be a column or a function of one",
+        ));
+    }
+    Ok(())
+}
+
 /// Checks a call of a function by its canonical name.
 pub(super) fn call(name: &str, function: &Function) -> Result<(), MultiStageError> {
     let aggregate = functions::aggregate::find(name).is_some();
@@ -195,6 +284,7 @@ pub(super) fn call(name: &str, function: &Function) -> Result<(), MultiStageErro
     if name == "cast" {
         return Err(no_syntax("`)`: expected AS and a type in CAST"));
     }
+    literals(name, function, &list.args)?;
     let starred = list
         .args
         .iter()

@@ -201,20 +201,33 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn node(&self, filter: &'a BoundFilter) -> Result<Node<'a>, QueryError> {
-        let all = |children: &'a [BoundFilter]| {
-            children
-                .iter()
-                .map(|c| self.node(c))
-                .collect::<Result<Vec<_>, _>>()
-        };
         Ok(match filter {
             BoundFilter::Constant(value) => Node::Constant(*value),
-            BoundFilter::And(children) => simplified(Node::And(all(children)?)),
-            BoundFilter::Or(children) => simplified(Node::Or(all(children)?)),
+            BoundFilter::Refused(error) => return Err(error.clone()),
+            BoundFilter::And(children) => simplified(Node::And(self.until(children, false)?)),
+            BoundFilter::Or(children) => simplified(Node::Or(self.until(children, true)?)),
             BoundFilter::Not(child) => simplified(Node::Not(Box::new(self.node(child)?))),
             BoundFilter::IsNull(expr, wanted) => self.null_test(expr, *wanted),
             BoundFilter::Test(test) => self.test(test)?,
         })
+    }
+
+    /// Children up to the first that settles all of them in this segment.
+    fn until(
+        &self,
+        children: &'a [BoundFilter],
+        settling: bool,
+    ) -> Result<Vec<Node<'a>>, QueryError> {
+        let mut nodes = Vec::with_capacity(children.len());
+        for child in children {
+            let node = self.node(child)?;
+            let settled = matches!(node, Node::Constant(value) if value == settling);
+            nodes.push(node);
+            if settled {
+                break;
+            }
+        }
+        Ok(nodes)
     }
 
     fn null_test(&self, expr: &crate::expr::BoundExpr, wanted: bool) -> Node<'a> {

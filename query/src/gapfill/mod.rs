@@ -122,7 +122,7 @@ impl RowFilter {
                 QueryError::validation(format!("`{name}` is no column of the gapfilled rows"))
             })
         };
-        let filter = BoundFilter::bind_over(filter, &mut |expr| {
+        let filter = BoundFilter::bind_over(filter, crate::plan::Literals::Lenient, &mut |expr| {
             // An aggregation is the column that it was selected as.
             let name = text::expression(expr);
             if expr.is_aggregation() {

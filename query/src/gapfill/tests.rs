@@ -27,7 +27,7 @@ fn filled(sql: &str, rows: &[(i64, &str, i64)]) -> Result<Vec<String>, QueryErro
             })
             .collect(),
     };
-    let answer = fill(&gapfill, table, &EvalContext { now_ms: 0 })?;
+    let answer = fill(&gapfill, table, &EvalContext::at(0))?;
     let text = |row: &Vec<Value>| row.iter().map(Value::to_text).collect::<Vec<_>>().join(" ");
     Ok(answer.rows.iter().map(text).collect())
 }

@@ -7,6 +7,7 @@ use common::{ColumnType, DataType, ErrorCode, FieldRole, QueryException, Schema,
 use functions::scalar::Role;
 use sql::{Expr, Query};
 
+use super::refusals;
 use super::{PlanColumn, timestamps};
 use crate::QueryError;
 use crate::expr::BoundExpr;
@@ -15,6 +16,8 @@ use crate::expr::BoundExpr;
 pub(crate) struct Binder<'a> {
     pub(super) schema: &'a Schema,
     pub(super) columns: Vec<PlanColumn>,
+    /// False where the multi-stage engine asks, which knows types better.
+    pub(super) single_stage: bool,
 }
 
 impl Binder<'_> {
@@ -38,6 +41,7 @@ impl Binder<'_> {
                 name: canonical.to_owned(),
                 column_type,
                 default: Value::Null,
+                by_json_index: false,
             });
         }
         let field = self
@@ -61,11 +65,34 @@ impl Binder<'_> {
             name: field.name.clone(),
             column_type,
             default,
+            by_json_index: false,
         })
     }
 
+    /// Notes the columns whose JSON index a call reads.
+    fn note_json_indexes(&mut self, expr: &BoundExpr) {
+        let BoundExpr::Call { function, args } = expr else {
+            return;
+        };
+        args.iter().for_each(|arg| self.note_json_indexes(arg));
+        let by_index = function.function().names.contains(&"jsonextractindex");
+        let column = args.first().and_then(BoundExpr::as_column);
+        if let (true, Some(column)) = (by_index, column.and_then(|at| self.columns.get_mut(at))) {
+            column.by_json_index = true;
+        }
+    }
+
     pub(super) fn bind(&mut self, expr: &Expr, role: Role) -> Result<BoundExpr, QueryError> {
-        BoundExpr::bind(expr, role, &mut |name| self.column(name))
+        let bound = BoundExpr::bind(expr, role, &mut |name| self.column(name));
+        if let Ok(bound) = &bound {
+            self.note_json_indexes(bound);
+        }
+        if !self.single_stage {
+            return bound;
+        }
+        let bound = bound.map_err(refusals::of_binding)?;
+        refusals::check(&bound)?;
+        Ok(bound)
     }
 }
 

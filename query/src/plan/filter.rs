@@ -5,6 +5,7 @@
 use common::{DataType, Value};
 use sql::{Expr, Filter, Test};
 
+use super::matcher::Literals;
 use super::{Binder, Matcher};
 use crate::QueryError;
 use crate::expr::BoundExpr;
@@ -25,6 +26,8 @@ pub enum BoundFilter {
     IsNull(BoundExpr, bool),
     /// A test.
     Test(BoundTest),
+    /// A test that fails where it is reached: the ones before it may settle the filter of a segment.
+    Refused(QueryError),
 }
 
 /// A test of an expression's value.
@@ -41,6 +44,7 @@ pub struct BoundTest {
 /// True where ranges of one column leave it no value. Such a filter is false before its other literals are looked at.
 fn contradicts(
     children: &[Filter],
+    literals: Literals,
     bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
 ) -> Result<bool, QueryError> {
     let mut ranges: Vec<(&Expr, Matcher)> = Vec::new();
@@ -49,7 +53,11 @@ fn contradicts(
             continue;
         };
         let bound = bind(expr)?;
-        let (matcher, _) = Matcher::of(test, &bound)?;
+        let matcher = match Matcher::of(test, &bound, literals) {
+            Ok((matcher, _)) => matcher,
+            Err(_) if literals == Literals::ByValue => continue,
+            Err(error) => return Err(error),
+        };
         if matcher.is_impossible() {
             return Ok(true);
         }
@@ -67,6 +75,37 @@ fn contradicts(
         }
     }
     Ok(false)
+}
+
+/// Several equalities of one expression under OR are one `IN`, whose literals must have a form in the expression's type.
+fn one_set(
+    children: &[Filter],
+    literals: Literals,
+    bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
+) -> Result<(), QueryError> {
+    if literals != Literals::ByValue {
+        return Ok(());
+    }
+    let equality = |child: &Filter| match child {
+        Filter::Predicate(expr, Test::Eq(_) | Test::In(_)) => Some(expr.clone()),
+        _ => None,
+    };
+    let tested: Vec<Option<Expr>> = children.iter().map(equality).collect();
+    for (child, expr) in children.iter().zip(&tested) {
+        let (Filter::Predicate(_, test), Some(expr)) = (child, expr) else {
+            continue;
+        };
+        if tested
+            .iter()
+            .flatten()
+            .filter(|other| *other == expr)
+            .count()
+            > 1
+        {
+            Matcher::of(test, &bind(expr)?, Literals::Strict)?;
+        }
+    }
+    Ok(())
 }
 
 /// The answer of a comparison between a column of whole numbers and a number that no row can have, nulls included: Pinot's
@@ -110,25 +149,40 @@ fn settled(test: &Test, expr: &BoundExpr, matcher: &Matcher) -> Option<bool> {
 }
 
 impl BoundFilter {
-    pub(super) fn bind(filter: &Filter, binder: &mut Binder<'_>) -> Result<Self, QueryError> {
+    pub(super) fn bind(
+        filter: &Filter,
+        literals: Literals,
+        binder: &mut Binder<'_>,
+    ) -> Result<Self, QueryError> {
         if filter.has_aggregation() {
             return Err(QueryError::execution(
                 "an aggregation cannot be tested before rows are aggregated: expected a condition on rows",
             ));
         }
-        Self::bind_over(filter, &mut |expr| binder.bind(expr, Role::Transform))
+        Self::bind_over(filter, literals, &mut |expr| {
+            binder.bind(expr, Role::Transform)
+        })
     }
 
     /// Binds with any way to bind the tested expressions.
     pub(crate) fn bind_over(
         filter: &Filter,
+        literals: Literals,
         bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
     ) -> Result<Self, QueryError> {
         Ok(match filter {
-            Filter::And(children) if contradicts(children, bind)? => Self::Constant(false),
-            Filter::And(children) => Self::and(Self::bind_all(children, bind)?),
-            Filter::Or(children) => Self::or(Self::bind_all(children, bind)?),
-            Filter::Not(child) => match Self::bind_over(child, bind)? {
+            Filter::And(children) if contradicts(children, literals, bind)? => {
+                Self::Constant(false)
+            }
+            Filter::And(children) => Self::and(Self::bind_all(children, literals, bind)?),
+            Filter::Or(children) => {
+                let mut bound = Self::bind_all(children, literals, bind)?;
+                if let Err(error) = one_set(children, literals, bind) {
+                    bound.push(Self::Refused(error));
+                }
+                Self::or(bound)
+            }
+            Filter::Not(child) => match Self::bind_over(child, literals, bind)? {
                 Self::Constant(value) => Self::Constant(!value),
                 other => Self::Not(Box::new(other)),
             },
@@ -137,10 +191,14 @@ impl BoundFilter {
             Filter::Predicate(expr, Test::IsNotNull) => Self::null_test(expr, false, bind)?,
             Filter::Predicate(expr, test) => {
                 let expr = bind(expr)?;
-                let (matcher, negated) = Matcher::of(test, &expr)?;
+                let (matcher, negated) = match Matcher::of(test, &expr, literals) {
+                    Ok(found) => found,
+                    Err(error) if literals == Literals::ByValue => return Ok(Self::Refused(error)),
+                    Err(error) => return Err(error),
+                };
                 match settled(test, &expr, &matcher) {
-                    Some(value) => Self::Constant(value),
-                    None => Self::Test(BoundTest {
+                    Some(value) if literals != Literals::Strict => Self::Constant(value),
+                    _ => Self::Test(BoundTest {
                         expr,
                         matcher,
                         negated,
@@ -152,9 +210,13 @@ impl BoundFilter {
 
     fn bind_all(
         children: &[Filter],
+        literals: Literals,
         bind: &mut dyn FnMut(&Expr) -> Result<BoundExpr, QueryError>,
     ) -> Result<Vec<Self>, QueryError> {
-        children.iter().map(|c| Self::bind_over(c, bind)).collect()
+        children
+            .iter()
+            .map(|c| Self::bind_over(c, literals, bind))
+            .collect()
     }
 
     /// Columns know their nulls; of other expressions the values are asked.
@@ -214,7 +276,7 @@ impl BoundFilter {
         match self {
             Self::And(children) | Self::Or(children) => children.iter().for_each(|c| c.visit(f)),
             Self::Not(child) => child.visit(f),
-            Self::Constant(_) => {}
+            Self::Constant(_) | Self::Refused(_) => {}
             Self::IsNull(expr, _) => f(expr),
             Self::Test(test) => f(&test.expr),
         }

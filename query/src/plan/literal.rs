@@ -55,6 +55,9 @@ pub(super) fn between(value: &Value, low: &Bound, high: &Bound) -> bool {
 
 /// A literal in the precision of a FLOAT or DOUBLE column.
 pub(super) fn floating(value: &Value, data_type: DataType) -> Option<f64> {
+    if matches!(value, Value::Boolean(_)) {
+        return None;
+    }
     let number = value.cast(DataType::Double).ok()?.as_f64()?;
     Some(if data_type == DataType::Float {
         f64::from(number as f32)
@@ -94,6 +97,8 @@ pub(super) fn integer(
                 Ok(found)
             }
         }
+        // A time is a whole number of milliseconds.
+        (_, DataType::Timestamp) => Err(()),
         _ if !lenient => Err(()),
         _ => {
             let number = value.as_f64().ok_or(())?;

@@ -65,6 +65,17 @@ pub enum Matcher {
     ValueRange(Bound, Bound),
 }
 
+/// How number literals are read that are of another type than what they are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Literals {
+    /// By value with columns, strictly with calls and arrays: WHERE of the single-stage engine.
+    ByValue,
+    /// Only in a form that the type has: HAVING and FILTER of the single-stage engine.
+    Strict,
+    /// By value wherever that means something.
+    Lenient,
+}
+
 type End<'a> = Option<&'a (Value, bool)>;
 
 fn cannot_convert(value: &Value, column_type: ColumnType) -> QueryError {
@@ -75,15 +86,33 @@ fn cannot_convert(value: &Value, column_type: ColumnType) -> QueryError {
     ))
 }
 
+/// True for a column in another type.
+fn is_cast_column(expr: &BoundExpr) -> bool {
+    match expr {
+        BoundExpr::Call { function, args } => {
+            function.function().names.contains(&"cast")
+                && args.first().is_some_and(|arg| arg.as_column().is_some())
+        }
+        _ => false,
+    }
+}
+
 impl Matcher {
     /// Converts a test's literals to the type of the tested expression. The flag says that the matcher is to be negated.
     ///
     /// # Errors
     /// Where a literal has no form in that type, or a pattern is none.
-    pub fn of(test: &Test, expr: &BoundExpr) -> Result<(Self, bool), QueryError> {
+    pub fn of(
+        test: &Test,
+        expr: &BoundExpr,
+        literals: Literals,
+    ) -> Result<(Self, bool), QueryError> {
         let column_type = expr.column_type();
-        // Numeric literals of another type are compared by value with a single-value column, and converted strictly elsewhere.
-        let lenient = expr.as_column().is_some() && !column_type.multi;
+        // Numeric literals of another type are compared by value with a single-value column, cast or not, and converted
+        // strictly elsewhere.
+        let plain = (expr.as_column().is_some() || is_cast_column(expr)) && !column_type.multi;
+        let lenient = (plain && literals != Literals::Strict) || literals == Literals::Lenient;
+        let exact = !lenient && literals != Literals::Lenient;
         Ok(match test {
             Test::Eq(value) => (
                 Self::equal(std::slice::from_ref(value), column_type, lenient)?,
@@ -96,7 +125,7 @@ impl Matcher {
             Test::In(values) => (Self::equal(values, column_type, false)?, false),
             Test::NotIn(values) => (Self::equal(values, column_type, false)?, true),
             Test::Range { lower, upper } => (
-                Self::between(lower.as_ref(), upper.as_ref(), column_type)?,
+                Self::between(lower.as_ref(), upper.as_ref(), column_type, exact)?,
                 false,
             ),
             Test::Like { pattern, escape } => (Self::like(pattern, *escape, column_type)?, false),
@@ -166,8 +195,14 @@ impl Matcher {
         lower: End<'_>,
         upper: End<'_>,
         column_type: ColumnType,
+        exact: bool,
     ) -> Result<Self, QueryError> {
         let convert = |value: &Value| cannot_convert(value, column_type);
+        if exact && matches!(column_type.data_type, DataType::Int | DataType::Long) {
+            for (value, _) in [lower, upper].into_iter().flatten() {
+                integer(value, column_type.data_type, false).map_err(|()| convert(value))?;
+            }
+        }
         let bound = |end: End<'_>| -> Result<Bound, QueryError> {
             Ok(match end {
                 None => Bound::Unbounded,

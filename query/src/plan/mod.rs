@@ -9,15 +9,19 @@ mod literal;
 mod matcher;
 mod over;
 mod range;
+mod refusals;
 mod timestamps;
 
 use common::{ColumnType, DataType, Schema, Value};
+use functions::FunctionError;
 use functions::aggregate::{self, AggregateCall, AggregateFunction, Dialect};
 use functions::scalar::{Argument, EvalContext, Role};
+use segment::Segment;
 use sql::expr::FILTERED;
 use sql::{Expr, Query, text};
 
 use crate::QueryError;
+use crate::dimension;
 use crate::expr::{BoundExpr, literal_type};
 
 use columns::multi_value_counts;
@@ -26,7 +30,7 @@ use over::{Over, type_over_aggregations};
 pub(crate) use columns::Binder;
 pub use columns::resolve;
 pub use filter::{BoundFilter, BoundTest};
-pub use matcher::Matcher;
+pub use matcher::{Literals, Matcher};
 
 /// A column that a plan reads.
 #[derive(Debug, Clone)]
@@ -37,6 +41,8 @@ pub struct PlanColumn {
     pub column_type: ColumnType,
     /// Value where a segment does not have the column.
     pub default: Value,
+    /// True where a function reads the column's JSON index.
+    pub by_json_index: bool,
 }
 
 /// An aggregation of a plan.
@@ -122,12 +128,17 @@ pub struct Plan {
     pub use_star_tree: bool,
     /// EXPLAIN.
     pub explain: bool,
+    /// True with a LOOKUP: whoever executes says in the context where dimension tables are.
+    pub reads_dimensions: bool,
     /// True with GROUP BY.
     grouped: bool,
 }
 
 /// Groups kept at most, unless the option `numGroupsLimit` says otherwise; memory is limited apart from it.
 pub const DEFAULT_GROUP_LIMIT: usize = 10_000_000;
+
+/// The id of the index that `jsonExtractIndex` reads.
+const JSON_INDEX: &str = "json_index";
 
 impl Plan {
     /// The result's types where no segment was left to execute: nobody evaluated the expressions over rows, so that only
@@ -184,9 +195,15 @@ impl Plan {
         let mut binder = Binder {
             schema,
             columns: Vec::new(),
+            single_stage: !query.options.is_true("multistageleaf"),
+        };
+        let literals = if binder.single_stage {
+            Literals::ByValue
+        } else {
+            Literals::Lenient
         };
         let filter = match &query.filter {
-            Some(filter) => BoundFilter::bind(filter, &mut binder)?,
+            Some(filter) => BoundFilter::bind(filter, literals, &mut binder)?,
             None => BoundFilter::Constant(true),
         };
         let group_limit = query
@@ -212,12 +229,13 @@ impl Plan {
             },
             skip_upsert: query.options.is_true("skipupsert"),
             group_limit: group_limit.unwrap_or(DEFAULT_GROUP_LIMIT),
-            context: EvalContext { now_ms },
+            context: EvalContext::at(now_ms),
             use_star_tree: query
                 .options
                 .get("usestartree")
                 .is_none_or(|value| !value.eq_ignore_ascii_case("false")),
             explain: query.explain,
+            reads_dimensions: dimension::reads(&query),
             grouped: !query.group_by.is_empty(),
         };
         if query.distinct {
@@ -231,6 +249,30 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Refuses a segment that lacks an index which a function of the plan reads.
+    ///
+    /// # Errors
+    /// With Pinot's message for such a function.
+    pub(crate) fn expect_indexes(&self, segment: &dyn Segment) -> Result<(), QueryError> {
+        let lacking = |column: &&PlanColumn| {
+            column.by_json_index
+                && segment.column(&column.name).is_some_and(|stored| {
+                    stored
+                        .indexes()
+                        .iter()
+                        .all(|index| index.id() != JSON_INDEX)
+                })
+        };
+        match self.columns.iter().find(lacking) {
+            Some(column) => Err(QueryError::validation(format!(
+                "Caught exception while initializing transform function: jsonextractindex: jsonExtractIndex can only be \
+                 applied on a column with JSON index, which `{}` is not",
+                column.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn selection(&mut self, query: &Query, binder: &mut Binder<'_>) -> Result<(), QueryError> {
         let mut outputs = Vec::with_capacity(query.select.len());
         for item in &query.select {
@@ -238,6 +280,11 @@ impl Plan {
             self.names.push(name_of(item));
             self.types.push(output_type(&bound));
             outputs.push(bound);
+        }
+        if binder.single_stage && outputs.iter().any(refusals::is_text_array) {
+            return Err(QueryError::execution(
+                "Unsupported PinotDataType: STRING_ARRAY",
+            ));
         }
         self.order_by = orders(query, |expr| binder.bind(expr, Role::Transform))?;
         self.shape = Shape::Selection { outputs };
@@ -275,9 +322,15 @@ impl Plan {
         let mut aggregations: Vec<PlanAggregation> = Vec::new();
         let found = aggregations_of(query);
         let dictionaries = from_dictionaries(query, &found);
+        let answered = dictionaries || without_rows(query, &found);
         for expr in found {
             if aggregations.iter().all(|a| a.expr != expr) {
                 let bound = self.bind_aggregation(&expr, binder);
+                if let (Ok(bound), Dialect::SingleStage) = (&bound, self.dialect)
+                    && !(answered && !self.null_handling)
+                {
+                    refusals::check_aggregation(&innermost(&expr), &bound.inputs)?;
+                }
                 aggregations.push(bound.map_err(|error| refusal_of(error, &expr, dictionaries))?);
             }
             if !keys.is_empty() && names(&expr, "distinctcountoffheap") {
@@ -311,7 +364,11 @@ impl Plan {
             })
         })?;
         let having = match &query.having {
-            Some(having) => Some(BoundFilter::bind_over(having, &mut |expr| over.bind(expr))?),
+            Some(having) => Some(BoundFilter::bind_over(
+                having,
+                self.literals(),
+                &mut |expr| over.bind(expr),
+            )?),
             None => None,
         };
         self.shape = Shape::Aggregation {
@@ -321,6 +378,14 @@ impl Plan {
             having,
         };
         Ok(())
+    }
+
+    /// How HAVING and FILTER read literals.
+    fn literals(&self) -> Literals {
+        match self.dialect {
+            Dialect::SingleStage => Literals::Strict,
+            Dialect::MultiStage => Literals::Lenient,
+        }
     }
 
     fn bind_aggregation(
@@ -334,13 +399,19 @@ impl Plan {
         if call.name == FILTERED {
             let condition = sql::Filter::from_expr(&call.args[1])?;
             let mut bound = self.bind_aggregation(&call.args[0], binder)?;
-            bound.filter = Some(BoundFilter::bind(&condition, binder)?);
+            bound.filter = Some(BoundFilter::bind(&condition, self.literals(), binder)?);
             bound.expr = expr.clone();
             return Ok(bound);
         }
         let mut args = Vec::new();
         for (index, arg) in spliced(&call.args).into_iter().enumerate() {
+            if arg == Expr::Star && call.name == "count" {
+                continue;
+            }
             if arg == Expr::Star {
+                // Nothing is refused before there is a row to read.
+                let unreadable = Expr::call("cast", vec![Expr::text("*"), Expr::text("DOUBLE")]);
+                args.push(binder.bind(&unreadable, Role::Transform)?);
                 continue;
             }
             args.push(match filter_text(call, index) {
@@ -348,13 +419,15 @@ impl Plan {
                 None => binder.bind(&arg, Role::Transform)?,
             });
         }
-        let arguments: Vec<Argument> = args.iter().map(BoundExpr::as_argument).collect();
-        let function = aggregate::bind(&AggregateCall {
-            name: &call.name,
-            arguments: &arguments,
-            null_handling: self.null_handling,
-            dialect: self.dialect,
-        })?;
+        let bound = self.bind_function(&call.name, &args);
+        let function = match bound {
+            Err(FunctionError::Argument(_)) if self.reads_text(&call.args, &args) => {
+                let number = Expr::call("cast", vec![call.args[0].clone(), Expr::text("DOUBLE")]);
+                args[0] = binder.bind(&number, Role::Transform)?;
+                self.bind_function(&call.name, &args)?
+            }
+            other => other?,
+        };
         let inputs = function
             .inputs()
             .into_iter()
@@ -372,6 +445,29 @@ impl Plan {
             filter: None,
             expr: expr.clone(),
         })
+    }
+}
+
+impl Plan {
+    fn bind_function(
+        &self,
+        name: &str,
+        args: &[BoundExpr],
+    ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
+        let arguments: Vec<Argument> = args.iter().map(BoundExpr::as_argument).collect();
+        aggregate::bind(&AggregateCall {
+            name,
+            arguments: &arguments,
+            null_handling: self.null_handling,
+            dialect: self.dialect,
+        })
+    }
+
+    /// True where the texts that a call answers are read as numbers row by row.
+    fn reads_text(&self, written: &[Expr], args: &[BoundExpr]) -> bool {
+        self.dialect == Dialect::SingleStage
+            && matches!(written, [Expr::Call(_)])
+            && matches!(args, [only] if only.column_type() == ColumnType::sv(DataType::String))
     }
 }
 
@@ -410,6 +506,28 @@ fn from_dictionaries(query: &Query, aggregations: &[Expr]) -> bool {
                 EXTREMES.contains(&call.name.as_str())
                     && call.args.iter().all(|arg| matches!(arg, Expr::Column(_)))
             }
+            _ => false,
+        })
+}
+
+/// The name of the function inside of a filtered aggregation.
+fn innermost(expr: &Expr) -> String {
+    match expr {
+        Expr::Call(call) if call.name == FILTERED => {
+            call.args.first().map_or_else(String::new, innermost)
+        }
+        Expr::Call(call) => call.name.clone(),
+        _ => String::new(),
+    }
+}
+
+/// True where the extremes of text are looked up in dictionaries, whatever their type.
+fn without_rows(query: &Query, aggregations: &[Expr]) -> bool {
+    const EXTREMES: &[&str] = &["minstring", "maxstring", "min", "max", "count"];
+    query.filter.is_none()
+        && query.group_by.is_empty()
+        && aggregations.iter().all(|expr| match expr {
+            Expr::Call(call) => EXTREMES.contains(&call.name.as_str()),
             _ => false,
         })
 }

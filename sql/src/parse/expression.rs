@@ -392,8 +392,11 @@ fn function_call(function: &ast::Function) -> Result<Expr, SqlError> {
     })
 }
 
-/// Functions that are also filters keep the underscores of the filter's name.
+/// Functions that are also filters keep the underscores of the filter's name; CEILING is CEIL.
 fn operator_name(name: String) -> String {
+    if name == "ceiling" {
+        return "ceil".to_owned();
+    }
     const OPERATORS: &[&str] = &[
         "not_equals",
         "greater_than",

@@ -20,6 +20,7 @@ use crate::rewrite;
 use crate::{Expr, Filter, SqlError, Statement};
 
 pub use expression::{scalar, takes_unit, type_name};
+pub use words::is_reserved;
 
 /// LIMIT where the query has none.
 pub const DEFAULT_LIMIT: usize = 10;
@@ -284,6 +285,14 @@ fn select_item(item: &AstItem, table: Option<&str>) -> Result<SelectItem, SqlErr
             expr: unqualified(scalar(expr)?, table)?,
             alias: None,
         }),
+        // Two texts in a row are one, which the single-stage engine has no function for.
+        AstItem::ExprWithAlias {
+            expr: ast::Expr::Value(_),
+            alias,
+        } if alias.quote_style == Some('\'') => Err(SqlError::Validation(
+            "Data source (FROM clause) not found: two texts beside each other are no literal"
+                .to_owned(),
+        )),
         AstItem::ExprWithAlias { expr, alias } => Ok(SelectItem {
             expr: unqualified(scalar(expr)?, table)?,
             alias: Some(words::free(alias)?),

@@ -28,14 +28,25 @@ pub(super) fn encountered(what: &str) -> SqlError {
 
 /// The name that an identifier is, unless it is a reserved word without quotes.
 pub(super) fn free(ident: &Ident) -> Result<String, SqlError> {
-    let upper = ident.value.to_ascii_uppercase();
-    if ident.quote_style.is_none() && RESERVED.binary_search(&upper.as_str()).is_ok() {
+    if ident.quote_style == Some('`') {
+        return Err(encountered(
+            "a back quote: names are quoted by double quotes",
+        ));
+    }
+    if ident.quote_style.is_none() && is_reserved(&ident.value) {
         return Err(encountered(&format!(
             "`{}`, a reserved word: expected it in double quotes",
             ident.value
         )));
     }
     Ok(ident.value.clone())
+}
+
+/// True for a word that names nothing unless it is in double quotes.
+#[must_use]
+pub fn is_reserved(word: &str) -> bool {
+    let upper = word.to_ascii_uppercase();
+    RESERVED.binary_search(&upper.as_str()).is_ok()
 }
 
 /// True for the functions whose call ends with a bare unit, as the grammar has it.
@@ -56,5 +67,6 @@ mod tests {
         assert!(free(&Ident::new("timestamp")).is_err());
         assert!(free(&Ident::with_quote('"', "timestamp")).is_ok());
         assert!(free(&Ident::new("year")).is_ok());
+        assert!(free(&Ident::with_quote('`', "year")).is_err());
     }
 }

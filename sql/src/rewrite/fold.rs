@@ -55,7 +55,7 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
         }
     }
     let blocks: Vec<Block> = literals.iter().map(constant).collect();
-    match bound.call(&blocks, 1, &EvalContext { now_ms }) {
+    match bound.call(&blocks, 1, &EvalContext::at(now_ms)) {
         Ok(block) if block.rows() == 1 => {
             let value = plain(block.value(0));
             Ok(Expr::Literal(match value {
@@ -104,7 +104,7 @@ fn arguments(values: &[Value]) -> Vec<Argument> {
 }
 
 /// Functions that Pinot has for rows only, so that calls over literals stay calls.
-const ROWS_ONLY: &[&str] = &["starea", "stpolygon", "timeconvert"];
+const ROWS_ONLY: &[&str] = &["isnottrue", "starea", "stpolygon", "timeconvert"];
 
 /// Functions that answer Java's lists, which become literals as Java prints them.
 const JAVA_LISTS: &[&str] = &["jsonstringtoarray", "jsonstringtolistormap"];

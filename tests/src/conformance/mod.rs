@@ -27,6 +27,7 @@ const FLOORS: &[(&str, f64)] = &[
     ("functions_aggregate", 99.6),
     ("functions_datetime", 99.8),
     ("functions_scalar", 99.9),
+    ("generated", 98.0),
     ("predicates", 99.4),
     ("random_single", 99.8),
     ("semantics", 99.8),
@@ -51,7 +52,7 @@ fn ask(
     let statement = Statement::split(sql, options)?;
     if let Some(gapfill) = sql::gapfill::split(&statement)? {
         let table = ask(&gapfill.inner, &statement.options, datasets)?;
-        let context = functions::scalar::EvalContext { now_ms: NOW_MS };
+        let context = functions::scalar::EvalContext::at(NOW_MS);
         return query::gapfill::fill(&gapfill, table, &context).map_err(QueryException::from);
     }
     let parsed = sql::parse::query(&statement, NOW_MS)?;

@@ -26,6 +26,7 @@ const FLOORS: &[(&str, f64)] = &[
     ("functions_datetime", 97.0),
     ("functions_scalar", 97.0),
     ("functions_window", 98.0),
+    ("generated", 98.0),
     ("neighbours", 98.0),
     ("predicates", 96.0),
     ("random_multistage", 99.5),

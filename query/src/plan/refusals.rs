@@ -1,0 +1,194 @@
+//! What Pinot's single-stage engine refuses of expressions over columns, although the function itself could answer.
+//!
+//! Must not know: rows. Invariant: the code is 700 where Pinot refuses while it sets up a function, and 200 where the first
+//! row fails.
+
+use common::{ColumnType, DataType, Value};
+use functions::FunctionError;
+use functions::scalar::{BoundScalar, Param, single_params};
+
+use crate::QueryError;
+use crate::expr::BoundExpr;
+
+/// Functions that are transforms of their own: they refuse an array while they are set up. All others are called with what a
+/// row has, and fail there.
+const OWN_TRANSFORMS: &[&str] = &[
+    "abs",
+    "acos",
+    "add",
+    "asin",
+    "atan",
+    "atan2",
+    "cast",
+    "ceil",
+    "ceiling",
+    "cos",
+    "cosh",
+    "cot",
+    "datetimeconvert",
+    "datetrunc",
+    "day",
+    "dayofmonth",
+    "dayofweek",
+    "dayofyear",
+    "degrees",
+    "div",
+    "divide",
+    "dow",
+    "doy",
+    "exp",
+    "extract",
+    "floor",
+    "greatest",
+    "hour",
+    "least",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "millisecond",
+    "minus",
+    "minute",
+    "mod",
+    "month",
+    "monthofyear",
+    "mult",
+    "plus",
+    "pow",
+    "power",
+    "quarter",
+    "radians",
+    "regexpextract",
+    "round",
+    "rounddecimal",
+    "second",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "sub",
+    "tan",
+    "tanh",
+    "timeconvert",
+    "times",
+    "truncate",
+    "week",
+    "weekofyear",
+    "year",
+    "yearofweek",
+    "yow",
+];
+
+/// The error of a call that no overload takes.
+pub(super) fn of_binding(error: QueryError) -> QueryError {
+    let QueryError::Function(FunctionError::NoOverload { name, arguments }) = &error else {
+        return error;
+    };
+    let count = arguments.split(", ").count();
+    let arrays = arguments.contains("_ARRAY") && single_params(name, count).is_some();
+    if arrays && !OWN_TRANSFORMS.contains(&name.as_str()) && !name.starts_with("st") {
+        return QueryError::execution(format!(
+            "{name} cannot be called with a row's values of type: [{arguments}]"
+        ));
+    }
+    error
+}
+
+/// Refuses what Pinot refuses of a bound expression.
+pub(super) fn check(expr: &BoundExpr) -> Result<(), QueryError> {
+    let BoundExpr::Call { function, args } = expr else {
+        return Ok(());
+    };
+    args.iter().try_for_each(check)?;
+    let name = function
+        .function()
+        .names
+        .first()
+        .copied()
+        .unwrap_or_default();
+    let literal = |expr: &BoundExpr| matches!(expr, BoundExpr::Literal(..));
+    let first = args.first();
+    match name {
+        "arraytomv" => {
+            return Err(QueryError::validation(format!(
+                "Unsupported function: {name}"
+            )));
+        }
+        "nullif" => {
+            return Err(QueryError::execution(
+                "nullIf over columns has no type: Cannot convert ColumnDataType: OBJECT to DataType",
+            ));
+        }
+        "jsonextractkey" | "jsonextractscalar"
+            if first.is_some_and(|arg| arg.column_type().multi) =>
+        {
+            return Err(QueryError::validation(format!(
+                "The first argument of {name} transform function must be a single-valued column or a transform function"
+            )));
+        }
+        "cast"
+            if function.returns() == ColumnType::sv(DataType::Bytes)
+                && !first.is_some_and(literal) =>
+        {
+            return Err(QueryError::execution("Cannot read SV BYTES as BYTES"));
+        }
+        _ => {}
+    }
+    if args.iter().any(is_text_array) {
+        return Err(QueryError::execution(
+            "Unsupported PinotDataType: STRING_ARRAY",
+        ));
+    }
+    takes_arrays(name, function, args)
+}
+
+/// A literal array of texts, which only a query of literals alone can answer.
+pub(super) fn is_text_array(expr: &BoundExpr) -> bool {
+    matches!(
+        expr,
+        BoundExpr::Literal(Value::Array(DataType::String, _), _)
+    )
+}
+
+/// A parameter that is an array is not satisfied by a column of single values.
+fn takes_arrays(name: &str, function: &BoundScalar, args: &[BoundExpr]) -> Result<(), QueryError> {
+    let single = args.iter().enumerate().find(|(index, arg)| {
+        let array = matches!(function.param(*index), Some(Param::Is(to)) if to.multi);
+        array && !arg.column_type().multi && !matches!(arg, BoundExpr::Literal(..))
+    });
+    match single {
+        Some((index, arg)) => Err(QueryError::execution(format!(
+            "{name} expects an array as argument {}, not a value of type {}",
+            index + 1,
+            arg.column_type()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses aggregations whose argument is an array where they read single values, or the other way round.
+pub(super) fn check_aggregation(name: &str, args: &[BoundExpr]) -> Result<(), QueryError> {
+    let Some(argument) = args.first().map(BoundExpr::column_type) else {
+        return Ok(());
+    };
+    let elements = matches!(name, "avgmv" | "distinctcountbitmapmv")
+        || (name.starts_with("percentile") && name.ends_with("mv"));
+    let values = matches!(name, "distinctcountcpcsketch" | "mode" | "sumprecision");
+    let numeric = matches!(
+        argument.data_type,
+        DataType::Int | DataType::Long | DataType::Float | DataType::Double | DataType::BigDecimal
+    );
+    if (elements && !argument.multi) || (values && argument.multi) {
+        return Err(QueryError::execution(format!(
+            "{name} cannot read values of type {argument}"
+        )));
+    }
+    if matches!(name, "minstring" | "maxstring") && numeric {
+        return Err(QueryError::validation(format!(
+            "Cannot compute {} for numeric column: {}",
+            name.to_uppercase(),
+            argument.data_type
+        )));
+    }
+    Ok(())
+}
