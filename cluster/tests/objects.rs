@@ -30,10 +30,10 @@ const PAGE: usize = 2;
 
 fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let found = pairs
+    let mut found = pairs
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| value);
-    found.last().map(decoded)
+    found.next_back().map(decoded)
 }
 
 fn decoded(text: &str) -> String {

@@ -82,7 +82,7 @@ pub(crate) async fn insert(
         }
         Source::Files(uris) => {
             let name = side(core, &insert.table, Some(TableType::Offline))?;
-            let store = options.iter().map(|(key, value)| (key, value));
+            let store = options.iter();
             let store = Properties::with_prefix(store, source::PREFIX);
             for uri in &uris {
                 for file in source::list(core, uri, &store).await? {

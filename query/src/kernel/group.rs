@@ -294,8 +294,8 @@ impl<'a> GroupKeys<'a> {
             let stride = self.combinations as u32;
             let (whole, rest) = self.places.as_chunks_mut::<LANES>();
             for four in whole {
-                for lane in 0..LANES {
-                    four[lane] += lane as u32 * stride;
+                for (lane, place) in (0..).zip(four) {
+                    *place += lane * stride;
                 }
             }
             for (lane, place) in (0..).zip(rest) {

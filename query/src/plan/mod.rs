@@ -327,7 +327,7 @@ impl Plan {
             if aggregations.iter().all(|a| a.expr != expr) {
                 let bound = self.bind_aggregation(&expr, binder);
                 if let (Ok(bound), Dialect::SingleStage) = (&bound, self.dialect)
-                    && !(answered && !self.null_handling)
+                    && (!answered || self.null_handling)
                 {
                     refusals::check_aggregation(&innermost(&expr), &bound.inputs)?;
                 }
