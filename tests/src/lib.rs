@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod processes;

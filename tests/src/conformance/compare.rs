@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 const RELATIVE: f64 = 1e-9;
 
 /// `None` where they agree, else one line that says how they differ.
-pub(super) fn difference(
+pub(crate) fn difference(
     case: &Json,
     answer: &Result<ResultTable, QueryException>,
 ) -> Option<String> {
@@ -51,13 +51,16 @@ fn list(json: &Json) -> Vec<&str> {
         .collect()
 }
 
-fn rows(case: &Json, table: &ResultTable) -> Option<String> {
+/// The rows of an answer as the response shows them.
+pub(crate) fn cells(table: &ResultTable) -> Vec<Vec<Json>> {
+    let row = |row: &Vec<Value>| row.iter().map(cell).collect();
+    table.rows.iter().map(row).collect()
+}
+
+/// How the rows differ from the recorded ones.
+pub(crate) fn rows(case: &Json, table: &ResultTable) -> Option<String> {
     let relative = case["rel"].as_f64().unwrap_or(RELATIVE);
-    let mut mine: Vec<Vec<Json>> = table
-        .rows
-        .iter()
-        .map(|row| row.iter().map(cell).collect())
-        .collect();
+    let mut mine = cells(table);
     let mut theirs: Vec<Vec<Json>> = case["expect"]["rows"]
         .as_array()
         .into_iter()

@@ -4,9 +4,9 @@
 //! `TOURIGA_SUITE=name` runs one suite. Must not know: any single query.
 //! Invariant: a suite's share of equal answers never falls below its floor.
 
-mod compare;
-mod dataset;
-mod multi_stage;
+pub(crate) mod compare;
+pub(crate) mod dataset;
+pub(crate) mod multi_stage;
 mod random;
 
 use std::collections::BTreeMap;
@@ -36,7 +36,8 @@ const FLOORS: &[(&str, f64)] = &[
 /// The query time of every test.
 const NOW_MS: i64 = 1_795_222_909_000;
 
-fn root() -> PathBuf {
+/// The folder of the recorded corpus.
+pub(crate) fn root() -> PathBuf {
     std::env::var_os("TOURIGA_CONFORMANCE").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/conformance"),
         PathBuf::from,
@@ -44,7 +45,7 @@ fn root() -> PathBuf {
 }
 
 /// Answers a query as the broker and one server would.
-fn ask(
+pub(crate) fn ask(
     sql: &str,
     options: &Options,
     datasets: &BTreeMap<String, Dataset>,

@@ -92,7 +92,8 @@ impl LeafPart for Searched {
     }
 }
 
-async fn ask(
+/// Answers a query of the multi-stage engine over what data sets hold.
+pub(crate) async fn ask(
     sql: &str,
     datasets: &Arc<BTreeMap<String, Dataset>>,
 ) -> Result<ResultTable, QueryException> {

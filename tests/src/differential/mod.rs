@@ -1,0 +1,200 @@
+//! Random queries of our own making: relations between our answers always, a real Pinot's answers where one is up, and
+//! damaged SQL text that nothing may break at.
+//!
+//! `TOURIGA_FUZZ_SEED` begins elsewhere, `TOURIGA_FUZZ_SECONDS` goes on for longer; `TOURIGA_PINOT_BROKER=host:port` names a
+//! Pinot that holds the own data sets, `TOURIGA_RECORD=FILE` writes its answers as a suite. A finding names its seed and the
+//! smallest query that still shows it. Must not know: any single query. Invariant: equal seeds ask equal queries.
+
+mod asking;
+mod generator;
+mod node;
+mod relations;
+mod text;
+mod vocabulary;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::{Value as Json, json};
+
+use crate::conformance::compare;
+use generator::{Generator, Query};
+use relations::Relation;
+
+/// Steps that making a finding smaller may take.
+const SHRINKS: usize = 200;
+/// Findings that are collected before a run gives up.
+const FINDINGS: usize = 25;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit.max(1)
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Seeds of a run: at least `usual`, and then until the time is over.
+struct Seeds {
+    next: u64,
+    last: u64,
+    until: Instant,
+}
+
+impl Seeds {
+    fn new(usual: u64) -> Self {
+        let first = setting("TOURIGA_FUZZ_SEED").unwrap_or(1);
+        let seconds = setting("TOURIGA_FUZZ_SECONDS").unwrap_or(0);
+        Self {
+            next: first,
+            last: first.saturating_add(usual),
+            until: Instant::now() + Duration::from_secs(seconds),
+        }
+    }
+}
+
+impl Iterator for Seeds {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let seed = self.next;
+        self.next += 1;
+        (seed < self.last || Instant::now() < self.until).then_some(seed)
+    }
+}
+
+/// The smallest query found that still fails, with what it says.
+fn smallest(
+    query: Query,
+    said: String,
+    fails: &dyn Fn(&Query) -> Option<String>,
+) -> (Query, String) {
+    let (mut best, mut reason, mut steps) = (query, said, 0);
+    'smaller: loop {
+        for candidate in best.shrunk() {
+            steps += 1;
+            if steps > SHRINKS {
+                return (best, reason);
+            }
+            if let Some(said) = fails(&candidate) {
+                (best, reason) = (candidate, said);
+                continue 'smaller;
+            }
+        }
+        return (best, reason);
+    }
+}
+
+#[test]
+fn relations_hold() -> Result<()> {
+    let mut findings = String::new();
+    let (mut asked, mut found) = (0_u64, 0);
+    for seed in Seeds::new(40) {
+        let relation = Relation::ALL[seed as usize % Relation::ALL.len()];
+        let portable = !matches!(relation, Relation::Indexes | Relation::Pages);
+        let query = Generator::of_any_table(seed, portable).query();
+        asked += 1;
+        let fails = |query: &Query| relation.check(query).err();
+        let Some(said) = fails(&query) else {
+            continue;
+        };
+        let (_, said) = smallest(query, said, &fails);
+        writeln!(findings, "TOURIGA_FUZZ_SEED={seed} {relation:?}\n{said}\n")?;
+        found += 1;
+        if found == FINDINGS {
+            break;
+        }
+    }
+    println!("{asked} queries, {found} findings");
+    anyhow::ensure!(findings.is_empty(), "{findings}");
+    Ok(())
+}
+
+/// The query as it is sent: engine and null handling by the seed.
+fn sent(seed: u64, query: &Query) -> (String, bool) {
+    let multi = seed % 2 == 1;
+    let nulls = if seed % 3 == 2 {
+        "SET enableNullHandling=true; "
+    } else {
+        ""
+    };
+    let engine = if multi {
+        "SET useMultistageEngine=true; "
+    } else {
+        ""
+    };
+    (format!("{nulls}{engine}{}", query.sql()), multi)
+}
+
+/// A line of a suite.
+fn case(seed: u64, query: &Query, sql: &str, expect: Json) -> Json {
+    let engine = if seed % 2 == 1 {
+        "multi-stage"
+    } else {
+        "single"
+    };
+    json!({"id": format!("generated-{seed:06}"), "sql": sql, "datasets": [query.table.name], "ordered": true,
+        "tags": ["generated", engine], "expect": expect})
+}
+
+#[test]
+fn a_real_pinot_answers_the_same() -> Result<()> {
+    let Ok(broker) = std::env::var("TOURIGA_PINOT_BROKER") else {
+        return Ok(());
+    };
+    let mut record = match std::env::var_os("TOURIGA_RECORD") {
+        Some(path) => Some(std::fs::File::create(path)?),
+        None => None,
+    };
+    let mut findings = String::new();
+    let (mut asked, mut found) = (0_u64, 0);
+    for seed in Seeds::new(100) {
+        let query = Generator::of_any_table(seed, false).query();
+        let answered = |query: &Query| {
+            let (sql, multi) = sent(seed, query);
+            let case = case(seed, query, &sql, asking::of_peer(&broker, &sql)?);
+            let difference = compare::difference(&case, &asking::ours(&sql, multi));
+            Some((case, difference.map(|said| format!("{sql}\n{said}"))))
+        };
+        let Some((line, difference)) = answered(&query) else {
+            continue;
+        };
+        asked += 1;
+        if let Some(file) = &mut record {
+            writeln!(file, "{line}")?;
+        }
+        let Some(said) = difference else {
+            continue;
+        };
+        let fails = |query: &Query| answered(query)?.1;
+        let (_, said) = smallest(query, said, &fails);
+        println!("TOURIGA_FUZZ_SEED={seed}\n{said}\n");
+        writeln!(findings, "TOURIGA_FUZZ_SEED={seed}\n{said}\n")?;
+        found += 1;
+        if found == FINDINGS && record.is_none() {
+            break;
+        }
+    }
+    println!("{asked} queries, {found} differences");
+    anyhow::ensure!(findings.is_empty(), "{findings}");
+    Ok(())
+}
