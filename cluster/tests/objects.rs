@@ -22,7 +22,7 @@ type Failure = Box<dyn std::error::Error>;
 struct Bucket {
     objects: Mutex<BTreeMap<String, Bytes>>,
     asked: AtomicU64,
-    /// Of three requests one is refused, one is answered halfway.
+    /// Of four requests one is refused, one is answered halfway.
     faulty: bool,
 }
 
@@ -88,7 +88,7 @@ async fn serve(State(bucket): State<Arc<Bucket>>, request: Request) -> Response 
         )
             .into_response();
     }
-    if bucket.faulty && number % 3 == 0 {
+    if bucket.faulty && number % 4 == 0 {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "<Error><Code>SlowDown</Code></Error>",
@@ -123,7 +123,7 @@ async fn serve(State(bucket): State<Arc<Bucket>>, request: Request) -> Response 
         _ if key.is_empty() => bucket.list(&query).into_response(),
         _ => match bucket.objects.lock().get(&key).cloned() {
             None => missing.into_response(),
-            Some(bytes) if bucket.faulty && number % 3 == 1 => halfway(&bytes),
+            Some(bytes) if bucket.faulty && number % 4 == 1 => halfway(&bytes),
             Some(bytes) => bytes.into_response(),
         },
     }
