@@ -26,6 +26,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// HTTP status.
+    pub(crate) fn code(&self) -> u16 {
+        self.code
+    }
+
     pub(crate) fn new(code: u16, error: impl Into<String>) -> Self {
         Self {
             code,

@@ -66,6 +66,16 @@ fn failed(code: ErrorCode, message: &str) -> Response {
     octets(Json::Object(out).to_string())
 }
 
+/// A change of rows that the controller refused: what is wrong with the statement is told as such.
+fn refused(refusal: &Refusal) -> Response {
+    let code = match refusal.code() {
+        400 => ErrorCode::SqlParsing,
+        404 => ErrorCode::TableDoesNotExist,
+        _ => ErrorCode::QueryExecution,
+    };
+    failed(code, refusal.text())
+}
+
 async fn sent(State(core): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let Ok(json) = serde_json::from_slice::<Json>(&body) else {
         return failed(ErrorCode::JsonParsing, "Payload is no JSON object");
@@ -107,7 +117,7 @@ async fn changed(core: &Core, headers: &HeaderMap, request: &Json) -> Option<Res
             }
             Ok(asked) => match rows::delete(core, &asked).await {
                 Ok(table) => octets(Json::Object(rows::answered(table)).to_string()),
-                Err(refusal) => failed(ErrorCode::QueryExecution, refusal.text()),
+                Err(refusal) => refused(&refusal),
             },
         });
     }
@@ -119,7 +129,7 @@ async fn changed(core: &Core, headers: &HeaderMap, request: &Json) -> Option<Res
         }
         Ok(insert) => match rows::insert(core, insert, &statement.options).await {
             Ok(table) => octets(Json::Object(rows::answered(table)).to_string()),
-            Err(refusal) => failed(ErrorCode::QueryExecution, refusal.text()),
+            Err(refusal) => refused(&refusal),
         },
     })
 }
