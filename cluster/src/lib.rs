@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod deep_store;
+pub mod dial;
 pub mod health;
 pub mod identity;
 pub mod listen;
@@ -17,6 +18,7 @@ pub mod web;
 
 pub use access::{Access, Permission, Principal};
 pub use deep_store::{DeepStore, DeepStoreError};
+pub use dial::Dial;
 pub use health::Health;
 pub use metadata_store::{
     EmbeddedStore, EtcdSettings, EtcdStore, Expect, MemoryStore, MetadataStore, SharedStore,

@@ -45,7 +45,7 @@ pub struct Tls {
 
 struct Current {
     config: Arc<ServerConfig>,
-    stamp: Option<SystemTime>,
+    stamps: [Option<SystemTime>; 3],
     looked: Instant,
 }
 
@@ -57,15 +57,19 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-fn refused(name: &str, path: &Path, why: &dyn std::fmt::Display) -> SettingsError {
+pub(crate) fn refused(name: &str, path: &Path, why: &dyn std::fmt::Display) -> SettingsError {
     SettingsError::Value {
         name: name.to_owned(),
         why: format!("file `{}`: {why}", path.display()),
     }
 }
 
-fn stamp(path: &Path) -> Option<SystemTime> {
+pub(crate) fn stamp(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|m| m.modified()).ok()
+}
+
+fn stamps(cert: &Path, key: &Path, client_ca: Option<&Path>) -> [Option<SystemTime>; 3] {
+    [stamp(cert), stamp(key), client_ca.and_then(stamp)]
 }
 
 impl Tls {
@@ -86,7 +90,7 @@ impl Tls {
             required: settings.get("tls.required") == Some("true"),
             current: Mutex::new(Current {
                 config,
-                stamp: stamp(&cert),
+                stamps: stamps(&cert, &key, client_ca.as_deref()),
                 looked: Instant::now(),
             }),
             cert,
@@ -95,17 +99,23 @@ impl Tls {
         })))
     }
 
+    /// Whether other hosts must come by TLS.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
     /// The certificate of now; a file that changed is read again, and one that is broken leaves the old one in place.
     fn config(&self) -> Arc<ServerConfig> {
         let mut current = self.current.lock();
         if current.looked.elapsed() >= LOOK_EVERY {
             current.looked = Instant::now();
-            let now = stamp(&self.cert);
-            if now != current.stamp {
+            let now = stamps(&self.cert, &self.key, self.client_ca.as_deref());
+            if now != current.stamps {
                 match config(&self.cert, &self.key, self.client_ca.as_deref()) {
                     Ok(config) => {
                         current.config = config;
-                        current.stamp = now;
+                        current.stamps = now;
                         tracing::info!(cert = %self.cert.display(), "a new certificate is used");
                     }
                     Err(error) => tracing::error!(%error, "the new certificate cannot be used"),
@@ -116,7 +126,10 @@ impl Tls {
     }
 }
 
-fn certificates(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
+pub(crate) fn certificates(
+    name: &str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
     let found = CertificateDer::pem_file_iter(path).map_err(|e| refused(name, path, &e))?;
     let all = found
         .collect::<Result<Vec<_>, _>>()

@@ -3,7 +3,9 @@
 //! Must not know: HTTP paths, queries. Invariants: without a principal everything is allowed; with one nothing is without proof;
 //! no secret is ever printed.
 
+mod oidc;
 mod secret;
+mod signature_check;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -59,6 +61,9 @@ impl Permission {
     }
 }
 
+/// The name of other roles of the cluster.
+const OF_THE_CLUSTER: &str = "cluster";
+
 /// Somebody with rights.
 #[derive(Debug, Clone)]
 pub struct Principal {
@@ -87,7 +92,7 @@ impl Principal {
     /// One who may do everything.
     fn of_the_cluster(token: Secret) -> Self {
         Self {
-            name: "cluster".to_owned(),
+            name: OF_THE_CLUSTER.to_owned(),
             password: None,
             token: Some(token),
             tables: Vec::new(),
@@ -170,6 +175,8 @@ const OWN_TOKEN: &[&str] = &[
 pub struct Access {
     principals: Vec<Arc<Principal>>,
     own_header: Option<Secret>,
+    /// Whose tokens hold too.
+    issuer: Option<oidc::Issuer>,
     /// Digest of headers that were proven: a password's hash is slow on purpose.
     proven: Mutex<HashMap<[u8; 32], Arc<Principal>>>,
 }
@@ -192,6 +199,7 @@ impl Access {
         Self {
             principals: Vec::new(),
             own_header: None,
+            issuer: None,
             proven: Mutex::default(),
         }
     }
@@ -205,13 +213,16 @@ impl Access {
         if let Some(own) = settings.first(OWN_TOKEN) {
             access.own_header = Some(Secret::new(own));
         }
-        let Some(prefix) = names.iter().find(|name| settings.get(name).is_some()) else {
+        access.issuer = oidc::Issuer::from_settings(settings)?;
+        let listed = names.iter().find(|name| settings.get(name).is_some());
+        if listed.is_none() && access.issuer.is_none() {
             return Ok(access);
-        };
-        for name in settings.list(prefix) {
-            access
-                .principals
-                .push(Arc::new(principal(settings, prefix, name)?));
+        }
+        if let Some(prefix) = listed {
+            for name in settings.list(prefix) {
+                let principal = principal(settings, prefix, name, access.issuer.is_some())?;
+                access.principals.push(Arc::new(principal));
+            }
         }
         if let Some(own) = &access.own_header {
             let cluster = Principal::of_the_cluster(own.clone());
@@ -223,7 +234,13 @@ impl Access {
     /// True where proof is asked for.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        !self.principals.is_empty()
+        !self.principals.is_empty() || self.issuer.is_some()
+    }
+
+    /// True where tokens of an issuer hold.
+    #[must_use]
+    pub fn has_issuer(&self) -> bool {
+        self.issuer.is_some()
     }
 
     /// The header that this process shows to other roles; a secret.
@@ -256,6 +273,11 @@ impl Access {
         if let Some(known) = self.proven.lock().get(&digest) {
             return Some(Arc::clone(known));
         }
+        if let (Some(issuer), Some(token)) = (&self.issuer, token_of_an_issuer(&header))
+            && let Some(bearer) = issuer.bearer(token, &self.principals).await
+        {
+            return Some(bearer);
+        }
         let access = Arc::clone(self);
         let proving = tokio::task::spawn_blocking(move || access.identify(Some(&header)));
         proving.await.ok().flatten()
@@ -267,7 +289,7 @@ impl Access {
             .as_ref()
             .is_some_and(|own| own.matches(header));
         if is_own {
-            return self.principals.iter().find(|p| p.name == "cluster");
+            return self.principals.iter().find(|p| p.name == OF_THE_CLUSTER);
         }
         let (scheme, value) = header.split_once(' ')?;
         let value = value.trim();
@@ -288,6 +310,13 @@ impl Access {
     }
 }
 
+/// The token of a bearer header that has the three parts of a signed one.
+fn token_of_an_issuer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && token.matches('.').count() == 2).then_some(token)
+}
+
 /// User and password of a basic header; padding may be missing.
 fn credentials(value: &str) -> Option<(String, String)> {
     let lenient =
@@ -298,31 +327,44 @@ fn credentials(value: &str) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-fn principal(settings: &Settings, prefix: &str, name: String) -> Result<Principal, SettingsError> {
+/// Permissions out of a list; none where it names all.
+fn permissions(named: &str, list: Vec<String>) -> Result<Vec<Permission>, SettingsError> {
+    let mut permissions = Vec::new();
+    for text in all(list) {
+        let known = Permission::parse(&text).ok_or_else(|| SettingsError::Value {
+            name: named.to_owned(),
+            why: format!("unknown permission `{text}`, expected READ, CREATE, UPDATE, DELETE"),
+        })?;
+        permissions.push(known);
+    }
+    Ok(permissions)
+}
+
+/// A list that names everything is empty.
+fn all(list: Vec<String>) -> Vec<String> {
+    let everything = list
+        .iter()
+        .any(|item| item == "*" || item.eq_ignore_ascii_case("all"));
+    if everything { Vec::new() } else { list }
+}
+
+fn principal(
+    settings: &Settings,
+    prefix: &str,
+    name: String,
+    by_issuer: bool,
+) -> Result<Principal, SettingsError> {
     let base = format!("{prefix}.{name}");
     let secret = |what: &str| settings.get(&format!("{base}.{what}")).map(Secret::new);
     let (password, token) = (secret("password"), secret("token"));
-    if password.is_none() && token.is_none() {
+    if password.is_none() && token.is_none() && !by_issuer {
         return Err(SettingsError::Value {
             name: format!("{base}.password"),
             why: "missing; a principal needs a password or a token".to_owned(),
         });
     }
-    let all = |list: Vec<String>| {
-        let everything = list
-            .iter()
-            .any(|item| item == "*" || item.eq_ignore_ascii_case("all"));
-        if everything { Vec::new() } else { list }
-    };
     let named = format!("{base}.permissions");
-    let mut permissions = Vec::new();
-    for text in all(settings.list(&named)) {
-        let known = Permission::parse(&text).ok_or_else(|| SettingsError::Value {
-            name: named.clone(),
-            why: format!("unknown permission `{text}`, expected READ, CREATE, UPDATE, DELETE"),
-        })?;
-        permissions.push(known);
-    }
+    let permissions = permissions(&named, settings.list(&named))?;
     let mut row_filters = BTreeMap::new();
     for (key, value) in settings.iter() {
         let table = key
