@@ -146,7 +146,10 @@ impl Controller {
     }
 }
 
-pub(crate) async fn open(settings: ControllerSettings, port: u16) -> Result<Arc<Core>, ControllerError> {
+pub(crate) async fn open(
+    settings: ControllerSettings,
+    port: u16,
+) -> Result<Arc<Core>, ControllerError> {
     let folder = &settings.data_dir;
     std::fs::create_dir_all(folder).map_err(|error| {
         ControllerError::internal(format!("make folder `{}`", folder.display()), error)
