@@ -74,7 +74,8 @@ impl RowMaker {
         if self.is_direct() {
             return self.append_row(&record, false, batch, now_ms, outcome);
         }
-        for mut record in self.transforms.unnest(record) {
+        let records = self.transforms.unnest(record, now_ms);
+        for mut record in records.map_err(RowError::Transform)? {
             let fate = self.transforms.apply(&mut record, now_ms);
             match fate.map_err(RowError::Transform)? {
                 Fate::Filtered => outcome.filtered += 1,

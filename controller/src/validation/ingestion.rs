@@ -27,6 +27,14 @@ pub(crate) fn check(config: &TableConfig, schema: &Schema) -> Verdict {
     }
     aggregations(config, schema)?;
     transforms(config, schema)?;
+    if ["enrichmentConfigs", "schemaConformingTransformerConfig"]
+        .iter()
+        .any(|key| ingestion.extra.contains_key(*key))
+    {
+        ingest::transform::Transforms::new(schema, config)
+            .map(drop)
+            .map_err(|error| error.to_string())?;
+    }
     if let Some(complex) = &ingestion.complex_type_config {
         for prefix in complex.prefixes_to_rename.keys() {
             let clash = schema
@@ -162,6 +170,7 @@ fn aggregations(config: &TableConfig, schema: &Schema) -> Verdict {
             format!("Invalid aggregation function name: {name}")
         })?;
         sketch(&name, column, field.data_type)?;
+        arguments(&name, function)?;
         refuse(!config.is_raw(column), || {
             format!("Aggregated column: {column} must be a no-dictionary column")
         })?;
@@ -172,6 +181,41 @@ fn aggregations(config: &TableConfig, schema: &Schema) -> Verdict {
         .filter(|(role, _)| *role == FieldRole::Metric)
         .all(|(_, f)| seen.contains(&f.name));
     refuse(!all, || "all metric columns must be aggregated".to_owned())
+}
+
+/// How many arguments an aggregation takes; the first is a column.
+fn arguments(name: &str, function: &str) -> Verdict {
+    let inner = function.split_once('(').map(|(_, rest)| rest.trim_end());
+    let Some(inner) = inner.and_then(|rest| rest.strip_suffix(')')) else {
+        return Err(format!(
+            "aggregation function must be a function for: {function}"
+        ));
+    };
+    let given: Vec<&str> = inner.split(',').map(str::trim).collect();
+    let (least, most) = match name {
+        "distinctcounthll" => (1, 2),
+        "distinctcounthllplus" => (1, 3),
+        "sumprecision" => (2, 3),
+        _ => (1, 1),
+    };
+    refuse(given.len() < least || given.len() > most, || {
+        format!("{name} takes {least} to {most} arguments: {function}")
+    })?;
+    let first = given.first().copied().unwrap_or_default().trim_matches('"');
+    let named = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | '*' | ' ' | '-');
+    let number = first.parse::<f64>().is_ok();
+    refuse(
+        first.is_empty() || number || !first.chars().all(named),
+        || {
+            format!(
+                "First argument of aggregation function: {name} must be identifier, got: {first}"
+            )
+        },
+    )?;
+    let digits = |text: &&&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    refuse(!given.iter().skip(1).all(|text| digits(&text)), || {
+        format!("Arguments of {name} after the first must be numbers: {function}")
+    })
 }
 
 fn sketch(name: &str, column: &str, data_type: DataType) -> Verdict {

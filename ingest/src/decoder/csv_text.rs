@@ -15,6 +15,8 @@ pub(crate) struct CsvFormat {
     comment: Option<char>,
     pub(crate) multi_value: Option<char>,
     null_text: Option<String>,
+    /// A quoted text is never null.
+    quotes_keep: bool,
     trims: bool,
     ignores_empty_lines: bool,
     pub(crate) header: Option<Vec<String>>,
@@ -44,17 +46,27 @@ impl CsvFormat {
                 .map_or(default, |v| v.eq_ignore_ascii_case("true"))
         };
         let preset = properties.get("fileFormat").map_or("", String::as_str);
-        let tabs = matches!(preset.to_ascii_uppercase().as_str(), "TDF" | "MYSQL");
+        let preset = preset.to_ascii_uppercase().replace('_', "");
+        let mysql = preset == "MYSQL";
+        let tabs = mysql || preset == "TDF";
         let delimiter = character("delimiter")?.unwrap_or(if tabs { '\t' } else { ',' });
+        // A preset of a stream's decoder says more than one of a file, whose reader has defaults of its own.
+        let strict = !file && matches!(preset.as_str(), "MYSQL" | "EXCEL" | "RFC4180");
+        let quote_mode = properties.get("quoteMode").map(String::as_str);
         let mut format = Self {
             delimiter,
-            quote: Some(character("quoteCharacter")?.unwrap_or('"')),
-            escape: character("escapeCharacter")?,
+            quote: character("quoteCharacter")?.or((file || !mysql).then_some('"')),
+            escape: character("escapeCharacter")?.or(mysql.then_some('\\')),
             comment: character("commentMarker")?,
             multi_value: character("multiValueDelimiter")?.or(file.then_some(';')),
-            null_text: properties.get("nullStringValue").cloned(),
-            trims: flag("ignoreSurroundingSpaces", file),
-            ignores_empty_lines: flag("ignoreEmptyLines", true),
+            null_text: properties
+                .get("nullStringValue")
+                .cloned()
+                .or_else(|| mysql.then(|| "\\N".to_owned())),
+            quotes_keep: mysql && quote_mode.is_none()
+                || matches!(quote_mode, Some("ALL_NON_NULL" | "NON_NUMERIC")),
+            trims: flag("ignoreSurroundingSpaces", file || preset == "TDF"),
+            ignores_empty_lines: flag("ignoreEmptyLines", !strict),
             header: None,
             skip_header: flag("skipHeader", false),
             skips_broken_lines: flag("skipUnParseableLines", false),
@@ -96,15 +108,21 @@ impl CsvFormat {
     }
 
     fn field(&self, value: CsvValue) -> Field {
-        let null = self.null_text.as_deref() == Some(value.text.as_str()) && !value.quoted;
+        let kept = value.quoted && self.quotes_keep;
+        let null = self.null_text.as_deref() == Some(value.text.as_str()) && !kept;
         if value.text.is_empty() || null {
             return Field::Null;
         }
-        let Some(delimiter) = self.multi_value.filter(|d| value.text.contains(*d)) else {
+        let Some(delimiter) = self.multi_value else {
             return Field::Text(value.text);
         };
         let parts = value.text.split(delimiter).filter(|part| !part.is_empty());
-        Field::Array(parts.map(|part| Field::Text(part.to_owned())).collect())
+        let parts: Vec<Field> = parts.map(|part| Field::Text(part.to_owned())).collect();
+        // Fewer than two parts: the text as it is, delimiters included, as in Pinot.
+        if parts.len() < 2 {
+            return Field::Text(value.text);
+        }
+        Field::Array(parts)
     }
 }
 
@@ -235,14 +253,28 @@ impl<'a> CsvCursor<'a> {
             return;
         };
         self.step(c);
-        text.push(match c {
+        let format = self.format;
+        let special = [
+            Some(format.delimiter),
+            format.escape,
+            format.quote,
+            format.comment,
+        ];
+        let meant = match c {
             'n' => '\n',
             'r' => '\r',
             't' => '\t',
             'b' => '\u{8}',
             'f' => '\u{C}',
-            other => other,
-        });
+            '\n' | '\r' => c,
+            c if special.contains(&Some(c)) => c,
+            // What needs no escape keeps it.
+            c => {
+                text.extend(format.escape);
+                c
+            }
+        };
+        text.push(meant);
     }
 
     fn quoted(&mut self) -> Result<CsvValue, DecodeError> {

@@ -1,9 +1,12 @@
-//! What happens to a record between decoding and conversion: flattening and unnesting, derived columns, the filter.
+//! What happens to a record between decoding and conversion: enrichment, flattening and unnesting, derived columns, the filter, and
+//! what makes a record fit its schema.
 //!
 //! Must not know: messages, batches. Invariant: derived columns are computed in the order of their dependencies, and only where
 //! the record has no value of its own.
 
 mod complex;
+mod conform;
+mod enrich;
 mod expression;
 mod native;
 
@@ -13,14 +16,19 @@ use common::{DataType, Schema, TableConfig};
 use crate::error::ConfigError;
 use crate::record::Record;
 use complex::ComplexTypes;
+use conform::Conforming;
+use enrich::Enrichers;
 pub use expression::Expression;
 
 /// The transforms of a table.
 #[derive(Debug, Default)]
 pub struct Transforms {
+    /// Before flattening, and after it.
+    enrichers: [Enrichers; 2],
     complex: Option<ComplexTypes>,
     derived: Vec<Derived>,
     filter: Option<Expression>,
+    conforming: Option<Conforming>,
     continue_on_error: bool,
 }
 
@@ -98,6 +106,8 @@ impl Transforms {
             })
             .transpose()?;
         Ok(Self {
+            enrichers: [Enrichers::new(table, true)?, Enrichers::new(table, false)?],
+            conforming: Conforming::new(schema, table)?,
             complex: config.complex_type_config.as_ref().map(ComplexTypes::new),
             derived: in_order(derived)?,
             filter,
@@ -108,20 +118,30 @@ impl Transforms {
     /// True where records pass unchanged.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.complex.is_none() && self.derived.is_empty() && self.filter.is_none()
+        self.complex.is_none()
+            && self.derived.is_empty()
+            && self.filter.is_none()
+            && self.conforming.is_none()
+            && self.enrichers.iter().all(Enrichers::is_empty)
     }
 
     /// Flattens and unnests: one record or several.
-    pub(crate) fn unnest(&self, record: Record) -> Vec<Record> {
-        match &self.complex {
+    pub(crate) fn unnest(
+        &mut self,
+        mut record: Record,
+        now_ms: i64,
+    ) -> Result<Vec<Record>, String> {
+        self.enrichers[0].apply(&mut record, now_ms)?;
+        Ok(match &self.complex {
             Some(complex) => complex.apply(record),
             None => vec![record],
-        }
+        })
     }
 
     /// Computes the derived columns and asks the filter.
     pub(crate) fn apply(&mut self, record: &mut Record, now_ms: i64) -> Result<Fate, String> {
         let mut incomplete = false;
+        self.enrichers[1].apply(record, now_ms)?;
         for derived in &mut self.derived {
             let own = record.get(&derived.column);
             let keeps = own.is_some_and(|field| {
@@ -145,6 +165,9 @@ impl Transforms {
                 Err(_) if self.continue_on_error => incomplete = true,
                 Err(error) => return Err(format!("filter: {error}")),
             }
+        }
+        if let Some(conforming) = &self.conforming {
+            *record = conforming.apply(std::mem::take(record));
         }
         Ok(Fate::Row(incomplete))
     }
