@@ -8,6 +8,7 @@ mod complete;
 mod consume;
 pub mod error;
 mod load;
+pub mod measure;
 mod membership;
 mod metrics;
 mod query_pool;
