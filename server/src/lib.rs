@@ -11,6 +11,7 @@ mod load;
 pub mod measure;
 mod membership;
 mod metrics;
+mod peers;
 mod query_pool;
 mod query_service;
 mod reconcile;

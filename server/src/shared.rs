@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::reports::Reports;
 use crate::tables::Tables;
 
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) tables: Tables,
     pub(crate) reports: Reports,
     pub(crate) metrics: Metrics,
+    pub(crate) peers: Peers,
     pub(crate) tasks: TaskGroup,
     pub(crate) runtime: Handle,
     /// One permit a seal that may run: building is CPU work beside queries.
@@ -77,6 +79,7 @@ impl Shared {
             tables: Tables::default(),
             reports: Reports::default(),
             metrics: Metrics::default(),
+            peers: Peers::default(),
             tasks: TaskGroup::new(),
             runtime,
             seals: Semaphore::new((cores / 2).max(1)),
