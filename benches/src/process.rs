@@ -35,7 +35,8 @@ pub struct Touriga {
     pub started: Instant,
     client: reqwest::Client,
     child: Child,
-    _folder: tempfile::TempDir,
+    ports: [u16; 4],
+    folder: tempfile::TempDir,
 }
 
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
@@ -49,6 +50,28 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
+fn launch(
+    binary: &Path,
+    folder: &Path,
+    [controller, broker, server, admin]: [u16; 4],
+) -> Result<Child> {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))?;
+    Command::new(binary)
+        .args(["--log-level", "warn", "start-all", "--data-dir"])
+        .arg(folder.join("data"))
+        .args(["--controller-port", &controller.to_string()])
+        .args(["--broker-port", &broker.to_string()])
+        .args(["--server-port", &server.to_string()])
+        .args(["--server-admin-port", &admin.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(log))
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", binary.display()))
+}
+
 impl Touriga {
     /// Starts it; it does not answer yet.
     ///
@@ -56,29 +79,41 @@ impl Touriga {
     /// Where it cannot be started.
     pub fn start(binary: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let [controller, broker, server, admin] = free_ports::<4>()?;
-        let log = std::fs::File::create(folder.path().join("log"))?;
-        let client = reqwest::Client::new();
+        let ports = free_ports::<4>()?;
         let started = Instant::now();
-        let child = Command::new(binary)
-            .args(["--log-level", "warn", "start-all", "--data-dir"])
-            .arg(folder.path().join("data"))
-            .args(["--controller-port", &controller.to_string()])
-            .args(["--broker-port", &broker.to_string()])
-            .args(["--server-port", &server.to_string()])
-            .args(["--server-admin-port", &admin.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::from(log))
-            .spawn()
-            .with_context(|| format!("cannot start `{}`", binary.display()))?;
+        let child = launch(binary, folder.path(), ports)?;
+        let [controller, broker, ..] = ports;
         Ok(Self {
             controller: format!("http://127.0.0.1:{controller}"),
             broker: format!("http://127.0.0.1:{broker}"),
             started,
-            client,
+            client: reqwest::Client::new(),
             child,
-            _folder: folder,
+            ports,
+            folder,
         })
+    }
+
+    /// Kills it without a warning and starts it over the same data.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start_again(&mut self, binary: &Path) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.started = Instant::now();
+        self.child = launch(binary, self.folder.path(), self.ports)?;
+        Ok(())
+    }
+
+    /// What the server tells of itself, in the form of Prometheus.
+    ///
+    /// # Errors
+    /// Where it cannot be reached.
+    pub async fn server_metrics(&self) -> Result<String> {
+        let [.., admin] = self.ports;
+        let url = format!("http://127.0.0.1:{admin}/metrics");
+        Ok(self.client.get(url).send().await?.text().await?)
     }
 
     /// Process id.

@@ -201,7 +201,6 @@ impl Dial {
     }
 
     /// A client for HTTP between roles.
-    #[must_use]
     pub fn http(&self) -> reqwest::ClientBuilder {
         let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIME);
         match &self.tls {

@@ -11,6 +11,7 @@ use proto::controller_service::{ReplicaState, SegmentRecord};
 use segment::SealedSegment;
 
 use crate::error::ServerError;
+use crate::peers;
 use crate::shared::Shared;
 use crate::tables::Table;
 use crate::upsert::{Replaces, snapshot};
@@ -120,34 +121,60 @@ async fn load(
     if let Some(sealed) = open_local(path.clone(), record.crc).await? {
         return Ok(sealed);
     }
+    let partial = partial_of(&path);
+    make_folder(&table.folder)?;
+    let fetched = fetch(shared, record, &partial).await;
+    let opened = match fetched {
+        Ok(()) => settled(record, partial.clone(), path.clone()).await,
+        Err(error) => Err(error),
+    };
+    // Whatever is wrong with the deep store's file: another server may have the segment.
+    let error = match opened {
+        Ok(sealed) => return Ok(Arc::new(sealed)),
+        Err(error) => error,
+    };
+    if let Err(why) = peers::fetch(shared, table, &record.name, &partial).await {
+        tracing::debug!(segment = record.name, %why, "no other server gives the segment");
+        return Err(error);
+    }
+    settled(record, partial, path).await.map(Arc::new)
+}
+
+/// Has the file of the deep store here.
+async fn fetch(shared: &Shared, record: &SegmentRecord, partial: &Path) -> Result<(), ServerError> {
     if record.download_uri.is_empty() {
         return Err(ServerError::Impossible(format!(
             "segment `{}` has no place in the deep store",
             record.name
         )));
     }
-    let partial = partial_of(&path);
-    make_folder(&table.folder)?;
-    shared
+    let got = shared
         .deep_store
-        .get_to(&record.download_uri, &partial)
-        .await?;
-    let crc = record.crc;
-    let uri = record.download_uri.clone();
-    let opened = blocking(move || {
+        .get_to(&record.download_uri, partial)
+        .await;
+    Ok(got?)
+}
+
+/// A file that was fetched, under its name, once it is known to be the wanted one.
+async fn settled(
+    record: &SegmentRecord,
+    partial: PathBuf,
+    path: PathBuf,
+) -> Result<SealedSegment, ServerError> {
+    let (crc, name) = (record.crc, record.name.clone());
+    blocking(move || {
         let fetched = checked(&partial)?;
-        if crc != 0 && fetched.crc() != crc {
+        let found = known_crc(&fetched);
+        if crc != 0 && found != crc {
             return Err(ServerError::Impossible(format!(
-                "`{uri}` has checksum {:08x}, expected {crc:08x}",
-                fetched.crc()
+                "what was fetched of segment `{name}` has checksum {found:08x}, expected {crc:08x}"
             )));
         }
         drop(fetched);
         settle_file(&partial, &path)?;
         Ok(SealedSegment::open(&path)?)
     })
-    .await?;
-    Ok(Arc::new(opened))
+    .await
 }
 
 /// The local file, if it is the wanted one; a damaged one is moved aside.

@@ -102,6 +102,7 @@ async fn watch(shared: &Arc<Shared>, registration: &Registration) {
         match view {
             Ok(view) => {
                 wait = FIRST_WAIT;
+                shared.peers.set(&view.instances);
                 let whole = version == 0;
                 version = view.version;
                 if whole || !view.tables.is_empty() || !view.removed.is_empty() {

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::dimension::DimensionCache;
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::reports::Reports;
 use crate::tables::Tables;
 
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) dimensions: DimensionCache,
     pub(crate) reports: Reports,
     pub(crate) metrics: Metrics,
+    pub(crate) peers: Peers,
     pub(crate) tasks: TaskGroup,
     pub(crate) runtime: Handle,
     /// One permit a seal that may run: building is CPU work beside queries.
@@ -80,6 +82,7 @@ impl Shared {
             dimensions: DimensionCache::default(),
             reports: Reports::default(),
             metrics: Metrics::default(),
+            peers: Peers::default(),
             tasks: TaskGroup::new(),
             runtime,
             seals: Semaphore::new((cores / 2).max(1)),

@@ -328,13 +328,14 @@ impl Process {
                     .and_then(|c| c.end)
                     .unwrap_or(next),
             );
-            let mut memory = self.memory.borrow_mut();
-            if let Some(consumer) = memory.consumers.get_mut(&record.name) {
-                consumer.position = consumer.position.max(next);
+            {
+                let mut memory = self.memory.borrow_mut();
+                if let Some(consumer) = memory.consumers.get_mut(&record.name) {
+                    consumer.position = consumer.position.max(next);
+                }
+                let rows = Topic::rows(state.partition, start, state.position.max(next));
+                memory.growing.insert(record.name.clone(), rows);
             }
-            let rows = Topic::rows(state.partition, start, state.position.max(next));
-            memory.growing.insert(record.name.clone(), rows);
-            drop(memory);
             tokio::task::yield_now().await;
         }
     }

@@ -178,7 +178,7 @@ impl Topic {
 
     /// The row of an offset.
     pub(crate) fn row(partition: usize, offset: u64) -> Option<u64> {
-        (offset % 7 != 3).then(|| (partition as u64) << 32 | offset)
+        (offset % 7 != 3).then_some((partition as u64) << 32 | offset)
     }
 
     /// Every row between two offsets.

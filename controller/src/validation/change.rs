@@ -3,6 +3,7 @@
 //! Must not know: schemas. Invariant: an update that changes nothing of this passes.
 
 use common::TableConfig;
+use common::table_config::comparison_columns;
 use serde_json::Value as Json;
 
 use super::{Verdict, refuse};
@@ -11,31 +12,30 @@ const UPSERT: &[&str] = &[
     "mode",
     "hashFunction",
     "comparisonColumns",
-    "deleteRecordColumn",
     "dropOutOfOrderRecord",
     "outOfOrderRecordColumn",
-    "partialUpsertStrategies",
-    "defaultPartialUpsertStrategy",
 ];
-const DEDUP: &[&str] = &["dedupEnabled", "hashFunction", "dedupTimeColumn"];
+const PARTIAL: &[&str] = &["partialUpsertStrategies", "defaultPartialUpsertStrategy"];
+const DEDUP: &[&str] = &["hashFunction", "dedupTimeColumn"];
 
-/// Checks an update.
+/// Checks an update. Upsert or dedup may begin or end: rows that are there count as they stand.
 pub(crate) fn check(old: &TableConfig, new: &TableConfig) -> Verdict {
     let mut changes = Vec::new();
-    section(
-        "upsertConfig",
-        UPSERT,
-        old.upsert_config.as_ref(),
-        new.upsert_config.as_ref(),
-        &mut changes,
-    );
-    section(
-        "dedupConfig",
-        DEDUP,
-        old.dedup_config.as_ref(),
-        new.dedup_config.as_ref(),
-        &mut changes,
-    );
+    if let (Some(before), Some(after)) = (upsert_of(old), upsert_of(new)) {
+        section("upsertConfig", UPSERT, (before, after), &mut changes);
+        if comparison_columns(before).is_empty() {
+            time_column(old, new, "comparison column", &mut changes);
+        }
+        if value(before, "mode") == Some(Json::from("PARTIAL")) {
+            section("upsertConfig", PARTIAL, (before, after), &mut changes);
+        }
+    }
+    if let (Some(before), Some(after)) = (dedup_of(old), dedup_of(new)) {
+        section("dedupConfig", DEDUP, (before, after), &mut changes);
+        if value(before, "dedupTimeColumn").is_none() {
+            time_column(old, new, "dedup time column", &mut changes);
+        }
+    }
     partitions(old, new, &mut changes);
     refuse(!changes.is_empty(), || {
         format!(
@@ -43,6 +43,29 @@ pub(crate) fn check(old: &TableConfig, new: &TableConfig) -> Verdict {
             changes.join(", ")
         )
     })
+}
+
+fn upsert_of(config: &TableConfig) -> Option<&Json> {
+    let upsert = config.upsert_config.as_ref();
+    upsert.filter(|upsert| value(upsert, "mode") != Some(Json::from("NONE")))
+}
+
+fn dedup_of(config: &TableConfig) -> Option<&Json> {
+    let dedup = config.dedup_config.as_ref();
+    dedup.filter(|dedup| value(dedup, "dedupEnabled") != Some(Json::from(false)))
+}
+
+fn time_column(old: &TableConfig, new: &TableConfig, used_as: &str, changes: &mut Vec<String>) {
+    let of = |c: &TableConfig| c.segments_config.time_column_name.clone();
+    let (before, after) = (of(old), of(new));
+    if before != after {
+        let word = |name: Option<String>| name.unwrap_or_else(|| "null".to_owned());
+        changes.push(format!(
+            "timeColumnName ({} -> {}) - used as default {used_as}",
+            word(before),
+            word(after)
+        ));
+    }
 }
 
 fn shown(value: Option<&Json>) -> String {
@@ -68,28 +91,14 @@ fn default_of(key: &str) -> Option<Json> {
     }
 }
 
-fn section(
-    name: &str,
-    keys: &[&str],
-    old: Option<&Json>,
-    new: Option<&Json>,
-    changes: &mut Vec<String>,
-) {
-    let (old, new) = match (old, new) {
-        (Some(old), Some(new)) => (old, new),
-        (None, None) => return,
-        (old, new) => {
-            let word = |side: Option<&Json>| if side.is_some() { "present" } else { "null" };
-            changes.push(format!("{name} ({} -> {})", word(old), word(new)));
-            return;
-        }
-    };
+fn value(side: &Json, key: &str) -> Option<Json> {
+    let given = side.get(key).filter(|v| !v.is_null()).cloned();
+    given.or_else(|| default_of(key))
+}
+
+fn section(name: &str, keys: &[&str], (old, new): (&Json, &Json), changes: &mut Vec<String>) {
     for key in keys {
-        let of = |side: &Json| {
-            let value = side.get(*key).filter(|v| !v.is_null()).cloned();
-            value.or_else(|| default_of(key))
-        };
-        let (before, after) = (of(old), of(new));
+        let (before, after) = (value(old, key), value(new, key));
         if before != after {
             changes.push(format!(
                 "{name}.{key} ({} -> {})",

@@ -67,6 +67,15 @@ fn several(config: &TableConfig, streams: &[&StreamConfig]) -> Verdict {
     refuse(pauseless, || {
         "Multiple stream configs are not supported with pauseless consumption enabled".to_owned()
     })?;
+    let limits =
+        |stream: &StreamConfig| StreamSettings::parse(stream).map(|s| (s.flush, s.flush_time_ms));
+    let first = streams.first().map(|stream| limits(stream).ok());
+    refuse(
+        streams
+            .iter()
+            .any(|stream| Some(limits(stream).ok()) != first),
+        || "Segment flush parameters must be consistent across all streamConfigs".to_owned(),
+    )?;
     let mut types = std::collections::BTreeSet::new();
     let mut topics = std::collections::BTreeSet::new();
     for stream in streams {

@@ -57,35 +57,50 @@ fn time(config: &TableConfig, schema: &Schema) -> Verdict {
 
 fn retention(config: &TableConfig) -> Verdict {
     let segments = &config.segments_config;
-    if let Some(unit) = segments
-        .retention_time_unit
-        .as_deref()
-        .filter(|u| !u.is_empty())
-    {
-        let known = unit
-            .to_ascii_uppercase()
+    let table = &config.table_name;
+    let push = segments.extra.get("segmentPushType").and_then(Json::as_str);
+    let pushes = push.filter(|_| config.table_type == TableType::Offline);
+    refuse(
+        pushes.is_some_and(|push| {
+            let known = ["REFRESH", "APPEND"];
+            !push.is_empty() && !known.iter().any(|word| push.eq_ignore_ascii_case(word))
+        }),
+        || {
+            format!(
+                "Table: {table}, invalid push type: {}",
+                push.unwrap_or_default()
+            )
+        },
+    )?;
+    let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let known = |unit: &str| {
+        unit.to_ascii_uppercase()
             .parse::<common::time_format::TimeUnit>()
-            .is_ok();
-        refuse(!known, || {
-            format!(
-                "Table: {}, invalid retention time unit: {unit}",
-                config.table_name
-            )
+            .is_ok()
+    };
+    if let Some(unit) = given(segments.retention_time_unit.as_deref()) {
+        refuse(!known(&unit), || {
+            format!("Table: {table}, invalid retention time unit: {unit}")
         })?;
     }
-    if let Some(value) = segments
-        .retention_time_value
-        .as_deref()
-        .filter(|v| !v.is_empty())
-    {
-        refuse(value.parse::<i64>().is_err(), || {
-            format!(
-                "Table: {}, invalid retention time value: {value}",
-                config.table_name
-            )
-        })?;
+    let untracked = |what: &str| {
+        let key = format!("untrackedSegmentsRetentionTime{what}");
+        given(segments.extra.get(&key).and_then(Json::as_str))
+    };
+    match (untracked("Unit"), untracked("Value")) {
+        (None, None) => Ok(()),
+        (Some(unit), Some(value)) => {
+            refuse(!known(&unit), || {
+                format!("Table: {table}, invalid untracked retention time unit: {unit}")
+            })?;
+            refuse(!value.parse::<i64>().is_ok_and(|value| value > 0), || {
+                format!("Table: {table}, invalid untracked retention time value: {value}")
+            })
+        }
+        _ => Err(format!(
+            "Table: {table}, untracked retention time unit and value must be specified together"
+        )),
     }
-    Ok(())
 }
 
 fn peer_download(config: &TableConfig) -> Verdict {
@@ -116,10 +131,19 @@ fn tiers(config: &TableConfig) -> Verdict {
     for tier in tiers {
         let text = |key: &str| tier.get(key).and_then(Json::as_str).unwrap_or_default();
         let name = text("name");
+        refuse(name.is_empty(), || "Tier name cannot be blank".to_owned())?;
         refuse(!seen.insert(name.to_owned()), || {
             format!("Tier name: {name} already exists in tier configs")
         })?;
-        if text("segmentSelectorType").eq_ignore_ascii_case("time") {
+        let (selector, storage) = (text("segmentSelectorType"), text("storageType"));
+        let by_time = selector.eq_ignore_ascii_case("time");
+        refuse(!by_time && !selector.eq_ignore_ascii_case("fixed"), || {
+            format!("Unsupported segmentSelectorType: {selector} in tier: {name}")
+        })?;
+        refuse(!storage.eq_ignore_ascii_case("pinot_server"), || {
+            format!("Unsupported storageType: {storage} in tier: {name}")
+        })?;
+        if by_time {
             let age = text("segmentAge");
             refuse(common::time_format::parse_period(age).is_err(), || {
                 format!(
@@ -129,10 +153,7 @@ fn tiers(config: &TableConfig) -> Verdict {
         }
         let tag = text("serverTag");
         refuse(tag.is_empty(), || {
-            format!(
-                "Must provide 'serverTag' for storageType: {} in tier: {name}",
-                text("storageType")
-            )
+            format!("Must provide 'serverTag' for storageType: {storage} in tier: {name}")
         })?;
         refuse(
             !tag.ends_with("_OFFLINE") && !tag.ends_with("_REALTIME"),

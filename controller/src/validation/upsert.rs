@@ -3,7 +3,7 @@
 //! Must not know: how rows are replaced. Invariant: a table with either has a key and strict replica groups.
 
 use common::table_config::comparison_columns;
-use common::{DataType, FieldSpec, Schema, TableConfig, TableType};
+use common::{DataType, FieldRole, FieldSpec, Schema, TableConfig, TableType};
 use serde_json::Value as Json;
 
 use super::{Verdict, refuse};
@@ -59,6 +59,30 @@ fn common(config: &TableConfig, schema: &Schema) -> Verdict {
     refuse(config.table_type == TableType::Realtime && !strict, || {
         "Upsert/Dedup table must use strict replica-group (i.e. strictReplicaGroup) based routing"
             .to_owned()
+    })?;
+    placement(config)
+}
+
+/// Segments of a partition stay together.
+fn placement(config: &TableConfig) -> Verdict {
+    if config.table_type != TableType::Realtime {
+        return Ok(());
+    }
+    let tags = config.tenants.extra.get("tagOverrideConfig");
+    let tag = |key: &str| tags.and_then(|tags| tags.get(key));
+    refuse(
+        ["realtimeConsuming", "realtimeCompleted"]
+            .iter()
+            .any(|key| tag(key).is_some_and(|value| !value.is_null())),
+        || "Invalid tenant tag override used for Upsert/Dedup table".to_owned(),
+    )?;
+    let assigned = config.extra.get("instanceAssignmentConfigMap");
+    refuse(
+        assigned.is_some_and(|map| map.get("COMPLETED").is_some()),
+        || "COMPLETED instance partitions can't be configured for upsert / dedup tables".to_owned(),
+    )?;
+    refuse(config.table_index_config.aggregate_metrics, || {
+        "Metrics aggregation and upsert cannot be enabled together".to_owned()
     })
 }
 
@@ -94,6 +118,10 @@ fn upsert(config: &TableConfig, upsert: &Json, schema: &Schema) -> Verdict {
         "Partial upsert is not supported for OFFLINE table".to_owned()
     })?;
     refuse(
+        config.extra.get("tierConfigs").is_some_and(Json::is_array),
+        || "The upsert table cannot have multi-tiers".to_owned(),
+    )?;
+    refuse(
         !index.star_tree_index_configs.is_empty() || index.enable_default_star_tree,
         || "The upsert table cannot have star-tree index.".to_owned(),
     )?;
@@ -118,11 +146,60 @@ fn upsert(config: &TableConfig, upsert: &Json, schema: &Schema) -> Verdict {
             "The outOfOrderRecordColumn must be a single-valued BOOLEAN column".to_owned()
         })?;
     }
+    compaction_consistency(config, upsert)?;
+    consistency_mode(upsert, drops, out_of_order.is_some())?;
     ttl(config, upsert, &comparisons, schema)?;
     if partial {
         partial_rules(config, upsert, &comparisons, schema)?;
     }
     Ok(())
+}
+
+fn compaction_consistency(config: &TableConfig, upsert: &Json) -> Verdict {
+    const NAME: &str = "enableDeletedKeysCompactionConsistency";
+    if upsert.get(NAME) != Some(&Json::Bool(true)) {
+        return Ok(());
+    }
+    let number = |key: &str| upsert.get(key).and_then(Json::as_f64).unwrap_or_default();
+    let is = |key: &str, value: &str| upsert.get(key).and_then(Json::as_str) == Some(value);
+    let beside =
+        |other: &str| format!("{NAME} and {other} shouldn't exist together for upsert table");
+    let needs = |other: &str| format!("{NAME} should exist with {other} for upsert table");
+    refuse(number("metadataTTL") > 0.0, || beside("metadataTTL"))?;
+    refuse(is("preload", "ENABLE"), || beside("preload"))?;
+    refuse(number("deletedKeysTTL") <= 0.0, || needs("deletedKeysTTL"))?;
+    refuse(is("snapshot", "DISABLE"), || needs("snapshot"))?;
+    let tasks = config.extra.get("task");
+    let tasks = tasks.and_then(|task| task.get("taskTypeConfigsMap"));
+    let compacts = ["UpsertCompactionTask", "UpsertCompactMergeTask"]
+        .iter()
+        .any(|name| tasks.is_some_and(|tasks| tasks.get(name).is_some()));
+    refuse(!compacts, || {
+        needs("UpsertCompactionTask / UpsertCompactMergeTask")
+    })
+}
+
+fn consistency_mode(upsert: &Json, drops: bool, marks: bool) -> Verdict {
+    let mode = upsert.get("consistencyMode").and_then(Json::as_str);
+    let Some(mode) = mode.filter(|mode| *mode != "NONE") else {
+        return Ok(());
+    };
+    let tracking = upsert
+        .get("newSegmentTrackingTimeMs")
+        .and_then(Json::as_i64);
+    refuse(tracking.is_some_and(|ms| ms <= 0), || {
+        format!("Positive newSegmentTrackingTimeMs is required to enable consistency mode: {mode}")
+    })?;
+    refuse(drops, || {
+        format!(
+            "dropOutOfOrderRecord cannot be enabled when consistencyMode is {mode}. Out-of-order records can only be dropped in NONE consistency mode."
+        )
+    })?;
+    refuse(marks, || {
+        format!(
+            "outOfOrderRecordColumn cannot be configured when consistencyMode is {mode}. Out-of-order record marking is only supported in NONE consistency mode."
+        )
+    })
 }
 
 fn delete_column(column: &str, schema: &Schema) -> Verdict {
@@ -133,7 +210,8 @@ fn delete_column(column: &str, schema: &Schema) -> Verdict {
         format!("The deleteRecordColumn - {column} must be a single-valued column")
     })?;
     let kind = field.data_type;
-    let fits = kind.stored().is_numeric() || matches!(kind, DataType::Boolean | DataType::String);
+    let fits = kind != DataType::Timestamp && kind.stored().is_numeric()
+        || matches!(kind, DataType::Boolean | DataType::String);
     refuse(!fits, || {
         format!("The deleteRecordColumn - {column} must be of type: String / Boolean / Numeric")
     })
@@ -199,10 +277,16 @@ fn partial_rules(
             .field(column)
             .ok_or_else(|| format!("Merger cannot be applied to non-existing column: {column}"))?;
         merger(field, strategy.as_str().unwrap_or_default())?;
-        refuse(
-            config.segments_config.time_column_name.as_deref() == Some(column),
-            || "Merger cannot be applied to time column".to_owned(),
-        )?;
+        let is_time = config.segments_config.time_column_name.as_deref() == Some(column);
+        refuse(is_time && comparisons.is_empty(), || {
+            "Merger cannot be applied to time column".to_owned()
+        })?;
+        let of_time = schema
+            .field_with_role(column)
+            .is_some_and(|(role, _)| role == FieldRole::DateTime);
+        refuse(of_time && strategy.as_str() == Some("INCREMENT"), || {
+            format!("INCREMENT merger cannot be applied to date time column: {column}")
+        })?;
     }
     refuse(
         any && upsert

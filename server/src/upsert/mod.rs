@@ -24,6 +24,7 @@ use parking_lot::RwLock;
 use segment::{MutableSegment, SealedSegment, Segment};
 
 use crate::segments::{Held, Pinned, SegmentSet};
+pub(crate) use key_index::{KeyIndex, Place};
 use mask::Masked;
 pub(crate) use partition::{Partition, Replaces};
 pub(crate) use plan::{KeyPlan, Mode};

@@ -305,10 +305,12 @@ impl State {
         }
     }
 
-    /// Dedup: true where the key was not known; a known one stays where it is.
+    /// Dedup: true where the key was not known, or too old; a known one stays where it is.
     pub(super) fn first(&mut self, plan: &KeyPlan, slot: u32, doc: u32, record: Record) -> bool {
         self.see(plan, &record.rank);
-        if self.keys.get(record.key).is_some() {
+        // A key that is too old counts as forgotten, also before the next segment begins.
+        let known = self.keys.get(record.key);
+        if known.is_some_and(|place| !self.is_expired(plan, &Rank::Number(place.rank))) {
             return false;
         }
         let rank = self.keep_rank(record.rank, None);

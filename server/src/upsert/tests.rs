@@ -31,11 +31,13 @@ impl Fixture {
             "dateTimeFieldSpecs": [{"name": "ts", "dataType": "LONG", "format": "EPOCH", "granularity": "1:MILLISECONDS"}],
             "primaryKeyColumns": ["id"],
         }))?;
+        let dedup = upsert.get("dedupEnabled").is_some();
+        let section = if dedup { "dedupConfig" } else { "upsertConfig" };
         let config: TableConfig = serde_json::from_value(json!({
             "tableName": "t_REALTIME", "tableType": "REALTIME",
             "segmentsConfig": {"timeColumnName": "ts"},
             "tableIndexConfig": {"sortedColumn": ["v"], "nullHandlingEnabled": true},
-            "upsertConfig": upsert,
+            (section): upsert,
         }))?;
         let folder = tempfile::tempdir()?;
         let keys = Keys::new(&schema, &config, folder.path()).ok_or("no keys")?;
@@ -264,5 +266,19 @@ fn keys_that_were_forgotten_stay_forgotten_after_a_restart() -> Outcome {
         keys.put(&again.schema, &again.segments, &sealed, &Replaces::Other);
     }
     assert_eq!(again.seen(), fixture.seen());
+    Ok(())
+}
+
+#[test]
+fn a_key_that_is_too_old_for_dedup_is_new_again() -> Outcome {
+    let table = Fixture::new(&json!({"dedupEnabled": true, "metadataTTL": 100}))?;
+    let mut writer = table.open(0)?;
+    let row = |id: &str, ts: i64| (id.to_owned(), false, ts, ts);
+    table.take(&mut writer, &[row("a", 1000), row("a", 1050)])?;
+    table.take(
+        &mut writer,
+        &[row("b", 1150), row("a", 1160), row("a", 1170)],
+    )?;
+    assert_eq!(writer.rows(), 3);
     Ok(())
 }
