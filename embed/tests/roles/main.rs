@@ -5,3 +5,4 @@
 mod access;
 mod metrics;
 mod minion;
+mod tls;
