@@ -31,6 +31,7 @@ use crate::multistage;
 use crate::request::QueryInput;
 use crate::response::{BrokerResponse, Failure};
 use crate::routing::{Choice, Chooser, Pruner, Routing};
+use crate::system;
 
 use compile::{Compiled, PlanCache, Side};
 pub(crate) use compile::{Outcome, boundary_of};
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) port: u16,
     /// For the controller.
     pub(crate) http: reqwest::Client,
+    /// Whether this broker shall end soon.
+    pub(crate) leaving: std::sync::atomic::AtomicBool,
     /// Routing.
     pub(crate) routing: ArcSwap<Routing>,
     /// Time of day.
@@ -212,12 +215,13 @@ impl Core {
             columnar: false,
             paid: None,
         };
-        let mut response =
-            if job.input.multi_stage || statement.options.is_true("usemultistageengine") {
-                self.multi_stage(job, statement).await?
-            } else {
-                self.single_stage(job, statement).await?
-            };
+        let mut response = if let Some(answered) = system::answer(self, &job, &statement).await {
+            answered?
+        } else if job.input.multi_stage || statement.options.is_true("usemultistageengine") {
+            self.multi_stage(job, statement).await?
+        } else {
+            self.single_stage(job, statement).await?
+        };
         response.client_request_id = client_id;
         Ok(response)
     }

@@ -180,6 +180,19 @@ impl Routing {
         }
     }
 
+    /// What the controller says of every table.
+    pub(crate) fn views(&self) -> impl Iterator<Item = &Arc<TableView>> {
+        self.tables.values().map(|table| &table.view)
+    }
+
+    /// Id, host and port of every server.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = (&str, &str, u16)> {
+        self.servers.values().map(|server| {
+            let instance = &server.instance;
+            (instance.id.as_str(), instance.host.as_str(), instance.port)
+        })
+    }
+
     /// A table by its exact name with type.
     pub(crate) fn table(&self, name: &str) -> Option<Arc<RoutedTable>> {
         self.tables.get(&name.to_lowercase()).cloned()
