@@ -134,9 +134,11 @@ impl Three {
                 told.push(entry["leadControllerId"].as_str().map(str::to_owned));
             }
             let port = |o: &One| format!("_{}", o.handle.port);
+            // Until its seat is free again the others name one that is cut off.
             let leads = |o: &One| {
                 let mut ids = told.iter().flatten();
-                ids.len_is(told.len()) && ids.all(|id| id.ends_with(&port(o)))
+                let reaches = !o.way.cut.load(Ordering::SeqCst);
+                reaches && ids.len_is(told.len()) && ids.all(|id| id.ends_with(&port(o)))
             };
             let found = self.all.iter().position(leads);
             if let Some(found) = found {
