@@ -137,17 +137,23 @@ fn halfway(bytes: &Bytes) -> Response {
     ([("content-length", bytes.len().to_string())], body).into_response()
 }
 
+/// Serves a bucket; answers its endpoint.
+async fn served(state: &Arc<Bucket>) -> Result<String, Failure> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let app = axum::Router::new()
+        .fallback(serve)
+        .with_state(Arc::clone(state));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(endpoint)
+}
+
 async fn bucket(faulty: bool) -> Result<(Arc<dyn Objects>, Arc<Bucket>), Failure> {
     let state = Arc::new(Bucket {
         faulty,
         ..Bucket::default()
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let endpoint = format!("http://{}", listener.local_addr()?);
-    let app = axum::Router::new()
-        .fallback(serve)
-        .with_state(Arc::clone(&state));
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let endpoint = served(&state).await?;
     let pairs = [
         ("endpoint", endpoint.as_str()),
         ("accessKey", "a"),
@@ -231,12 +237,7 @@ async fn refusals_are_said_at_once() -> Result<(), Failure> {
     let before = state.asked.load(Ordering::Relaxed);
     assert_eq!(before, 0, "opening asks nothing");
     let open_to_all = [("anonymousCredentialsProvider", "true")];
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let endpoint = format!("http://{}", listener.local_addr()?);
-    let app = axum::Router::new()
-        .fallback(serve)
-        .with_state(Arc::clone(&state));
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let endpoint = served(&state).await?;
     let pairs = open_to_all
         .into_iter()
         .chain([("endpoint", endpoint.as_str())]);

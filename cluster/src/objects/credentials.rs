@@ -300,13 +300,11 @@ mod tests {
     #[test]
     fn answers() {
         let json =
-            r#"{"AccessKeyId": "a", "SecretAccessKey": "s", "Token": "t", "Expiration": "x"}"#;
-        let xml = "<R><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken></Credentials></R>";
+            r#"{"AccessKeyId": "a", "SecretAccessKey": "hush", "Token": "t", "Expiration": "x"}"#;
+        let xml = "<R><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>hush</SecretAccessKey><SessionToken>t</SessionToken></Credentials></R>";
         assert_eq!(of_json(json).unwrap(), of_xml(xml).unwrap());
         assert!(of_json("{}").is_err() && of_xml("").is_err() && of_json("no").is_err());
-        assert!(
-            !format!("{:?}", of_json(json).unwrap()).contains('s'.to_string().repeat(2).as_str())
-        );
+        assert!(!format!("{:?}", of_json(json).unwrap()).contains("hush"));
     }
 
     #[tokio::test]
