@@ -1,6 +1,8 @@
 // Elements, numbers and requests: what every view needs. Text always goes in as text nodes, so
 // nothing that a table contains can become markup.
 
+import { login, proof } from "./login.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(element, properties, children) {
@@ -74,15 +76,26 @@ const exact = (_key, value, context) =>
   typeof value === "number" && context?.source && !Number.isSafeInteger(value) && /^-?\d+$/.test(context.source)
     ? context.source : value;
 
-/** One request to the same origin; the parsed body, or `Refused`. */
+/** One request to the same origin; the parsed body, or `Refused`. Where it is refused for want of proof, whoever sits there is asked. */
 export async function call(method, path, { body, signal, type = "application/json" } = {}) {
-  const options = { method, signal, headers: { Accept: "application/json" }, cache: "no-store" };
+  const options = { method, signal, headers: { Accept: "application/json", "X-Touriga-Console": "1" }, cache: "no-store" };
   if (body !== undefined) {
     options.headers["Content-Type"] = type;
     options.body = typeof body === "string" ? body : JSON.stringify(body);
   }
   const line = `${method} ${path}`;
-  const response = await fetch(path, options);
+  let shown;
+  const send = () => {
+    shown = proof();
+    if (shown) options.headers.Authorization = shown;
+    return fetch(path, options);
+  };
+  let response = await send();
+  for (let tries = 0; response.status === 401 && tries < 3; tries += 1) {
+    // Another request may have asked meanwhile.
+    if (proof() === shown && !(await login(Boolean(shown)))) break;
+    response = await send();
+  }
   const text = await response.text();
   let parsed;
   try { parsed = text === "" ? null : JSON.parse(text, exact); } catch { parsed = text; }

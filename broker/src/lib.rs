@@ -12,6 +12,7 @@ mod rest;
 mod routing;
 mod servers;
 mod start;
+mod system;
 mod watch;
 
 pub use request::QueryInput;

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use cluster::Dial;
 use parking_lot::RwLock;
 use proto::controller_service::Instance;
 use proto::grpc::GrpcQuery;
@@ -24,12 +25,18 @@ pub trait ServerConnector: Send + Sync {
 pub struct GrpcServers {
     /// The `Authorization` header of this process.
     pub token: Option<String>,
+    /// How connections are secured, where they are.
+    pub tls: Dial,
 }
 
 impl ServerConnector for GrpcServers {
     fn connect(&self, instance: &Instance) -> Result<Arc<dyn QueryService>, ServiceError> {
         let url = format!("http://{}:{}", instance.host, instance.port);
-        Ok(Arc::new(GrpcQuery::connect(&url, self.token.as_deref())?))
+        Ok(Arc::new(GrpcQuery::connect_by(
+            &url,
+            self.token.as_deref(),
+            self.tls.grpc(),
+        )?))
     }
 }
 
@@ -44,8 +51,15 @@ impl LocalServers {
     /// None yet; `token` is the `Authorization` header of this process.
     #[must_use]
     pub fn new(token: Option<&str>) -> Self {
+        Self::reached_by(token, Dial::default())
+    }
+
+    /// As [`LocalServers::new`], and how servers elsewhere are reached.
+    #[must_use]
+    pub fn reached_by(token: Option<&str>, tls: Dial) -> Self {
         let elsewhere = GrpcServers {
             token: token.map(str::to_owned),
+            tls,
         };
         Self {
             here: Arc::default(),

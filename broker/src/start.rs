@@ -3,7 +3,8 @@
 //! Must not know: command lines. Invariant: a handle that is dropped ends every task of its broker.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cluster::listen::{Listener, Tls};
@@ -23,6 +24,11 @@ use crate::rest;
 use crate::routing::Routing;
 use crate::servers::{GrpcServers, ServerConnector};
 use crate::watch;
+
+/// How long the controller may take to hear that a broker goes.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// How long queries may run on once the broker takes no new ones.
+const LAST_QUERIES: Duration = Duration::from_secs(10);
 
 /// What a broker needs.
 #[derive(Clone)]
@@ -57,6 +63,8 @@ pub struct BrokerSettings {
     pub tls: Option<Arc<Tls>>,
     /// Memory and spill files of the multi-stage engine.
     pub memory: MemorySettings,
+    /// How long a broker that shall end goes on answering, so that clients and balancers learn of it.
+    pub drain: Duration,
 }
 
 impl BrokerSettings {
@@ -79,6 +87,7 @@ impl BrokerSettings {
             slow_query_ms: 2_000,
             tls: None,
             memory: MemorySettings::default(),
+            drain: Duration::ZERO,
         }
     }
 
@@ -106,6 +115,9 @@ impl BrokerSettings {
         }
         if let Some(ms) = settings.number(&["pinot.broker.slow.query.ms", "query.slow.ms"])? {
             self.slow_query_ms = ms;
+        }
+        if let Some(ms) = settings.number(&["pinot.broker.delayShutdownTimeMs"])? {
+            self.drain = Duration::from_millis(ms);
         }
         let memory = &mut self.memory;
         if let Some(bytes) = settings.number(&["query.multistage.memory.max.bytes"])? {
@@ -149,7 +161,10 @@ pub struct BrokerHandle {
     pub port: u16,
     core: Arc<Core>,
     controller: Arc<dyn ControllerService>,
+    membership: TaskGroup,
+    listeners: TaskGroup,
     tasks: TaskGroup,
+    drain: Duration,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -185,7 +200,8 @@ impl Broker {
         };
         let tasks = TaskGroup::new();
         let controller = Arc::clone(&settings.controller);
-        tasks.spawn(watch::live(Arc::clone(&controller), instance));
+        let membership = TaskGroup::new();
+        membership.spawn(watch::live(Arc::clone(&controller), instance));
         tasks.spawn(watch::follow(
             Arc::clone(&core),
             Arc::clone(&controller),
@@ -193,7 +209,8 @@ impl Broker {
         ));
         let (stop, stopped) = oneshot::channel::<()>();
         let app = rest::router(Arc::clone(&core), settings.request_bytes_limit);
-        tasks.spawn(async move {
+        let listeners = TaskGroup::new();
+        listeners.spawn(async move {
             let served = axum::serve(listener, app).with_graceful_shutdown(async {
                 let _ = stopped.await;
             });
@@ -207,7 +224,10 @@ impl Broker {
             port,
             core,
             controller,
+            membership,
+            listeners,
             tasks,
+            drain: settings.drain,
             stop: Some(stop),
         })
     }
@@ -238,8 +258,9 @@ fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> 
         cursors: Default::default(),
         access: Arc::clone(&settings.access),
         quotas: Default::default(),
-        slow_query: std::time::Duration::from_millis(settings.slow_query_ms),
+        slow_query: Duration::from_millis(settings.slow_query_ms),
         table_statistics: Arc::default(),
+        leaving: Default::default(),
         multi_stage_memory: Arc::new(Memory::new(settings.memory.clone())),
         next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),
     }
@@ -263,22 +284,33 @@ impl BrokerHandle {
     /// Waits until the first view of the cluster is there.
     pub async fn ready(&self) {
         while !self.core.routing.load().loaded {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Waits for running queries a moment, says goodbye to the controller, and ends.
+    /// Says goodbye to the controller, goes on answering for the time of [`BrokerSettings::drain`], waits for what runs, and ends.
     pub async fn shutdown(mut self) {
-        let _ = self.controller.leave(&self.id).await;
+        self.core.leaving.store(true, Ordering::Release);
+        self.membership.shutdown().await;
+        let left = tokio::time::timeout(GOODBYE, self.controller.leave(&self.id)).await;
+        if !matches!(left, Ok(Ok(()))) {
+            tracing::warn!("the controller did not hear that the broker leaves");
+        }
+        tokio::time::sleep(self.drain).await;
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        for _ in 0..200 {
-            if self.core.running.list().is_empty() {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        let until = tokio::time::Instant::now() + LAST_QUERIES;
+        while !self.core.running.list().is_empty() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        // Answers are on their way out; a connection that nobody closes is not waited for.
+        let patience = if self.drain.is_zero() {
+            Duration::ZERO
+        } else {
+            GOODBYE
+        };
+        self.listeners.finish(patience).await;
         self.tasks.shutdown().await;
     }
 }

@@ -3,9 +3,14 @@
 //! Must not know: what a command does. Invariant: a flag wins over its environment variable, that over the settings file, that over the
 //! default.
 
+use std::net::{TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+/// How long to look whether one of several addresses takes connections.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Touriga: a real-time OLAP database that Apache Pinot's users pick up unchanged.
 #[derive(Debug, Parser)]
@@ -69,7 +74,7 @@ pub(crate) struct RoleOptions {
     /// Host under which the others and clients reach this process.
     #[arg(long, default_value = "127.0.0.1", env = "TOURIGA_HOST")]
     pub(crate) host: String,
-    /// The controller, where it runs in another process.
+    /// The controller, where it runs in another process; several with commas between.
     #[arg(long, env = "TOURIGA_CONTROLLER")]
     pub(crate) controller: Option<String>,
     /// Port of the controller: REST, console and gRPC.
@@ -87,6 +92,9 @@ pub(crate) struct RoleOptions {
     /// Where committed segments go; a folder of the controller's where not given.
     #[arg(long, env = "TOURIGA_DEEP_STORE")]
     pub(crate) deep_store: Option<String>,
+    /// Members of the etcd that several controllers share, HOST:PORT with commas between; needs --deep-store.
+    #[arg(long, env = "TOURIGA_ETCD_MEMBERS")]
+    pub(crate) etcd: Option<String>,
     /// A Kafka that tables may use; checked and logged at the start.
     #[arg(long, env = "TOURIGA_KAFKA")]
     pub(crate) kafka: Option<String>,
@@ -178,12 +186,35 @@ impl Target {
     }
 
     fn url(&self, given: Option<&str>, port: u16) -> String {
-        match given {
+        match given.map(one_of) {
             Some(url) if url.contains("://") => url.trim_end_matches('/').to_owned(),
             Some(address) => format!("{}://{address}", self.protocol),
             None => format!("{}://{}:{port}", self.protocol, self.host),
         }
     }
+}
+
+/// One of several addresses with commas between: the first that takes connections.
+fn one_of(addresses: &str) -> &str {
+    let each = || {
+        addresses
+            .split(',')
+            .map(str::trim)
+            .filter(|a| !a.is_empty())
+    };
+    let answers = |address: &&str| {
+        let authority = address.split_once("://").map_or(*address, |(_, rest)| rest);
+        let found = authority.trim_end_matches('/').to_socket_addrs();
+        let mut found = found.into_iter().flatten();
+        found.any(|at| TcpStream::connect_timeout(&at, LOOK).is_ok())
+    };
+    if each().nth(1).is_none() {
+        return addresses;
+    }
+    each()
+        .find(answers)
+        .or_else(|| each().next())
+        .unwrap_or(addresses)
 }
 
 /// Options of commands that post files.

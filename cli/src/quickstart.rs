@@ -41,7 +41,12 @@ pub(crate) async fn run(options: &QuickstartOptions, settings: Settings) -> Resu
     .context("cannot start")?;
     cluster.ready().await;
     events::create_topics(&bootstrap).await?;
-    tables::create(&role_options.controller_port, &bootstrap).await?;
+    tables::create(
+        &role_options.controller_port,
+        &bootstrap,
+        cluster.own_header(),
+    )
+    .await?;
     let generator = events::start(&bootstrap, options.rate)?;
     let port = cluster.controller_port().unwrap_or_default();
     greet(port, cluster.broker_port().unwrap_or_default(), &bootstrap)?;

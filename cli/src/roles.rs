@@ -7,6 +7,9 @@ use touriga::{Cluster, ClusterBuilder, Role, Settings};
 
 use crate::arguments::RoleOptions;
 
+/// Milliseconds for which a role that shall end goes on answering.
+const DRAIN_MS: &str = "1000";
+
 /// The builder for options.
 pub(crate) fn builder(
     options: &RoleOptions,
@@ -18,6 +21,16 @@ pub(crate) fn builder(
     }
     if let Some(name) = &options.cluster_name {
         settings.set("cluster.name", name.as_str());
+    }
+    if let [role] = roles {
+        // A role of its own is waited for: brokers and clients go elsewhere while it goes on answering.
+        let name = match role {
+            Role::Broker => "pinot.broker.delayShutdownTimeMs",
+            _ => "pinot.server.delayShutdownTimeMs",
+        };
+        if settings.get(name).is_none() {
+            settings.set(name, DRAIN_MS);
+        }
     }
     let admin = options
         .server_admin_port
@@ -36,6 +49,9 @@ pub(crate) fn builder(
     }
     if let Some(uri) = &options.deep_store {
         builder = builder.deep_store(uri);
+    }
+    if let Some(members) = &options.etcd {
+        builder = builder.etcd(members);
     }
     if let Some(brokers) = &options.kafka {
         builder = builder.kafka(brokers);

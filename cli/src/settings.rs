@@ -45,6 +45,7 @@ const NAMES: &[(&str, &[&str])] = &[
         "deep-store",
         &["pinot.deep.store.uri", "controller.deep.store.uri"],
     ),
+    ("etcd", &[]),
     ("kafka", &[]),
     ("auth-token", &["auth.token"]),
     ("log-level", &["logging.level"]),
@@ -119,6 +120,9 @@ fn values(arguments: &[String], flag: &str) -> Vec<String> {
 }
 
 fn environment(flag: &str) -> String {
+    if flag == "etcd" {
+        return "TOURIGA_ETCD_MEMBERS".to_owned();
+    }
     format!("TOURIGA_{}", flag.replace('-', "_").to_uppercase())
 }
 

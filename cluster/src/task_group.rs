@@ -27,6 +27,15 @@ impl TaskGroup {
         tasks.spawn(task);
     }
 
+    /// Waits until every task has ended by itself, at most so long, and cancels what is left.
+    pub async fn finish(&self, limit: std::time::Duration) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, all).await.is_err() {
+            tasks.shutdown().await;
+        }
+    }
+
     /// Cancels every task and waits until they are gone.
     pub async fn shutdown(&self) {
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
@@ -39,6 +48,21 @@ mod tests {
     use std::sync::Arc;
 
     use super::TaskGroup;
+
+    #[tokio::test]
+    async fn finish_waits_for_what_ends() {
+        let group = TaskGroup::new();
+        let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = Arc::clone(&done);
+        group.spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            seen.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        group.finish(std::time::Duration::from_secs(10)).await;
+        assert!(done.load(std::sync::atomic::Ordering::SeqCst));
+        group.spawn(std::future::pending());
+        group.finish(std::time::Duration::from_millis(5)).await;
+    }
 
     #[tokio::test]
     async fn drop_cancels() {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Access, DeepStore, MetadataStore, Settings, TaskGroup};
+use cluster::{Access, DeepStore, Dial, MetadataStore, Settings, TaskGroup};
 use common::clock::Clock;
 use parking_lot::{Mutex, RwLock};
 use proto::controller_service::{ClusterView, DEEP_STORE_URI};
@@ -16,11 +16,12 @@ use tokio::sync::watch;
 
 use crate::completion::Completions;
 use crate::error::ControllerError;
+use crate::leadership::Seat;
 use crate::minion::Minion;
 use crate::publish::Publishers;
 use crate::rebalances::Rebalances;
-use crate::records::keys;
 use crate::state::{Change, State, TableEntry};
+use crate::stored;
 use crate::streams::StreamMetadata;
 
 /// How long a watcher waits at most.
@@ -41,6 +42,10 @@ pub(crate) struct Core {
     pub(crate) streams: Arc<dyn StreamMetadata>,
     /// For brokers and servers: it carries who this process is.
     pub(crate) peers: reqwest::Client,
+    /// For the controller that leads: it carries who asks.
+    pub(crate) controllers: reqwest::Client,
+    /// How other roles are reached.
+    pub(crate) dial: Dial,
     pub(crate) access: Arc<Access>,
     pub(crate) tasks: TaskGroup,
     /// Brokers of the Kafka that the cluster was started with.
@@ -53,8 +58,12 @@ pub(crate) struct Core {
     pub(crate) minion: Minion,
     /// When each instance was last heard of, milliseconds.
     pub(crate) heard_ms: Mutex<HashMap<String, i64>>,
+    /// Since when each instance is known to be gone, milliseconds.
+    pub(crate) gone_ms: Mutex<HashMap<String, i64>>,
     /// When each table's stream was looked at last for new partitions, milliseconds.
     pub(crate) looked_ms: Mutex<HashMap<String, i64>>,
+    /// The part in the leadership, where there are several controllers.
+    pub(crate) seat: Option<Arc<Seat>>,
     store: Arc<dyn MetadataStore>,
     state: Arc<RwLock<State>>,
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -75,16 +84,30 @@ pub(crate) struct Parts {
     pub(crate) streams: Arc<dyn StreamMetadata>,
     pub(crate) kafka: Option<String>,
     pub(crate) access: Arc<Access>,
+    pub(crate) dial: Dial,
     pub(crate) store: Arc<dyn MetadataStore>,
+    pub(crate) seat: Option<Arc<Seat>>,
+}
+
+/// Versions go on growing over restarts as long as fewer than a million changes are made a second.
+fn first_version(now_ms: i64) -> u64 {
+    u64::try_from(now_ms)
+        .unwrap_or_default()
+        .saturating_mul(1000)
 }
 
 impl Core {
-    /// Reads the state that the store holds.
+    /// Reads the state that the store holds; one of several controllers reads it when it stands by.
     pub(crate) async fn open(parts: Parts) -> Result<Self, ControllerError> {
         let now = parts.clock.now_ms();
-        let state = load(parts.store.as_ref(), now).await?;
+        let entries = match &parts.seat {
+            None => parts.store.list("").await?,
+            Some(_) => Vec::new(),
+        };
+        let state = stored::state_of(&entries, first_version(now))?;
         let heard = state.instances.keys().map(|id| (id.clone(), now)).collect();
-        let peers = client(parts.access.own_header())?;
+        let peers = client(parts.dial.http(), parts.access.own_header())?;
+        let controllers = client(parts.dial.http(), None)?;
         Ok(Self {
             cluster_name: parts.cluster_name,
             instance_id: parts.instance_id,
@@ -97,6 +120,8 @@ impl Core {
             storage: parts.storage,
             streams: parts.streams,
             peers,
+            controllers,
+            dial: parts.dial,
             access: parts.access,
             tasks: TaskGroup::new(),
             kafka: parts.kafka,
@@ -106,7 +131,9 @@ impl Core {
             rebalances: Rebalances::default(),
             minion: Minion::default(),
             heard_ms: Mutex::new(heard),
+            gone_ms: Mutex::default(),
             looked_ms: Mutex::default(),
+            seat: parts.seat,
             store: parts.store,
             version: watch::channel(state.version).0,
             state: Arc::new(RwLock::new(state)),
@@ -114,8 +141,11 @@ impl Core {
         })
     }
 
-    /// Lets go of the store; a change that is under way ends before.
+    /// Lets go of the seat and of the store; a change that is under way ends before.
     pub(crate) async fn close(&self) {
+        if let Some(seat) = &self.seat {
+            seat.leave().await;
+        }
         let _turn = self.turn.lock().await;
         self.store.close();
     }
@@ -165,11 +195,14 @@ impl Core {
         for change in &changes {
             change.writes(&mut writes)?;
         }
-        let store = Arc::clone(&self.store);
+        let (store, seat) = (Arc::clone(&self.store), self.seat.clone());
         let (state, version) = (Arc::clone(&self.state), self.version.clone());
         let written = tokio::spawn(async move {
             let _turn = turn;
-            store.write(writes).await?;
+            match &seat {
+                None => store.write(writes).await?,
+                Some(seat) => seat.write(writes).await?,
+            };
             let mut state = state.write();
             state.apply(changes);
             version.send_replace(state.version);
@@ -179,6 +212,54 @@ impl Core {
             .await
             .map_err(|error| ControllerError::internal("wait for a change", error))??;
         Ok(answer)
+    }
+
+    /// The number of the term in which this controller decides; `None` while another one does. Where there is but one controller it
+    /// always does.
+    pub(crate) fn term(&self) -> Option<u64> {
+        match &self.seat {
+            None => Some(0),
+            Some(seat) => seat.term().map(|term| term.number),
+        }
+    }
+
+    /// Whether this controller decides.
+    pub(crate) fn leads(&self) -> bool {
+        self.term().is_some()
+    }
+
+    /// Where versions of the state begin now.
+    pub(crate) fn first_version(&self) -> u64 {
+        first_version(self.now_ms())
+    }
+
+    /// Holds up every change.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Puts another state in place of this one.
+    pub(crate) fn replace(&self, state: State) {
+        *self.state.write() = state;
+    }
+
+    /// Applies what another controller has written.
+    pub(crate) fn follow(&self, changes: Vec<Change>) {
+        if !changes.is_empty() {
+            self.state.write().apply(changes);
+        }
+    }
+
+    /// Begins to decide, over that state: what an earlier leader had in mind counts no more, and everybody is heard afresh.
+    pub(crate) fn take_over(&self, state: State) {
+        let now = self.now_ms();
+        let version = state.version;
+        let heard = state.instances.keys().map(|id| (id.clone(), now)).collect();
+        *self.heard_ms.lock() = heard;
+        self.completions.lock().clear();
+        self.looked_ms.lock().clear();
+        self.replace(state);
+        self.version.send_replace(version);
     }
 
     /// Waits for news of an instance's interest.
@@ -218,8 +299,10 @@ impl Core {
 }
 
 /// An HTTP client that shows a header to everyone it asks.
-fn client(header: Option<&str>) -> Result<reqwest::Client, ControllerError> {
-    let mut builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(3));
+fn client(
+    mut builder: reqwest::ClientBuilder,
+    header: Option<&str>,
+) -> Result<reqwest::Client, ControllerError> {
     if let Some(header) = header {
         let mut value = reqwest::header::HeaderValue::from_str(header)
             .map_err(|error| ControllerError::internal("use the token of this process", error))?;
@@ -230,52 +313,4 @@ fn client(header: Option<&str>) -> Result<reqwest::Client, ControllerError> {
     builder
         .build()
         .map_err(|error| ControllerError::internal("make an HTTP client", error))
-}
-
-async fn load(store: &dyn MetadataStore, now_ms: i64) -> Result<State, ControllerError> {
-    // Versions go on growing over restarts as long as fewer than a million changes are made a second.
-    let start = u64::try_from(now_ms)
-        .unwrap_or_default()
-        .saturating_mul(1000);
-    let mut state = State::starting_at(start);
-    let mut changes = Vec::new();
-    for (_, found) in store.list(keys::SCHEMAS).await? {
-        changes.push(Change::Schema(Box::new(read(&found.value)?)));
-    }
-    for (_, found) in store.list(keys::TABLES).await? {
-        changes.push(Change::Table(Box::new(read(&found.value)?)));
-    }
-    for (key, found) in store.list(keys::SEGMENTS).await? {
-        let rest = key.strip_prefix(keys::SEGMENTS).unwrap_or_default();
-        let table = rest.split('/').next().unwrap_or_default().to_owned();
-        changes.push(Change::Segment(table, Box::new(read(&found.value)?)));
-    }
-    for (_, found) in store.list(keys::INSTANCES).await? {
-        changes.push(Change::Instance(read(&found.value)?));
-    }
-    for (key, found) in store.list(keys::CONFIGS).await? {
-        let name = key
-            .strip_prefix(keys::CONFIGS)
-            .unwrap_or_default()
-            .to_owned();
-        changes.push(Change::Config(
-            name,
-            String::from_utf8_lossy(&found.value).into_owned(),
-        ));
-    }
-    for (_, found) in store.list(keys::WATERMARKS).await? {
-        changes.push(Change::Watermark(read(&found.value)?));
-    }
-    for (_, found) in store.list(keys::JOBS).await? {
-        changes.push(Change::Job(read(&found.value)?));
-    }
-    state.apply(changes);
-    for (key, _) in store.list(keys::REMOVED).await? {
-        state.remember_removed(key.strip_prefix(keys::REMOVED).unwrap_or_default());
-    }
-    Ok(state)
-}
-
-fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ControllerError> {
-    serde_json::from_slice(bytes).map_err(|error| ControllerError::internal("read a record", error))
 }

@@ -22,6 +22,9 @@ pub enum ControllerError {
     /// Pinot does not do it either.
     #[error("{0}")]
     Unsupported(String),
+    /// Another controller decides, or none does now.
+    #[error("this controller does not lead ({0}); ask again in a few seconds")]
+    NotLeading(String),
     /// The metadata store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -50,6 +53,11 @@ impl ControllerError {
         }
     }
 
+    /// Of a controller that does not lead, and why.
+    pub fn not_leading(why: impl std::fmt::Display) -> Self {
+        Self::NotLeading(why.to_string())
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -59,6 +67,7 @@ impl ControllerError {
             Self::NotFound(_) => 404,
             Self::Conflict(_) => 409,
             Self::Unsupported(_) => 501,
+            Self::NotLeading(_) => 503,
             Self::Store(_) | Self::DeepStore(_) | Self::Internal { .. } => 500,
         }
     }

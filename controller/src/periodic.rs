@@ -2,6 +2,7 @@
 //!
 //! Must not know: HTTP. Invariant: each round looks at the state afresh, so that a missed round costs time and nothing else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::state::Change;
 
 /// An instance that says nothing for so long is taken as gone, milliseconds.
 pub(crate) const SILENCE_MS: i64 = 10_000;
+/// An instance that is gone for so long and holds no segment is forgotten, milliseconds.
+const FORGOTTEN_AFTER_MS: i64 = 3_600_000;
+const STALE_EVERY: Duration = Duration::from_secs(60);
 const LIVENESS_EVERY: Duration = Duration::from_secs(1);
 const TROUBLE_EVERY: Duration = Duration::from_secs(2);
 const STREAMS_EVERY: Duration = Duration::from_secs(5);
@@ -58,6 +62,9 @@ pub(crate) fn start(core: &Arc<Core>) {
     every(core, STREAMS_EVERY, |core| async move {
         validate_streams(&core, Which::Due).await
     });
+    every(core, STALE_EVERY, |core| async move {
+        forget_stale(&core, FORGOTTEN_AFTER_MS).await
+    });
     every(core, RETENTION_EVERY, |core| async move {
         retention(&core, None).await
     });
@@ -72,6 +79,7 @@ pub(crate) async fn run(
     match name {
         "RealtimeSegmentValidationManager" => validate_streams(core, Which::Named(table)).await?,
         "RetentionManager" => retention(core, table).await?,
+        "StaleInstancesCleanupTask" => forget_stale(core, FORGOTTEN_AFTER_MS).await?,
         name => return Ok(NAMES.contains(&name)),
     }
     Ok(true)
@@ -87,6 +95,9 @@ where
         loop {
             tokio::time::sleep(period).await;
             let Some(core) = weak.upgrade() else { return };
+            if !core.leads() {
+                continue;
+            }
             if let Err(error) = round(core).await {
                 tracing::warn!(%error, "a periodic task failed and will run again");
             }
@@ -103,7 +114,8 @@ pub(crate) async fn liveness(core: &Core) -> Result<(), ControllerError> {
             state
                 .instances
                 .values()
-                .filter(|i| i.live && i.role != "controller" && silence(&i.id) > SILENCE_MS)
+                .filter(|i| i.live && (core.seat.is_some() || i.role != "controller"))
+                .filter(|i| silence(&i.id) > SILENCE_MS)
                 .map(|i| i.id.clone())
                 .collect()
         })
@@ -113,6 +125,36 @@ pub(crate) async fn liveness(core: &Core) -> Result<(), ControllerError> {
         mark_gone(core, &id).await?;
     }
     Ok(())
+}
+
+/// Forgets instances that are gone for long and hold nothing: each start on any free port leaves one behind.
+async fn forget_stale(core: &Core, after_ms: i64) -> Result<(), ControllerError> {
+    let now = core.now_ms();
+    let gone = core.read(|state| {
+        let dead = state.instances.values().filter(|i| !i.live);
+        dead.map(|i| i.id.clone()).collect::<BTreeSet<String>>()
+    });
+    let old: Vec<String> = {
+        let mut since = core.gone_ms.lock();
+        since.retain(|id, _| gone.contains(id));
+        let old = gone.iter().filter(|id| {
+            let seen = *since.entry((*id).clone()).or_insert(now);
+            now.saturating_sub(seen) >= after_ms
+        });
+        old.cloned().collect()
+    };
+    if old.is_empty() {
+        return Ok(());
+    }
+    core.change(|state| {
+        let unused = old.iter().filter(|id| {
+            let dead = state.instances.get(*id).is_some_and(|i| !i.live);
+            dead && !state.tables.values().any(|t| t.concerns(id))
+        });
+        let changes: Vec<Change> = unused.cloned().map(Change::InstanceGone).collect();
+        Ok((changes, ()))
+    })
+    .await
 }
 
 /// Tables whose streams are looked at.
@@ -247,4 +289,49 @@ pub(crate) async fn delete_segments(
         core.discard(uri, kept_ms).await?;
     }
     Ok(segments.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::controller_service::Instance;
+
+    use super::forget_stale;
+    use crate::start::{Controller, ControllerSettings};
+
+    #[tokio::test]
+    async fn who_is_gone_for_long_is_forgotten() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let mut settings = ControllerSettings::new(folder.path().to_owned());
+        (settings.port, settings.bind) = (0, "127.0.0.1".to_owned());
+        let controller = Controller::start(settings).await?;
+        let core = controller.core();
+        for id in ["Server_h_1", "Server_h_2"] {
+            let one = Instance {
+                id: id.to_owned(),
+                role: "server".to_owned(),
+                host: "h".to_owned(),
+                port: 1,
+                admin_port: 2,
+                tags: Vec::new(),
+                live: true,
+                enabled: true,
+            };
+            controller.service.register(one).await?;
+        }
+        controller.service.leave("Server_h_1").await?;
+        let known = || {
+            core.read(|s| {
+                s.instances
+                    .keys()
+                    .filter(|i| i.starts_with("Server"))
+                    .count()
+            })
+        };
+        forget_stale(core, 60_000).await?;
+        assert_eq!(known(), 2);
+        forget_stale(core, 0).await?;
+        assert_eq!(known(), 1);
+        controller.shutdown().await;
+        Ok(())
+    }
 }

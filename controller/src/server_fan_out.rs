@@ -59,7 +59,7 @@ async fn ask(core: &Core, id: &str, path: &str) -> Result<Json, String> {
     let failed = |error: reqwest::Error| format!("{id}: {error}");
     let response = core
         .peers
-        .get(format!("http://{address}{path}"))
+        .get(format!("{}://{address}{path}", core.dial.scheme()))
         .timeout(PATIENCE)
         .send()
         .await

@@ -28,10 +28,31 @@ use crate::tenancy;
 pub(crate) struct Service(pub(crate) Arc<Core>);
 
 fn refused(error: ControllerError) -> ServiceError {
-    ServiceError::Refused(error.to_string())
+    match error {
+        ControllerError::NotLeading(_) => ServiceError::Unreachable(error.to_string()),
+        error => ServiceError::Refused(error.to_string()),
+    }
+}
+
+/// A step of completion that was not made: refused, or to be asked of whoever leads.
+fn not_made(error: ControllerError) -> Result<CompletionAnswer, ServiceError> {
+    match refused(error) {
+        ServiceError::Refused(why) => Ok(CompletionAnswer::Failed(why)),
+        error => Err(error),
+    }
 }
 
 impl Service {
+    /// What is read is the truth only while this controller leads.
+    fn leading(&self) -> Result<(), ServiceError> {
+        if self.0.leads() {
+            return Ok(());
+        }
+        let leader = self.0.seat.as_ref().and_then(|seat| seat.leader());
+        let why = leader.map_or_else(|| "none does now".to_owned(), |l| format!("{} does", l.id));
+        Err(refused(ControllerError::not_leading(why)))
+    }
+
     fn hear(&self, instance_id: &str) {
         let now = self.0.now_ms();
         self.0.heard_ms.lock().insert(instance_id.to_owned(), now);
@@ -95,6 +116,7 @@ fn download_only(record: &TableRecord) -> bool {
 #[async_trait]
 impl ControllerService for Service {
     async fn register(&self, instance: Instance) -> Result<(), ServiceError> {
+        self.leading()?;
         self.hear(&instance.id);
         self.0
             .change(|state| Ok((registration(state, instance), ())))
@@ -103,6 +125,7 @@ impl ControllerService for Service {
     }
 
     async fn heartbeat(&self, instance_id: &str) -> Result<(), ServiceError> {
+        self.leading()?;
         let live = self
             .0
             .read(|s| s.instances.get(instance_id).map(|i| i.live));
@@ -118,11 +141,20 @@ impl ControllerService for Service {
     }
 
     async fn leave(&self, instance_id: &str) -> Result<(), ServiceError> {
+        self.leading()?;
         mark_gone(&self.0, instance_id).await.map_err(refused)
     }
 
     async fn watch(&self, instance_id: &str, version: u64) -> Result<ClusterView, ServiceError> {
-        Ok(self.0.watch(instance_id, version).await)
+        self.leading()?;
+        let view = self.0.watch(instance_id, version);
+        let Some(seat) = &self.0.seat else {
+            return Ok(view.await);
+        };
+        tokio::select! {
+            view = view => self.leading().map(|()| view),
+            () = seat.deposed() => Err(refused(ControllerError::not_leading("not any more"))),
+        }
     }
 
     async fn report(
@@ -130,6 +162,7 @@ impl ControllerService for Service {
         instance_id: &str,
         reports: Vec<ReplicaReport>,
     ) -> Result<(), ServiceError> {
+        self.leading()?;
         self.0
             .change(|state| Ok((reported(state, instance_id, reports), ())))
             .await
@@ -140,6 +173,7 @@ impl ControllerService for Service {
         &self,
         request: CompletionRequest,
     ) -> Result<CompletionAnswer, ServiceError> {
+        self.leading()?;
         let Some((entry, download_only)) = self.find(&request.table, &request.segment) else {
             return Ok(CompletionAnswer::NotLeader);
         };
@@ -163,6 +197,7 @@ impl ControllerService for Service {
         &self,
         request: CompletionRequest,
     ) -> Result<CompletionAnswer, ServiceError> {
+        self.leading()?;
         let Some((entry, _)) = self.find(&request.table, &request.segment) else {
             return Ok(CompletionAnswer::NotLeader);
         };
@@ -183,13 +218,14 @@ impl ControllerService for Service {
             .0
             .change(|state| Ok((begun(state, &request, now_ms)?, ())))
             .await;
-        Ok(match begun {
-            Ok(()) => answer,
-            Err(error) => CompletionAnswer::Failed(error.to_string()),
-        })
+        match begun {
+            Ok(()) => Ok(answer),
+            Err(error) => not_made(error),
+        }
     }
 
     async fn commit_end(&self, end: CommitEnd) -> Result<CompletionAnswer, ServiceError> {
+        self.leading()?;
         let Some((entry, _)) = self.find(&end.table, &end.record.name) else {
             return Ok(CompletionAnswer::NotLeader);
         };
@@ -223,11 +259,12 @@ impl ControllerService for Service {
                 self.0.completions.lock().remove(&key);
                 Ok(CompletionAnswer::Keep(offset))
             }
-            Err(error) => Ok(CompletionAnswer::Failed(error.to_string())),
+            Err(error) => not_made(error),
         }
     }
 
     async fn stopped_consuming(&self, request: CompletionRequest) -> Result<(), ServiceError> {
+        self.leading()?;
         let key = (request.table.clone(), request.segment.clone());
         let now_ms = self.0.now_ms();
         if let Some(completion) = self.0.completions.lock().get_mut(&key) {
@@ -257,6 +294,7 @@ impl ControllerService for Service {
     }
 
     async fn add_segment(&self, table: &str, record: SegmentRecord) -> Result<(), ServiceError> {
+        self.leading()?;
         add_segment(&self.0, table, record).await.map_err(refused)
     }
 }

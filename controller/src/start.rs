@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cluster::listen::{Listener, Tls};
-use cluster::{Access, DeepStore, EmbeddedStore, MetadataStore, TaskGroup};
+use cluster::{Access, DeepStore, Dial, EmbeddedStore, MetadataStore, SharedStore, TaskGroup};
 use common::clock::Clock;
 use proto::ControllerService;
 use proto::controller_service::Instance;
@@ -14,6 +14,8 @@ use tokio::sync::oneshot;
 
 use crate::core::{Core, Parts};
 use crate::error::ControllerError;
+use crate::leadership::{self, Holder, Seat};
+use crate::led::Led;
 use crate::minion;
 use crate::periodic;
 use crate::rest;
@@ -37,6 +39,8 @@ pub struct ControllerSettings {
     pub deep_store_uri: Option<String>,
     /// Metadata store; a file of `data_dir` where absent.
     pub store: Option<Arc<dyn MetadataStore>>,
+    /// Metadata store of several controllers, in place of `store`; needs a deep store that all of them reach.
+    pub shared_store: Option<Arc<dyn SharedStore>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Brokers of a Kafka that clients may reach through the controller.
@@ -49,6 +53,8 @@ pub struct ControllerSettings {
     pub access: Arc<Access>,
     /// Certificate of the port.
     pub tls: Option<Arc<Tls>>,
+    /// How other roles are reached.
+    pub dial: Dial,
 }
 
 impl ControllerSettings {
@@ -63,12 +69,14 @@ impl ControllerSettings {
             cluster_name: "touriga".to_owned(),
             deep_store_uri: None,
             store: None,
+            shared_store: None,
             kafka: None,
             storage: cluster::Settings::default(),
             streams: Arc::new(Connectors::new(common::clock::system())),
             clock: common::clock::system(),
             access: Arc::new(Access::open()),
             tls: None,
+            dial: Dial::default(),
         }
     }
 }
@@ -105,24 +113,11 @@ impl Controller {
             .map_err(|error| ControllerError::internal("read the listener's address", error))?
             .port();
         let core = open(settings, port).await?;
-        let service = Service(Arc::clone(&core));
-        service
-            .register(Instance {
-                id: core.instance_id.clone(),
-                role: "controller".to_owned(),
-                host: core.host.clone(),
-                port,
-                admin_port: port,
-                tags: vec!["controller".to_owned()],
-                live: true,
-                enabled: true,
-            })
-            .await
-            .map_err(|error| ControllerError::internal("register", error))?;
         periodic::start(&core);
         minion::start(&core);
-        let service: Arc<dyn ControllerService> = Arc::new(service);
-        let grpc = proto::grpc::controller_server(Arc::clone(&service));
+        leadership::start(&core);
+        let service = join(&core).await?;
+        let grpc = proto::grpc::controller_server(Arc::new(Service(Arc::clone(&core))));
         let router = rest::router(Arc::clone(&core)).merge(rest::of_peers(&core, grpc));
         let listeners = TaskGroup::new();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -146,17 +141,65 @@ impl Controller {
     }
 }
 
+/// Makes the controller one of the cluster's instances; the service for roles in this process.
+async fn join(core: &Arc<Core>) -> Result<Arc<dyn ControllerService>, ControllerError> {
+    let own = Instance {
+        id: core.instance_id.clone(),
+        role: "controller".to_owned(),
+        host: core.host.clone(),
+        port: core.port,
+        admin_port: core.port,
+        tags: vec!["controller".to_owned()],
+        live: true,
+        enabled: true,
+    };
+    if core.seat.is_some() {
+        let service: Arc<dyn ControllerService> = Arc::new(Led::new(core));
+        // By the leader's port, if this is it: the task must not keep alive the core that owns it.
+        let weak = Arc::downgrade(core);
+        core.tasks.spawn(leadership::stay_known(weak, own));
+        return Ok(service);
+    }
+    let service = Service(Arc::clone(core));
+    service
+        .register(own)
+        .await
+        .map_err(|error| ControllerError::internal("register", error))?;
+    Ok(Arc::new(service))
+}
+
+/// The part in the leadership, where the store is one of several controllers.
+fn seat(settings: &ControllerSettings, port: u16) -> Result<Option<Arc<Seat>>, ControllerError> {
+    let Some(store) = &settings.shared_store else {
+        return Ok(None);
+    };
+    if settings.deep_store_uri.is_none() {
+        return Err(ControllerError::Invalid(
+            "several controllers need a deep store that all of them reach: none is set, expected `file:///shared/folder` \
+             or another URI"
+                .to_owned(),
+        ));
+    }
+    let own = Holder {
+        id: cluster::identity::instance_id("controller", &settings.host, port),
+        url: format!("{}://{}:{port}", settings.dial.scheme(), settings.host),
+    };
+    Ok(Some(Arc::new(Seat::new(Arc::clone(store), own))))
+}
+
 pub(crate) async fn open(
     settings: ControllerSettings,
     port: u16,
 ) -> Result<Arc<Core>, ControllerError> {
+    let seat = seat(&settings, port)?;
     let folder = &settings.data_dir;
     std::fs::create_dir_all(folder).map_err(|error| {
         ControllerError::internal(format!("make folder `{}`", folder.display()), error)
     })?;
-    let store = match settings.store {
-        Some(store) => store,
-        None => Arc::new(EmbeddedStore::open(&folder.join("metadata.redb"))?),
+    let store: Arc<dyn MetadataStore> = match (settings.shared_store, settings.store) {
+        (Some(shared), _) => shared,
+        (None, Some(store)) => store,
+        (None, None) => Arc::new(EmbeddedStore::open(&folder.join("metadata.redb"))?),
     };
     let uri = settings
         .deep_store_uri
@@ -172,14 +215,21 @@ pub(crate) async fn open(
         streams: settings.streams,
         kafka: settings.kafka,
         access: settings.access,
+        dial: settings.dial,
         store,
         storage: settings.storage,
+        seat,
     })
     .await?;
     Ok(Arc::new(core))
 }
 
 impl ControllerHandle {
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// The HTTP router alone, for tests in process.
     pub fn router(&self) -> axum::Router {
         rest::router(Arc::clone(&self.core))

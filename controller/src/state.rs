@@ -327,7 +327,7 @@ fn collect<T>(table: &TableEntry, of: impl Fn(&SegmentEntry) -> T) -> BTreeMap<S
 
 impl TableEntry {
     /// True where an instance is to hold, or says that it holds, a replica.
-    fn concerns(&self, instance_id: &str) -> bool {
+    pub(crate) fn concerns(&self, instance_id: &str) -> bool {
         self.segments.values().any(|segment| {
             segment.ideal.contains_key(instance_id) || segment.external.contains_key(instance_id)
         })

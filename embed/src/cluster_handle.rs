@@ -9,11 +9,11 @@ use std::time::Duration;
 use broker::{Broker, BrokerHandle, BrokerResponse, BrokerSettings, LocalServers};
 use cluster::access::{self, Access};
 use cluster::listen::Tls;
-use cluster::{DeepStore, Settings};
+use cluster::{DeepStore, Dial, EtcdSettings, EtcdStore, Settings};
 use controller::{Controller, ControllerHandle, ControllerSettings};
-use proto::ControllerService;
 use proto::controller_service::DEEP_STORE_URI;
 use proto::grpc::GrpcController;
+use proto::{ControllerService, Controllers};
 use server::{Server, ServerHandle, ServerSettings};
 
 use arrow::record_batch::RecordBatch;
@@ -51,6 +51,7 @@ pub struct ClusterBuilder {
     server_admin_port: u16,
     deep_store: Option<String>,
     kafka: Option<String>,
+    etcd: Option<String>,
     settings: Settings,
 }
 
@@ -76,7 +77,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// The controller of another process, `http://host:9000`.
+    /// The controller of another process, `http://host:9000`; several with commas between.
     #[must_use]
     pub fn controller_url(mut self, url: impl Into<String>) -> Self {
         self.controller_url = Some(url.into());
@@ -115,6 +116,13 @@ impl ClusterBuilder {
     #[must_use]
     pub fn deep_store(mut self, uri: impl Into<String>) -> Self {
         self.deep_store = Some(uri.into());
+        self
+    }
+
+    /// Members of the etcd that several controllers share, `host:2379`, with commas between; needs a deep store that all of them reach.
+    #[must_use]
+    pub fn etcd(mut self, members: impl Into<String>) -> Self {
+        self.etcd = Some(members.into());
         self
     }
 
@@ -157,7 +165,7 @@ impl ClusterBuilder {
             cluster.controller = Some(self.start_controller().await?);
         }
         let service = self.controller_service(&cluster)?;
-        let local = LocalServers::new(self.settings.get("auth.token"));
+        let local = LocalServers::reached_by(self.settings.get("auth.token"), self.dial()?);
         if self.roles.contains(&Role::Server) {
             let server = self.start_server(&cluster, Arc::clone(&service)).await?;
             local.add(&server.instance_id, Arc::clone(&server.query));
@@ -180,6 +188,10 @@ impl ClusterBuilder {
             })?);
         }
         Ok(cluster)
+    }
+
+    fn dial(&self) -> Result<Dial, TourigaError> {
+        Dial::from_settings(&self.settings).map_err(refused)
     }
 
     fn access(&self, names: &[&str]) -> Result<Arc<Access>, TourigaError> {
@@ -225,12 +237,24 @@ impl ClusterBuilder {
         settings.storage = self.settings.clone();
         settings.kafka.clone_from(&self.kafka);
         settings.access = self.access(access::CONTROLLER)?;
+        settings.dial = self.dial()?;
         settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
         if let Some(name) = self.settings.get("cluster.name") {
             settings.cluster_name = name.to_owned();
         }
         if let Some(host) = &self.host {
             settings.host.clone_from(host);
+        }
+        if let Some(members) = &self.etcd {
+            let wanted = EtcdSettings::new(members, &settings.cluster_name);
+            let store = EtcdStore::connect(&wanted).map_err(|e| {
+                TourigaError::new(
+                    ErrorKind::Settings,
+                    format!("cannot use the etcd `{members}`"),
+                    e,
+                )
+            })?;
+            settings.shared_store = Some(Arc::new(store));
         }
         Controller::start(settings)
             .await
@@ -249,14 +273,29 @@ impl ClusterBuilder {
             .clone()
             .unwrap_or_else(|| format!("http://127.0.0.1:{}", self.controller_port));
         let token = self.settings.get("auth.token");
-        let connected = GrpcController::connect(&url, token).map_err(|e| {
-            TourigaError::new(
+        let tls = self.dial()?.grpc();
+        let mut all: Vec<Arc<dyn ControllerService>> = Vec::new();
+        for url in url.split(',').map(str::trim).filter(|url| !url.is_empty()) {
+            let connected = GrpcController::connect_by(url, token, tls.clone()).map_err(|e| {
+                TourigaError::new(
+                    ErrorKind::Settings,
+                    format!("cannot use the controller `{url}`"),
+                    e,
+                )
+            })?;
+            all.push(Arc::new(connected));
+        }
+        match (all.len(), all.pop()) {
+            (1, Some(only)) => Ok(only),
+            (_, None) => Err(TourigaError::told(
                 ErrorKind::Settings,
-                format!("cannot use the controller `{url}`"),
-                e,
-            )
-        })?;
-        Ok(Arc::new(connected))
+                "no controller is named, expected `http://host:9000`, several with commas between",
+            )),
+            (_, Some(last)) => {
+                all.push(last);
+                Ok(Arc::new(Controllers::new(all)))
+            }
+        }
     }
 
     async fn start_server(
@@ -348,6 +387,7 @@ impl Cluster {
             server_admin_port: 8097,
             deep_store: None,
             kafka: None,
+            etcd: None,
             settings: Settings::default(),
         }
     }
@@ -374,6 +414,12 @@ impl Cluster {
     #[must_use]
     pub fn server_admin_port(&self) -> Option<u16> {
         self.server.as_ref().map(|s| s.admin_port)
+    }
+
+    /// The `Authorization` header by which the roles of this process know each other, where they ask for one; a secret.
+    #[must_use]
+    pub fn own_header(&self) -> Option<&str> {
+        self.requests.authorization()
     }
 
     /// Waits until the broker of this process can answer.

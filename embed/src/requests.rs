@@ -22,6 +22,11 @@ impl Requests {
         }
     }
 
+    /// What is shown.
+    pub(crate) fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
     /// The body of an answer that is a success.
     pub(crate) async fn get(&self, port: u16, path: &str) -> Option<String> {
         let url = format!("http://127.0.0.1:{port}/{path}");

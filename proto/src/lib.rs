@@ -14,8 +14,10 @@ pub mod controller_service;
 pub mod etcd {
     tonic::include_proto!("etcdserverpb");
 }
+pub mod failover;
 pub mod grpc;
 pub mod query_service;
 
 pub use controller_service::{ControllerService, ServiceError};
+pub use failover::Controllers;
 pub use query_service::{QueryAnswer, QueryRequest, QueryService, ScanPart, ScanStream};

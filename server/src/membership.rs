@@ -31,7 +31,7 @@ pub(crate) fn start(shared: &Arc<Shared>, instance: Instance, heartbeat: Duratio
     let registration = Arc::new(Registration::default());
     let (of, seen) = (Arc::clone(shared), Arc::clone(&registration));
     shared
-        .tasks
+        .membership
         .spawn(async move { stay_registered(&of, &seen, instance, heartbeat).await });
     let of = Arc::clone(shared);
     shared

@@ -3,6 +3,7 @@
 //! Must not know: arguments and files of settings. Invariant: nothing of a server outlives [`ServerHandle::shutdown`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster::TaskGroup;
 use cluster::listen::{Listener, Tls};
@@ -17,6 +18,11 @@ use crate::settings::ServerSettings;
 use crate::shared::{Parts, Shared};
 use crate::{admin, membership};
 
+/// How long the controller may take to hear that a server goes.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// How long queries may run on once brokers send no new ones.
+const LAST_QUERIES: Duration = Duration::from_secs(10);
+
 /// The server role.
 pub struct Server;
 
@@ -30,9 +36,11 @@ pub struct ServerHandle {
     pub admin_port: u16,
     /// The query service without a network between.
     pub query: Arc<dyn QueryService>,
+    queries: Arc<Queries>,
     shared: Arc<Shared>,
     listeners: TaskGroup,
     stops: Vec<oneshot::Sender<()>>,
+    drain: Duration,
 }
 
 impl Server {
@@ -86,7 +94,11 @@ impl Server {
             .layer(guard);
         let stops = vec![
             serve(&listeners, query_listener, grpc),
-            serve(&listeners, admin_listener, admin::router(queries)),
+            serve(
+                &listeners,
+                admin_listener,
+                admin::router(Arc::clone(&queries)),
+            ),
         ];
         membership::start(&shared, instance, settings.heartbeat);
         tracing::info!(port, admin_port, id = instance_id, "server listens");
@@ -95,9 +107,11 @@ impl Server {
             port,
             admin_port,
             query,
+            queries,
             shared,
             listeners,
             stops,
+            drain: settings.drain,
         })
     }
 }
@@ -140,17 +154,26 @@ impl ServerHandle {
         self.shared.complaints()
     }
 
-    /// Leaves the cluster, ends every task and thread. What is in memory only is consumed again at the next start.
+    /// Leaves the cluster, goes on answering for the time of [`ServerSettings::drain`], waits for what runs, and ends every task and
+    /// thread. What is in memory only is consumed again at the next start.
     pub async fn shutdown(mut self) {
+        self.shared.membership.shutdown().await;
         let leaving = self.shared.controller.leave(&self.instance_id);
-        if tokio::time::timeout(std::time::Duration::from_secs(2), leaving)
-            .await
-            .is_err()
-        {
+        let left = tokio::time::timeout(GOODBYE, leaving).await;
+        if !matches!(left, Ok(Ok(()))) {
             tracing::warn!("the controller did not hear that the server leaves");
         }
+        tokio::time::sleep(self.drain).await;
         for stop in self.stops.drain(..) {
             let _ = stop.send(());
+        }
+        if !self.drain.is_zero() {
+            let until = tokio::time::Instant::now() + LAST_QUERIES;
+            while !self.queries.pool.ids().is_empty() && tokio::time::Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            // Answers are on their way out; a connection that nobody closes is not waited for.
+            self.listeners.finish(GOODBYE).await;
         }
         self.shared.shutdown().await;
         self.listeners.shutdown().await;

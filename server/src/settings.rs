@@ -44,6 +44,8 @@ pub struct ServerSettings {
     pub access: Arc<Access>,
     /// Certificate of both ports.
     pub tls: Option<Arc<Tls>>,
+    /// How long a server that shall end goes on answering, so that brokers learn of it.
+    pub drain: Duration,
 }
 
 impl ServerSettings {
@@ -71,6 +73,7 @@ impl ServerSettings {
             heartbeat: Duration::from_secs(2),
             access: Arc::new(Access::open()),
             tls: None,
+            drain: Duration::ZERO,
         }
     }
 
@@ -93,6 +96,9 @@ impl ServerSettings {
         let memory = ["query.memory.max.bytes"];
         if let Some(bytes) = settings.number(&memory)? {
             self.query_memory_bytes = bytes;
+        }
+        if let Some(ms) = settings.number(&["pinot.server.delayShutdownTimeMs"])? {
+            self.drain = Duration::from_millis(ms);
         }
         if let Some(id) = settings.get("pinot.server.instance.id") {
             self.instance_id = Some(id.to_owned());

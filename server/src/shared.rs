@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) peers: Peers,
     pub(crate) tasks: TaskGroup,
+    /// The task that keeps this server registered.
+    pub(crate) membership: TaskGroup,
     pub(crate) runtime: Handle,
     /// One permit a seal that may run: building is CPU work beside queries.
     pub(crate) seals: Semaphore,
@@ -84,6 +86,7 @@ impl Shared {
             metrics: Metrics::default(),
             peers: Peers::default(),
             tasks: TaskGroup::new(),
+            membership: TaskGroup::new(),
             runtime,
             seals: Semaphore::new((cores / 2).max(1)),
             loads: Semaphore::new(LOADS),
@@ -130,6 +133,7 @@ impl Shared {
     /// Ends everything that runs for this server.
     pub(crate) async fn shutdown(&self) {
         self.stop();
+        self.membership.shutdown().await;
         self.tasks.shutdown().await;
         let threads = std::mem::take(&mut *self.threads.lock());
         let joined = tokio::task::spawn_blocking(move || {

@@ -142,7 +142,11 @@ impl<'a> Gather<'a> {
             Some(executed) => self.take(&lost.ask, *executed),
             None => {
                 self.queried += 1;
-                self.silent.push(short_name(&lost.ask));
+                if lost.ask.server.serves() {
+                    self.silent.push(short_name(&lost.ask));
+                } else {
+                    self.unavailable.extend(lost.ask.segments);
+                }
             }
         }
     }

@@ -15,7 +15,7 @@ mod subquery;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use cluster::Access;
@@ -31,6 +31,7 @@ use crate::multistage;
 use crate::request::QueryInput;
 use crate::response::{BrokerResponse, Failure};
 use crate::routing::{Choice, Chooser, Pruner, Routing};
+use crate::system;
 
 use compile::{Compiled, PlanCache, Side};
 pub(crate) use compile::{Outcome, boundary_of};
@@ -39,6 +40,8 @@ pub(crate) use scan::Counted;
 
 /// Characters of a slow query that are logged.
 const LOGGED_CHARACTERS: usize = 4096;
+/// Pause of a query that came before the first view of the cluster.
+const FIRST_VIEW: Duration = Duration::from_millis(5);
 
 /// What every query of a broker shares.
 pub(crate) struct Core {
@@ -50,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) port: u16,
     /// For the controller.
     pub(crate) http: reqwest::Client,
+    /// Whether this broker shall end soon.
+    pub(crate) leaving: std::sync::atomic::AtomicBool,
     /// Routing.
     pub(crate) routing: ArcSwap<Routing>,
     /// Time of day.
@@ -166,7 +171,7 @@ impl Core {
         response
     }
 
-    fn log_slow(&self, sql: &str, response: &BrokerResponse, elapsed: std::time::Duration) {
+    fn log_slow(&self, sql: &str, response: &BrokerResponse, elapsed: Duration) {
         let shown: String = sql.chars().take(LOGGED_CHARACTERS).collect();
         tracing::warn!(
             request_id = response.request_id,
@@ -212,14 +217,28 @@ impl Core {
             columnar: false,
             paid: None,
         };
-        let mut response =
-            if job.input.multi_stage || statement.options.is_true("usemultistageengine") {
-                self.multi_stage(job, statement).await?
-            } else {
-                self.single_stage(job, statement).await?
-            };
+        self.informed(&job).await?;
+        let mut response = if let Some(answered) = system::answer(self, &job, &statement).await {
+            answered?
+        } else if job.input.multi_stage || statement.options.is_true("usemultistageengine") {
+            self.multi_stage(job, statement).await?
+        } else {
+            self.single_stage(job, statement).await?
+        };
         response.client_request_id = client_id;
         Ok(response)
+    }
+
+    /// A broker that has just started knows no table yet: its first queries wait for the controller's word.
+    async fn informed(&self, job: &Job) -> Result<(), Stop> {
+        while !self.routing.load().loaded {
+            if job.left_ms() == 0 {
+                let message = "the broker has not heard from a controller since it started";
+                return Err(QueryException::new(ErrorCode::BrokerResourceMissing, message).into());
+            }
+            tokio::time::sleep(FIRST_VIEW).await;
+        }
+        Ok(())
     }
 
     async fn multi_stage(&self, job: Job, statement: Statement) -> Result<BrokerResponse, Stop> {

@@ -111,7 +111,9 @@ async fn not_allowed() -> Response {
 }
 
 async fn health(State(core): Shared) -> Response {
-    if core.routing.load().loaded {
+    if core.leaving.load(std::sync::atomic::Ordering::Acquire) {
+        refusal(503, "Pinot broker status is SHUTTING_DOWN")
+    } else if core.routing.load().loaded {
         (StatusCode::OK, "OK").into_response()
     } else {
         refusal(503, "Pinot broker status is STARTING")

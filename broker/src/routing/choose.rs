@@ -64,7 +64,8 @@ impl Chooser<'_> {
                 .get(&key_of(segment))
                 .copied()
                 .filter(|s| segment.candidates.contains(s))
-                .or_else(|| self.pick(table, &segment.candidates, step));
+                .or_else(|| self.pick(table, &segment.candidates, step))
+                .or_else(|| self.leaving(table, segment));
             match server {
                 Some(server) => shares[server as usize].push(segment.name.clone()),
                 None if segment.awaited
@@ -99,6 +100,12 @@ impl Chooser<'_> {
             .filter(|s| !self.avoids(table, *s))
             .collect();
         (!left.is_empty()).then(|| left[(step % left.len() as u64) as usize])
+    }
+
+    /// A server that goes on answering while it leaves, where nobody else has the segment yet.
+    fn leaving(&self, table: &RoutedTable, segment: &RoutedSegment) -> Option<u32> {
+        let mut gone = segment.gone.iter().copied();
+        gone.find(|s| table.servers[*s as usize].leaves() && !self.avoids(table, *s))
     }
 
     /// For each partition one server, which has all of its segments where any has.

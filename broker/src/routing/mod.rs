@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::{TableType, ids};
 use proto::QueryService;
@@ -21,16 +22,26 @@ pub(crate) use choose::{Choice, Chooser};
 pub(crate) use prune::Pruner;
 pub(crate) use table::RoutedTable;
 
+/// For so long a server that left is asked for what nobody else has yet: it goes on answering while it drains.
+const LEAVING: Duration = Duration::from_secs(5);
+
 /// A server with the way to it.
 pub(crate) struct Server {
     pub(crate) instance: Instance,
     pub(crate) service: Arc<dyn QueryService>,
+    /// When it was first said that it lives no more.
+    left: Option<Instant>,
 }
 
 impl Server {
     /// True where queries may go there.
-    fn serves(&self) -> bool {
+    pub(crate) fn serves(&self) -> bool {
         self.instance.live && self.instance.enabled
+    }
+
+    /// True where it left so lately that it may still answer.
+    fn leaves(&self) -> bool {
+        self.instance.enabled && self.left.is_some_and(|left| left.elapsed() < LEAVING)
     }
 }
 
@@ -122,11 +133,14 @@ impl Routing {
                 servers.insert(id, Arc::clone(old));
                 continue;
             }
+            let left = old
+                .filter(|_| !instance.live)
+                .map(|old| old.left.unwrap_or_else(Instant::now));
             // A server that came back may be another process: connect anew.
             let kept = old.filter(|old| {
                 old.instance.host == instance.host
                     && old.instance.port == instance.port
-                    && old.instance.live == instance.live
+                    && (old.instance.live || !instance.live)
             });
             let service = match kept {
                 Some(old) => Ok(Arc::clone(&old.service)),
@@ -134,7 +148,14 @@ impl Routing {
             };
             match service {
                 Ok(service) => {
-                    servers.insert(id, Arc::new(Server { instance, service }));
+                    servers.insert(
+                        id,
+                        Arc::new(Server {
+                            instance,
+                            service,
+                            left,
+                        }),
+                    );
                 }
                 Err(error) => {
                     tracing::warn!(server = %id, %error, "a server has no usable address")
@@ -178,6 +199,19 @@ impl Routing {
                 realtime: find(ids::with_type(&full, TableType::Realtime)),
             },
         }
+    }
+
+    /// What the controller says of every table.
+    pub(crate) fn views(&self) -> impl Iterator<Item = &Arc<TableView>> {
+        self.tables.values().map(|table| &table.view)
+    }
+
+    /// Id, host and port of every server.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = (&str, &str, u16)> {
+        self.servers.values().map(|server| {
+            let instance = &server.instance;
+            (instance.id.as_str(), instance.host.as_str(), instance.port)
+        })
     }
 
     /// A table by its exact name with type.

@@ -1,6 +1,7 @@
 //! A table's segments with the servers that can answer for them.
 //!
-//! Must not know: queries. Invariant: only live, enabled servers that report the segment as served are candidates.
+//! Must not know: queries. Invariant: only live, enabled servers that report the segment as served are candidates; one that is
+//! leaving stands beside them, for want of any.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,11 +28,13 @@ pub(crate) struct RoutedSegment {
     pub(crate) name: String,
     /// Positions in [`RoutedTable::servers`], ordered by instance id.
     pub(crate) candidates: Vec<u32>,
+    /// The same of those that live no more, by the last that was heard of them.
+    pub(crate) gone: Vec<u32>,
     /// Stream partition, or the only value of its partition metadata.
     pub(crate) partition: Option<u32>,
     /// Created at, milliseconds.
     pub(crate) created_ms: i64,
-    /// No server ever answered for it, and every one that shall have it lives: one is about to.
+    /// No server ever answered for it, and one that shall have it lives: it is about to.
     pub(crate) awaited: bool,
     /// Position of its record in the view, `None` where it has none.
     pub(crate) record: Option<SegmentRecord>,
@@ -77,36 +80,41 @@ impl RoutedTable {
         let view = Arc::clone(&self.view);
         let mut positions: HashMap<&str, u32> = HashMap::new();
         for (name, ideal) in &view.ideal {
-            let mut wanted = ideal
+            let wanted: Vec<bool> = ideal
                 .iter()
                 .filter(|(_, s)| matches!(s, ReplicaState::Online | ReplicaState::Consuming))
                 .map(|(id, _)| servers.get(id).is_some_and(|s| s.serves()))
-                .peekable();
-            if wanted.peek().is_none() || view.hidden.contains(name) {
+                .collect();
+            if wanted.is_empty() || view.hidden.contains(name) {
                 continue;
             }
-            let awaited = wanted.all(|lives| lives)
+            let awaited = wanted.contains(&true)
                 && view.external.get(name).is_none_or(|known| known.is_empty());
-            let mut candidates = Vec::new();
+            let (mut candidates, mut gone) = (Vec::new(), Vec::new());
             for (id, state) in view.external.get(name).into_iter().flatten() {
                 let up = matches!(state, ReplicaState::Online | ReplicaState::Consuming);
                 let kept = !matches!(
                     ideal.get(id),
                     Some(ReplicaState::Offline | ReplicaState::Dropped | ReplicaState::Error)
                 );
-                let Some(server) = servers.get(id).filter(|s| up && kept && s.serves()) else {
+                let Some(server) = servers.get(id).filter(|_| up && kept) else {
                     continue;
                 };
                 let position = *positions.entry(id).or_insert_with(|| {
                     self.servers.push(Arc::clone(server));
                     (self.servers.len() - 1) as u32
                 });
-                candidates.push(position);
+                if server.serves() {
+                    candidates.push(position);
+                } else {
+                    gone.push(position);
+                }
             }
             let record = view.segments.get(name);
             self.segments.push(RoutedSegment {
                 name: name.clone(),
                 candidates,
+                gone,
                 partition: record.and_then(partition_of),
                 created_ms: record.map_or(0, |r| r.created_ms.max(r.pushed_ms)),
                 awaited,

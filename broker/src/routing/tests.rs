@@ -48,15 +48,25 @@ fn table(reported: Option<ReplicaState>) -> TableView {
     .unwrap()
 }
 
+fn view(instances: Vec<Instance>, table: TableView) -> ClusterView {
+    ClusterView {
+        version: 1,
+        instances,
+        tables: vec![table],
+        ..ClusterView::default()
+    }
+}
+
+fn routing(view: ClusterView) -> Routing {
+    Routing::default().next(view, &GrpcServers::default())
+}
+
 /// Servers asked, and segments named as unavailable.
 fn chosen(live: bool, reported: Option<ReplicaState>) -> (usize, Vec<String>) {
-    let view = ClusterView {
-        version: 1,
-        instances: vec![server("a", live)],
-        tables: vec![table(reported)],
-        ..ClusterView::default()
-    };
-    let routing = Routing::default().next(view, &GrpcServers::default());
+    chosen_of(&routing(view(vec![server("a", live)], table(reported))))
+}
+
+fn chosen_of(routing: &Routing) -> (usize, Vec<String>) {
     let table = routing.table("t_OFFLINE").unwrap();
     let chooser = Chooser {
         turn: 0,
@@ -85,4 +95,22 @@ async fn a_young_segment_of_a_dead_server_is_named() {
 async fn a_young_segment_that_answered_before_is_named() {
     let named = (0, vec!["t_0".to_owned()]);
     assert_eq!(chosen(true, Some(ReplicaState::Offline)), named);
+}
+
+#[tokio::test]
+async fn a_young_segment_is_awaited_of_the_replica_that_lives() {
+    let mut two = table(None);
+    let ideal = two.ideal.get_mut("t_0").unwrap();
+    ideal.insert("b".to_owned(), ReplicaState::Online);
+    let servers = vec![server("a", false), server("b", true)];
+    assert_eq!(chosen_of(&routing(view(servers, two))), (0, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_server_that_just_left_answers_for_what_nobody_else_has() {
+    let reported = table(Some(ReplicaState::Online));
+    let before = routing(view(vec![server("a", true)], reported.clone()));
+    let gone = view(vec![server("a", false)], reported);
+    let after = before.next(gone, &GrpcServers::default());
+    assert_eq!(chosen_of(&after), (1, Vec::new()));
 }

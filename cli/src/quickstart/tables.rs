@@ -3,6 +3,7 @@
 //! Must not know: the generators. Invariant: creating them again changes nothing.
 
 use anyhow::{Context, Result, bail};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde_json::{Value as Json, json};
 
 /// Topic of the sales.
@@ -92,8 +93,18 @@ async fn send(
 }
 
 /// Creates both, or brings their streams' address up to date.
-pub(super) async fn create(controller_port: &u16, bootstrap: &str) -> Result<()> {
-    let client = reqwest::Client::new();
+pub(super) async fn create(
+    controller_port: &u16,
+    bootstrap: &str,
+    header: Option<&str>,
+) -> Result<()> {
+    let mut client = reqwest::Client::builder().no_proxy();
+    if let Some(header) = header {
+        let mut value = HeaderValue::from_str(header).context("the token is no valid header")?;
+        value.set_sensitive(true);
+        client = client.default_headers(std::iter::once((AUTHORIZATION, value)).collect());
+    }
+    let client = client.build().context("cannot make an HTTP client")?;
     let at = format!("http://127.0.0.1:{controller_port}");
     for schema in [sales_schema(), trades_schema()] {
         send(

@@ -101,6 +101,13 @@ impl Minion {
         })
     }
 
+    /// Ends what waits: it was made in an earlier term, and another leader may have done it since.
+    fn begin_anew(&self, now_ms: i64) {
+        for task in std::mem::take(&mut *self.waiting.lock()) {
+            task.stop(now_ms);
+        }
+    }
+
     fn next(&self) -> Option<Arc<Task>> {
         let held = self.held.lock();
         let mut waiting = self.waiting.lock();
@@ -113,14 +120,21 @@ impl Minion {
 pub(crate) fn start(core: &Arc<Core>) {
     let weak = Arc::downgrade(core);
     core.tasks.spawn(async move {
-        if let Some(core) = weak.upgrade()
-            && let Err(error) = lineage::sweep(&core, |e| e.id.starts_with(merge::ID_PREFIX)).await
-        {
-            tracing::warn!(%error, "what an interrupted task left cannot be removed yet");
-        }
+        let mut swept = None;
         loop {
             let Some(core) = weak.upgrade() else { return };
-            let Some(task) = core.minion.next() else {
+            let term = core.term();
+            if term.is_some() && term != swept {
+                if swept.is_some() {
+                    core.minion.begin_anew(core.now_ms());
+                }
+                swept = term;
+                let interrupted = lineage::sweep(&core, |e| e.id.starts_with(merge::ID_PREFIX));
+                if let Err(error) = interrupted.await {
+                    tracing::warn!(%error, "what an interrupted task left cannot be removed yet");
+                }
+            }
+            let Some(task) = term.and_then(|_| core.minion.next()) else {
                 let _ = tokio::time::timeout(LOOK_EVERY, core.minion.wake.notified()).await;
                 continue;
             };
@@ -132,7 +146,9 @@ pub(crate) fn start(core: &Arc<Core>) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(core) = weak.upgrade() else { return };
-            schedule::due(&core).await;
+            if core.leads() {
+                schedule::due(&core).await;
+            }
         }
     });
 }

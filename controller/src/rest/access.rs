@@ -70,7 +70,7 @@ pub(super) fn shown(headers: &HeaderMap) -> Option<&str> {
         .and_then(|value| value.to_str().ok())
 }
 
-fn is_open(path: &str) -> bool {
+pub(super) fn is_open(path: &str) -> bool {
     let file = path.matches('/').count() == 1 && FILES.iter().any(|ending| path.ends_with(ending));
     let below = |open: &&str| {
         path.strip_prefix(*open)
@@ -96,6 +96,18 @@ fn permission(method: &Method, path: &str) -> Permission {
     Permission::of_method(method.as_str())
 }
 
+/// Where in a path the name of a table or schema stands.
+pub(super) fn place_of_table(parts: &[String]) -> Option<usize> {
+    let at = parts.windows(2).position(|pair| match pair {
+        [collection, name] => {
+            let collection = COLLECTIONS.contains(&collection.as_str());
+            collection && !name.is_empty() && !NOT_TABLES.contains(&name.as_str())
+        }
+        _ => false,
+    });
+    at.map(|at| at.saturating_add(1))
+}
+
 /// The table that a path or its parameters name.
 fn table_of(path: &str, query: Option<&str>) -> Option<String> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -113,12 +125,17 @@ fn table_of(path: &str, query: Option<&str>) -> Option<String> {
     })
 }
 
-fn unproven() -> Response {
+/// The header by which the console says that it asks for a password itself, so that the browser need not.
+const CONSOLE: &str = "x-touriga-console";
+
+fn unproven(headers: &HeaderMap) -> Response {
     let mut response = Refusal::new(401, "HTTP 401 Unauthorized").into_response();
-    let scheme = HeaderValue::from_static("Basic realm=\"touriga\"");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, scheme);
+    if !headers.contains_key(CONSOLE) {
+        let scheme = HeaderValue::from_static("Basic realm=\"touriga\"");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, scheme);
+    }
     response
 }
 
@@ -149,7 +166,7 @@ pub(super) async fn guard(State(core): Shared, request: Request, next: Next) -> 
         return next.run(request).await;
     }
     let Some(principal) = core.access.who(shown(request.headers())).await else {
-        return unproven();
+        return unproven(request.headers());
     };
     let permission = permission(request.method(), &path);
     if !principal.may(permission) || shows_rows(&principal, &path) {
@@ -210,7 +227,7 @@ async fn rights_over_table(
 pub(super) async fn guard_peers(State(core): Shared, request: Request, next: Next) -> Response {
     if core.access.is_closed() {
         match core.access.who(shown(request.headers())).await {
-            None => return unproven(),
+            None => return unproven(request.headers()),
             Some(principal) if !principal.is_unlimited() => {
                 return denied(Permission::Update, "the cluster");
             }

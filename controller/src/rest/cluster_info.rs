@@ -81,12 +81,23 @@ async fn databases(State(core): Shared) -> Answer {
     Ok(json(&object!(names)))
 }
 
+/// The controller that decides.
+fn leading(core: &Core) -> Result<String, Refusal> {
+    if core.leads() {
+        return Ok(core.instance_id.clone());
+    }
+    let leader = core.seat.as_ref().and_then(|seat| seat.leader());
+    leader
+        .map(|leader| leader.id)
+        .ok_or_else(|| Refusal::new(503, "no controller leads now; ask again in a few seconds"))
+}
+
 async fn leaders(State(core): Shared) -> Answer {
     let tables: Vec<String> = core.read(|s| s.tables.keys().cloned().collect());
     Ok(json(&object!({
         "leadControllerResourceEnabled": true,
         "leadControllerEntryMap": {
-            "leadControllerResource_0": {"leadControllerId": core.instance_id, "tableNames": tables},
+            "leadControllerResource_0": {"leadControllerId": leading(&core)?, "tableNames": tables},
         },
     })))
 }
@@ -98,7 +109,7 @@ async fn leader(State(core): Shared, Path(table): Path<String>) -> Answer {
     Ok(json(&object!({
         "leadControllerResourceEnabled": true,
         "leadControllerEntryMap": {
-            "leadControllerResource_0": {"leadControllerId": core.instance_id, "tableNames": [table]},
+            "leadControllerResource_0": {"leadControllerId": leading(&core)?, "tableNames": [table]},
         },
     })))
 }

@@ -20,7 +20,7 @@ macro_rules! files {
 /// Every file of the console.
 const FILES: &[(&str, &str)] = files![
     "index.html" "console.css" "console.js" "chart.js" "cluster.js" "dom.js" "editor.js"
-    "new-table.js" "query.js" "state.js" "tables.js"
+    "login.js" "new-table.js" "query.js" "state.js" "tables.js"
 ];
 
 pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json as object};
 
 use cluster::Permission;
 
-use super::{Answer, Parameters, Shared, VERSION, access, json, text};
+use super::{Answer, Parameters, Refusal, Shared, VERSION, access, json, text};
 use crate::core::Core;
 
 /// Components that Pinot's answer names; clients look for one of them.
@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
     Router::new()
         .route("/health", get(health))
         .route("/health/liveness", get(health))
-        .route("/health/readiness", get(health))
+        .route("/health/readiness", get(readiness))
         .route("/pinot-controller/admin", get(admin))
         .route("/version", get(version))
         .route("/uptime", get(uptime))
@@ -58,6 +58,17 @@ pub(crate) fn routes() -> Router<std::sync::Arc<Core>> {
 
 async fn health() -> Answer {
     Ok(text("OK"))
+}
+
+/// One of several controllers is ready once it has read the shared state.
+async fn readiness(State(core): Shared) -> Answer {
+    match &core.seat {
+        Some(seat) if !seat.is_copied() => Err(Refusal::new(
+            503,
+            "the shared metadata store was not read yet",
+        )),
+        _ => Ok(text("OK")),
+    }
 }
 
 async fn admin() -> Answer {
@@ -83,7 +94,9 @@ async fn start_time(State(core): Shared) -> Answer {
 }
 
 async fn auth_info(State(core): Shared) -> Answer {
-    let workflow = if core.access.is_closed() {
+    let workflow = if core.access.has_issuer() {
+        "OIDC"
+    } else if core.access.is_closed() {
         "BASIC"
     } else {
         "NONE"

@@ -9,7 +9,9 @@ mod batch;
 mod brokers;
 mod cluster_info;
 mod console;
+mod database;
 mod debug;
+mod forward;
 mod functions;
 mod gateway;
 mod health;
@@ -84,6 +86,11 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .layer(middleware::from_fn_with_state(
             Arc::clone(&core),
             access::guard,
+        ))
+        .layer(middleware::from_fn(database::of_header))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&core),
+            forward::to_leader,
         ))
         .layer(middleware::from_fn_with_state(Arc::clone(&core), headers))
         .layer(DefaultBodyLimit::disable())

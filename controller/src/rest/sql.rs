@@ -172,7 +172,7 @@ async fn forward(core: &Core, headers: &HeaderMap, body: Bytes) -> Response {
     };
     let mut request = core
         .peers
-        .post(format!("http://{address}/query/sql"))
+        .post(format!("{}://{address}/query/sql", core.dial.scheme()))
         .header("content-type", "application/json")
         .body(body);
     for name in PASSED {
@@ -210,7 +210,11 @@ async fn cancel(
     let Some((_, address)) = found else {
         return Err(Refusal::not_found(format!("Broker: {broker} is not alive")));
     };
-    let (status, text) = cancelled(&core, &format!("http://{address}/query/{id}")).await?;
+    let (status, text) = cancelled(
+        &core,
+        &format!("{}://{address}/query/{id}", core.dial.scheme()),
+    )
+    .await?;
     if status.is_success() {
         return Ok(json(&Json::from(text)));
     }
@@ -223,8 +227,11 @@ async fn cancel_of_client(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     for (_, address) in live_brokers(&core) {
-        let (status, text) =
-            cancelled(&core, &format!("http://{address}/clientQuery/{id}")).await?;
+        let (status, text) = cancelled(
+            &core,
+            &format!("{}://{address}/clientQuery/{id}", core.dial.scheme()),
+        )
+        .await?;
         if status.is_success() {
             return Ok(json(&Json::from(text)));
         }
@@ -247,7 +254,7 @@ async fn running(State(core): Shared) -> Answer {
     for (id, address) in live_brokers(&core) {
         let asked = core
             .peers
-            .get(format!("http://{address}/queries"))
+            .get(format!("{}://{address}/queries", core.dial.scheme()))
             .send()
             .await;
         if let Ok(response) = asked {

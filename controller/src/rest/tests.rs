@@ -72,6 +72,8 @@ fn instance(role: &str, port: u16) -> Instance {
 async fn cluster() -> Result<Cluster, Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let core = Core::open(Parts {
+        dial: cluster::Dial::default(),
+        seat: None,
         cluster_name: "c".to_owned(),
         instance_id: "Controller_127.0.0.1_9000".to_owned(),
         host: "127.0.0.1".to_owned(),

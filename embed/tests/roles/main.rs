@@ -6,3 +6,4 @@ mod access;
 mod dimension;
 mod metrics;
 mod minion;
+mod tls;

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_rustls::rustls::ClientConfig;
 use tonic::{Request, Response, Status};
 
 use super::wire::controller_client::ControllerClient;
 use super::wire::controller_server::{Controller, ControllerServer};
-use super::{Caller, Known, MAX_MESSAGE_BYTES, channel, wire};
+use super::{Caller, Known, MAX_MESSAGE_BYTES, attentive_channel, wire};
 use crate::controller_service::{
     ClusterView, CommitEnd, CompletionAnswer, CompletionRequest, ControllerService, Instance,
     ReplicaReport, SegmentRecord, ServiceError,
@@ -150,7 +151,20 @@ impl GrpcController {
     /// # Errors
     /// Where the address is none.
     pub fn connect(url: &str, token: Option<&str>) -> Result<Self, ServiceError> {
-        let client = ControllerClient::with_interceptor(channel(url)?, Caller::new(token)?)
+        Self::connect_by(url, token, None)
+    }
+
+    /// As [`GrpcController::connect`], behind TLS where a config is given.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub fn connect_by(
+        url: &str,
+        token: Option<&str>,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, ServiceError> {
+        let channel = attentive_channel(url, tls)?;
+        let client = ControllerClient::with_interceptor(channel, Caller::new(token)?)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {

@@ -10,6 +10,11 @@ mod controller;
 mod convert;
 mod query;
 mod scan;
+mod secure;
+
+use std::sync::Arc;
+
+use tokio_rustls::rustls::ClientConfig;
 
 pub use controller::{GrpcController, controller_server};
 pub use query::{GrpcQuery, query_server};
@@ -77,7 +82,45 @@ impl tonic::service::Interceptor for Caller {
 }
 
 /// Makes a channel that connects when first used and again after a loss.
-pub(crate) fn channel(url: &str) -> Result<tonic::transport::Channel, crate::ServiceError> {
+pub(crate) fn channel(
+    url: &str,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<tonic::transport::Channel, crate::ServiceError> {
+    Ok(lazy(endpoint(&plain(url, tls.is_some()))?, tls))
+}
+
+/// What is secured by the connection itself is no matter of the address.
+fn plain(url: &str, secured: bool) -> String {
+    match url.strip_prefix("https://") {
+        Some(rest) if secured => format!("http://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+/// Connects with the first call, behind TLS where that is set.
+fn lazy(
+    endpoint: tonic::transport::Endpoint,
+    tls: Option<Arc<ClientConfig>>,
+) -> tonic::transport::Channel {
+    match tls {
+        None => endpoint.connect_lazy(),
+        Some(tls) => endpoint.connect_with_connector_lazy(secure::Secure(tls)),
+    }
+}
+
+/// A channel that also notices a process which is there and says nothing.
+pub(crate) fn attentive_channel(
+    url: &str,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<tonic::transport::Channel, crate::ServiceError> {
+    let endpoint = endpoint(&plain(url, tls.is_some()))?
+        .connect_timeout(std::time::Duration::from_secs(1))
+        .http2_keep_alive_interval(std::time::Duration::from_secs(1))
+        .keep_alive_timeout(std::time::Duration::from_secs(3));
+    Ok(lazy(endpoint, tls))
+}
+
+fn endpoint(url: &str) -> Result<tonic::transport::Endpoint, crate::ServiceError> {
     let url = if url.contains("://") {
         url.to_owned()
     } else {
@@ -88,6 +131,5 @@ pub(crate) fn channel(url: &str) -> Result<tonic::transport::Channel, crate::Ser
     Ok(endpoint
         .connect_timeout(std::time::Duration::from_secs(3))
         .tcp_nodelay(true)
-        .http2_adaptive_window(true)
-        .connect_lazy())
+        .http2_adaptive_window(true))
 }

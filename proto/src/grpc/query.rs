@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException};
+use tokio_rustls::rustls::ClientConfig;
 use tonic::{Request, Response, Status};
 
 use super::wire::query_answer::Answer;
@@ -79,7 +80,19 @@ impl GrpcQuery {
     /// # Errors
     /// Where the address is none.
     pub fn connect(url: &str, token: Option<&str>) -> Result<Self, ServiceError> {
-        let client = QueryClient::with_interceptor(channel(url)?, Caller::new(token)?)
+        Self::connect_by(url, token, None)
+    }
+
+    /// As [`GrpcQuery::connect`], behind TLS where a config is given.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub fn connect_by(
+        url: &str,
+        token: Option<&str>,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, ServiceError> {
+        let client = QueryClient::with_interceptor(channel(url, tls)?, Caller::new(token)?)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self {

@@ -36,7 +36,12 @@ heritage: {{ .root.Release.Service }}
 
 {{- define "touriga.controller" -}}
 {{- $name := include "touriga.name" (dict "root" .root "role" "controller") -}}
-http://{{ $name }}-0.{{ $name }}-headless:{{ .root.Values.controller.service.port }}
+{{- $port := .root.Values.controller.service.port -}}
+{{- $all := list -}}
+{{- range $n := until (ternary (int .root.Values.controller.replicaCount) 1 (ne .root.Values.etcd.members "")) -}}
+{{- $all = append $all (printf "http://%s-%d.%s-headless:%v" $name $n $name $port) -}}
+{{- end -}}
+{{ join "," $all }}
 {{- end -}}
 
 {{- define "touriga.image" -}}
