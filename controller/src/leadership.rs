@@ -275,8 +275,8 @@ async fn stand_by(seat: &Seat, weak: &Weak<Core>) -> Result<Option<Term>, Contro
 fn follow(seat: &Seat, core: &Core, step: &Step) -> Result<bool, ControllerError> {
     let changes = step.iter().map(|(k, v)| (k.as_str(), v.as_deref()));
     core.follow(stored::changes_of(changes)?);
-    let seats = step.iter().filter(|(key, _)| key == SEAT);
-    let Some((_, value)) = seats.last() else {
+    let mut seats = step.iter().filter(|(key, _)| key == SEAT);
+    let Some((_, value)) = seats.next_back() else {
         return Ok(false);
     };
     seat.heard_of(value.as_deref());
