@@ -116,6 +116,17 @@ impl IdSet {
         }
     }
 
+    /// The integers of an exact set, in the order of their bits; `None` for a Bloom filter.
+    #[must_use]
+    pub fn integers(&self) -> Option<Box<dyn Iterator<Item = i64> + '_>> {
+        match self {
+            Self::Empty => Some(Box::new(std::iter::empty())),
+            Self::Ints(set) => Some(Box::new(set.iter().map(|id| i64::from(id as i32)))),
+            Self::Longs(set) => Some(Box::new(set.iter().map(|id| id as i64))),
+            Self::Bloom(_) => None,
+        }
+    }
+
     /// Joins two sets. An exact set above `size_threshold` bytes, or one joined with a Bloom filter, becomes one.
     #[must_use]
     pub fn merge(self, other: Self, size_threshold: usize) -> Self {

@@ -11,6 +11,7 @@ mod correlated;
 mod decimal;
 mod engine;
 mod error;
+mod held_keys;
 mod join_order;
 mod leaf;
 mod memory;

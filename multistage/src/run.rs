@@ -21,7 +21,7 @@ use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 
 use crate::error::{MultiStageError, Phase, of};
-use crate::leaf::Leaves;
+use crate::leaf::{self, Leaves};
 use crate::small_batches;
 use crate::stages;
 use crate::types::column_type;
@@ -33,6 +33,10 @@ const LEFT_OUT: [&str; 4] = [
     "extract_leaf_expressions",
     "push_down_leaf_projections",
 ];
+
+/// So many texts, and bytes of them, of one side of a join are told to the leaves of the other.
+const TOLD_VALUES: usize = 1024;
+const TOLD_BYTES: usize = 1 << 20;
 
 /// Batches that a merge of spilled sorts wants to hold at least, as a share of the budget.
 const MERGE_SHARE: usize = 64;
@@ -65,7 +69,10 @@ fn spilling_session(budget: usize) -> SessionState {
 
 fn state(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionState {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let config = changed(SessionConfig::new().with_target_partitions(cores));
+    let mut config = changed(SessionConfig::new().with_target_partitions(cores));
+    let optimizer = &mut config.options_mut().optimizer;
+    optimizer.hash_join_inlist_pushdown_max_distinct_values = TOLD_VALUES;
+    optimizer.hash_join_inlist_pushdown_max_size = TOLD_BYTES;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
         .rules
         .into_iter()
@@ -127,10 +134,12 @@ pub(crate) async fn operators(
     plan: &LogicalPlan,
     state: &SessionState,
 ) -> Result<Arc<dyn ExecutionPlan>, MultiStageError> {
-    state
+    let planned = state
         .query_planner()
         .create_physical_plan(plan, state)
-        .await
+        .await;
+    planned
+        .and_then(leaf::told)
         .map_err(|error| of(&error, Phase::Planning))
 }
 

@@ -3,10 +3,12 @@
 //! Must not know: how a leaf query reaches the servers ([`Leaves`] does). Invariant: the replacement has the schema of what
 //! it replaces; what a leaf query cannot say stays with the engine above it.
 
+mod narrowed;
 mod operator;
 mod provider;
 mod rows;
 mod text;
+mod told;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use datafusion::logical_expr::{
 pub(crate) use operator::LeafExec;
 pub use provider::{LeafAnswer, LeafPart, LeafRows, Leaves};
 pub use rows::batch_of;
+pub(crate) use told::told;
 
 use crate::catalog::Table;
 use provider::LeafProvider;

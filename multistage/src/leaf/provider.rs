@@ -21,9 +21,8 @@ use futures::Stream;
 use query::ResultTable;
 
 use super::Leaf;
-use super::operator::LeafExec;
+use super::operator::{Asked, LeafExec};
 use crate::convert::array_of;
-use crate::error::MultiStageError;
 use crate::stages::Stages;
 
 /// Rows of a batch.
@@ -79,10 +78,8 @@ pub enum LeafAnswer {
 
 /// A leaf query as a table.
 pub(super) struct LeafProvider {
+    leaf: Leaf,
     sql: String,
-    table: String,
-    /// Rows need no merging.
-    plain: bool,
     schema: SchemaRef,
     leaves: Arc<dyn Leaves>,
 }
@@ -96,9 +93,8 @@ impl std::fmt::Debug for LeafProvider {
 impl LeafProvider {
     pub(super) fn new(leaf: &Leaf, schema: SchemaRef, leaves: Arc<dyn Leaves>) -> Self {
         Self {
+            leaf: leaf.clone(),
             sql: leaf.sql(),
-            table: leaf.table.clone(),
-            plain: leaf.is_plain() && leaf.order.is_empty(),
             schema,
             leaves,
         }
@@ -122,18 +118,11 @@ impl TableProvider for LeafProvider {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let parts = if self.plain {
-            let streams = self.leaves.streams(&self.sql).await;
-            streams.map_err(MultiStageError::from)?
-        } else {
-            Vec::new()
-        };
+        let asked = Asked::new(self.leaf.clone(), self.leaves.as_ref()).await?;
         let leaf = Arc::new(LeafExec::new(
-            &self.sql,
-            &self.table,
+            asked,
             Arc::clone(&self.schema),
             Arc::clone(&self.leaves),
-            parts,
         ));
         let Some(projection) = projection else {
             return Ok(leaf);

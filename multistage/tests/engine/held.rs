@@ -3,7 +3,7 @@
 //! Must not know: what is tested. Invariant: a table is one sealed segment, opened from its file.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -52,9 +52,12 @@ impl Held {
     }
 }
 
-/// All tables.
+/// All tables, and what leaf queries asked of them.
 #[derive(Default)]
-pub(crate) struct Tables(pub(crate) BTreeMap<String, Held>);
+pub(crate) struct Tables(
+    pub(crate) BTreeMap<String, Held>,
+    pub(crate) Mutex<Vec<String>>,
+);
 
 struct InProcess {
     tables: Arc<Tables>,
@@ -92,6 +95,9 @@ impl Leaves for InProcess {
 
 impl InProcess {
     fn planned(&self, sql: &str) -> Result<(Plan, Arc<dyn Segment>), QueryException> {
+        if let Ok(mut asked) = self.tables.1.lock() {
+            asked.push(sql.to_owned());
+        }
         let statement = Statement::split(sql, &self.options)?;
         let parsed = sql::parse::query(&statement, 0)?;
         let name = parsed.table.clone().unwrap_or_default();

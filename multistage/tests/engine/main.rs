@@ -4,5 +4,6 @@
 
 mod held;
 mod memory;
+mod narrowed;
 mod sql;
 mod tpch;

@@ -9,6 +9,7 @@ pub(crate) mod bounds;
 mod geo;
 mod index;
 pub mod mask;
+mod members;
 mod scan;
 
 use std::ops::Range;
@@ -421,6 +422,9 @@ pub(crate) fn dictionary_ids(column: &dyn Column, matcher: &Matcher) -> Option<I
                 None => dictionary.matching_text(&mut |text| test(text)),
             },
         );
+    }
+    if let Matcher::Ids(integers) = matcher {
+        return Some(members::ids(dictionary, data_type, integers));
     }
     Some(match matcher.predicate(data_type) {
         Some(Predicate::Eq(value)) => dictionary

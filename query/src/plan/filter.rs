@@ -196,6 +196,16 @@ impl BoundFilter {
                     Err(error) if literals == Literals::ByValue => return Ok(Self::Refused(error)),
                     Err(error) => return Err(error),
                 };
+                if let Matcher::Integers(truth @ (0 | 1), end) = matcher
+                    && truth == end
+                    && let Some((column, matcher)) = Matcher::of_id_set(&expr)
+                {
+                    return Ok(Self::Test(BoundTest {
+                        expr: column.clone(),
+                        matcher,
+                        negated: negated != (truth == 0),
+                    }));
+                }
                 match settled(test, &expr, &matcher) {
                     Some(value) if literals != Literals::Strict => Self::Constant(value),
                     _ => Self::Test(BoundTest {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use common::{BigDecimal, ColumnType, DataType, Value, Values};
+use functions::id_set::IdSet;
 use functions::pattern::Pattern;
 use segment::index::text::query::TextQuery;
 use segment::{Bound, Predicate};
@@ -38,6 +39,8 @@ pub enum Matcher {
     Integers(i64, i64),
     /// One of these integers.
     IntegerSet(HashSet<i64>),
+    /// One of these integers, in ascending order: a set that came as a literal.
+    Ids(Arc<Vec<i64>>),
     /// A number between the ends.
     Numbers {
         /// Lower end.
@@ -75,6 +78,9 @@ pub enum Literals {
     /// By value wherever that means something.
     Lenient,
 }
+
+/// Sets with more integers stay what they are.
+const MOST_IDS: usize = 1 << 22;
 
 type End<'a> = Option<&'a (Value, bool)>;
 
@@ -145,6 +151,26 @@ impl Matcher {
             }
             Test::IsNull | Test::IsNotNull => (Self::Nothing, false),
         })
+    }
+
+    /// `inIdSet(column, 'literal')` as a test of the column: an exact set is looked up once for each value of a dictionary.
+    pub(super) fn of_id_set(expr: &BoundExpr) -> Option<(&BoundExpr, Self)> {
+        let BoundExpr::Call { function, args } = expr else {
+            return None;
+        };
+        let [column, BoundExpr::Literal(Value::String(text), _)] = args.as_slice() else {
+            return None;
+        };
+        let column_type = column.column_type();
+        let whole = matches!(column_type.data_type, DataType::Int | DataType::Long);
+        if !function.function().names.contains(&"inidset") || column_type.multi || !whole {
+            return None;
+        }
+        column.as_column()?;
+        let set = IdSet::from_base64(text).ok()?;
+        let mut ids: Vec<i64> = set.integers()?.take(MOST_IDS + 1).collect();
+        ids.sort_unstable();
+        (ids.len() <= MOST_IDS).then(|| (column, Self::Ids(Arc::new(ids))))
     }
 
     fn equal(values: &[Value], column_type: ColumnType, lenient: bool) -> Result<Self, QueryError> {
@@ -382,7 +408,7 @@ impl Matcher {
                     upper: end(*high, *high_included),
                 }
             }
-            Self::Numbers { .. } => return None,
+            Self::Ids(_) | Self::Numbers { .. } => return None,
             Self::NumberSet(set) => Predicate::In(
                 set.iter()
                     .map(|bits| number(f64::from_bits(*bits)))
@@ -424,6 +450,9 @@ impl Matcher {
             Self::Nothing => false,
             Self::Integers(low, high) => value.as_i64().is_some_and(|v| *low <= v && v <= *high),
             Self::IntegerSet(set) => value.as_i64().is_some_and(|v| set.contains(&v)),
+            Self::Ids(ids) => value
+                .as_i64()
+                .is_some_and(|v| ids.binary_search(&v).is_ok()),
             Self::Numbers {
                 low,
                 low_included,
@@ -457,6 +486,8 @@ impl Matcher {
             (Self::Integers(low, high), Values::Long(v)) => (*low..=*high).contains(&v[index]),
             (Self::IntegerSet(set), Values::Int(v)) => set.contains(&i64::from(v[index])),
             (Self::IntegerSet(set), Values::Long(v)) => set.contains(&v[index]),
+            (Self::Ids(ids), Values::Int(v)) => ids.binary_search(&i64::from(v[index])).is_ok(),
+            (Self::Ids(ids), Values::Long(v)) => ids.binary_search(&v[index]).is_ok(),
             (
                 Self::Numbers {
                     low,
