@@ -92,6 +92,10 @@ async fn parameters_take_the_types_of_columns() -> Fallible {
         .query_one("SELECT n FROM sales WHERE city = $1", &[&"' OR '1'='1"])
         .await;
     assert!(quoted.is_err(), "no row, as no city is called so");
+    let one_of = "SELECT COUNT(*) FROM sales WHERE city = ANY($1) AND n <> ALL($2)";
+    let cities = vec!["D'Oeste", "Recife", "q\""];
+    let counted = client.query_one(one_of, &[&cities, &vec![3_i32]]).await?;
+    assert_eq!(counted.get::<_, i64>(0), 1);
     let since = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
     let recent = client
         .query(

@@ -13,7 +13,8 @@ pub(crate) fn ask(
     tables: &[Table],
     id: String,
 ) -> Ask {
-    let sql = syntax::without_literal_casts(&syntax::without_namespace(sql, DEFAULT_NAMESPACE));
+    let sql = syntax::with_lists(&syntax::without_namespace(sql, DEFAULT_NAMESPACE));
+    let sql = syntax::without_literal_casts(&sql);
     let says = options
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case(syntax::ENGINE_OPTION));

@@ -63,6 +63,8 @@ def parameters():
         for _ in range(7):
             cursor = connection.execute("SELECT COUNT(*) FROM vendas WHERE estado = %s AND quantidade >= %s", (wanted["value"], 0))
             assert cursor.fetchone()[0] == wanted["count"]
+        cursor = connection.execute("SELECT COUNT(*) FROM vendas WHERE estado = ANY(%s)", ([wanted["value"], "XX"],))
+        assert cursor.fetchone()[0] == wanted["count"]
 
 
 def types(binary):
@@ -102,6 +104,13 @@ def session():
     with psycopg.connect(ADDRESS) as connection:
         with connection.transaction():
             assert connection.execute("SELECT COUNT(*) FROM vendas").fetchone()[0] > 0
+
+
+def cursor():
+    with psycopg.connect(ADDRESS) as connection:
+        with connection.cursor(name="part") as part:
+            part.execute("SELECT id_venda FROM vendas LIMIT 250")
+            assert (len(part.fetchmany(100)), len(part.fetchall())) == (100, 150)
 
 
 def engine():
@@ -169,6 +178,7 @@ check("psycopg", "types: every value type, binary", lambda: types(True))
 for error in FACTS["errors"]:
     check("psycopg", f"error: {error['name']}", lambda: errors(error))
 check("psycopg", "SET, SHOW, join, transaction", session)
+check("psycopg", "cursor with a name", cursor)
 check("sqlalchemy-postgres", "reflect tables", reflected_tables)
 check("sqlalchemy-postgres", "reflect columns, keys, indexes", reflected_columns)
 check("sqlalchemy-postgres", "group, order by count", lambda: alchemy(group, FACTS["queries"][2]))

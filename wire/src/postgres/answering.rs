@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::answer::{Outcome, Table};
 use super::catalog::{self, Asked, Facts};
+use super::cursors::{self, Cursors};
 use super::failed::{Failed, NOT_OFFERED};
 use super::settings::{Settings, assignment, unquoted};
 use crate::asking;
@@ -17,6 +18,7 @@ pub(crate) struct Answering {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) caller: Caller,
     pub(crate) settings: Settings,
+    pub(crate) cursors: Cursors,
     /// The database that the client named.
     pub(crate) database: String,
     pub(crate) pid: i32,
@@ -44,11 +46,26 @@ impl Answering {
                 self.settings.reset("all");
                 done("DISCARD ALL")
             }
-            "SAVEPOINT" | "RELEASE" | "LISTEN" | "UNLISTEN" | "CLOSE" | "DEALLOCATE"
-            | "CHECKPOINT" => done(&word),
+            "SAVEPOINT" | "RELEASE" | "LISTEN" | "UNLISTEN" | "DEALLOCATE" | "CHECKPOINT" => {
+                done(&word)
+            }
             "SHOW" => self.show(sql, rest, id).await?,
             "DESCRIBE" | "DESC" => Outcome::Rows(self.describe(&unquoted(rest))?),
-            "COPY" | "DECLARE" | "FETCH" | "PREPARE" | "EXECUTE" | "LOCK" => {
+            "DECLARE" => {
+                let (name, query) = cursors::declared(rest)?;
+                let table = self.rows(query, id).await?;
+                self.cursors.keep(name, table)?;
+                done("DECLARE CURSOR")
+            }
+            "FETCH" => {
+                let (most, name) = cursors::wanted(rest)?;
+                Outcome::Rows(self.cursors.fetch(&name, most)?)
+            }
+            "CLOSE" => {
+                self.cursors.close(&unquoted(rest));
+                done("CLOSE CURSOR")
+            }
+            "COPY" | "PREPARE" | "EXECUTE" | "LOCK" | "MOVE" => {
                 return Err(Failed::new(
                     NOT_OFFERED,
                     format!(
@@ -170,6 +187,10 @@ impl Answering {
                 other => other?,
             };
             return Ok(Some(table));
+        }
+        if word == "FETCH" {
+            let (_, name) = cursors::wanted(after(sql, &word))?;
+            return Ok(Some(Table::new(self.cursors.columns(&name)?, Vec::new())));
         }
         if !matches!(
             word.as_str(),

@@ -164,6 +164,14 @@ impl Visitor for Told<'_> {
             Expr::Cast {
                 expr, data_type, ..
             } => self.tell(expr, cast_kind(data_type)),
+            Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
+                let array = |kind: Kind| Kind {
+                    array: true,
+                    ..kind
+                };
+                let kind = self.kind_of(left).map(array);
+                self.tell(right, kind);
+            }
             _ => {}
         }
         ControlFlow::Continue(())

@@ -9,6 +9,7 @@ mod backend;
 mod binary;
 mod cancel;
 mod catalog;
+mod cursors;
 mod failed;
 mod frontend;
 pub(crate) mod infer;

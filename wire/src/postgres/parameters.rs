@@ -39,15 +39,27 @@ pub(crate) fn literal(value: Option<&[u8]>, oid: u32, is_binary: bool) -> Result
             ),
         )
     };
+    let element = BASES.iter().find(|b| b.3 == oid);
+    if let (Some((_, name, element, _, _)), true) = (element, is_binary) {
+        let array = array(bytes, *element).ok_or_else(bad)?;
+        return Ok(format!("{}::{name}[]", quoted(&array)));
+    }
     if is_binary {
         return of_binary(bytes, oid).ok_or_else(bad);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| bad())?;
+    if let Some((_, name, ..)) = element {
+        return Ok(format!("{}::{name}[]", quoted(text)));
+    }
     Ok(of_text(text, base(oid)))
 }
 
 /// A value that stands in for one that is not known yet, to learn the types of an answer.
 pub(crate) fn sample(oid: u32) -> String {
+    if let Some((_, name, element, _, _)) = BASES.iter().find(|b| b.3 == oid) {
+        let array = format!("{{{}}}", escaped(&sample(*element)));
+        return format!("{}::{name}[]", quoted(&array));
+    }
     match base(oid) {
         Some(Base::Bool) => "true".to_owned(),
         Some(Base::Int2 | Base::Int4 | Base::Int8 | Base::Oid) => "0".to_owned(),
@@ -55,6 +67,56 @@ pub(crate) fn sample(oid: u32) -> String {
         Some(Base::Timestamp) => "'1970-01-01 00:00:00'".to_owned(),
         _ if matches!(oid, TIMESTAMPTZ | DATE) => "'1970-01-01 00:00:00'".to_owned(),
         _ => "''".to_owned(),
+    }
+}
+
+/// An array of one dimension, as Postgres writes it.
+fn array(bytes: &[u8], element: u32) -> Option<String> {
+    let word = |at: usize| -> Option<i32> {
+        Some(i32::from_be_bytes(
+            bytes.get(at..at.checked_add(4)?)?.try_into().ok()?,
+        ))
+    };
+    let mut out = String::from("{");
+    match word(0)? {
+        0 => {}
+        1 => {
+            let mut at = 20;
+            for number in 0..word(12)? {
+                if number > 0 {
+                    out.push(',');
+                }
+                let length = word(at)?;
+                at += 4;
+                let Ok(length) = usize::try_from(length) else {
+                    out.push_str("NULL");
+                    continue;
+                };
+                let item = of_binary(bytes.get(at..at.checked_add(length)?)?, element)?;
+                at += length;
+                out.push_str(&escaped(&item));
+            }
+        }
+        _ => return None,
+    }
+    out.push('}');
+    Some(out)
+}
+
+/// A literal as an element of an array.
+fn escaped(literal: &str) -> String {
+    let inner = literal
+        .strip_prefix('\'')
+        .and_then(|l| l.strip_suffix('\''));
+    match inner {
+        None => literal.to_owned(),
+        Some(text) => {
+            let text = text
+                .replace("''", "'")
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"");
+            format!("\"{text}\"")
+        }
     }
 }
 
@@ -154,7 +216,19 @@ mod tests {
             Some("'2000-01-02 00:00:00'")
         );
         assert_eq!(binary(b"a'b", 25).as_deref(), Some("'a''b'"));
+        let two: Vec<u8> = [1, 0, 25, 2, 1, 3]
+            .into_iter()
+            .flat_map(i32::to_be_bytes)
+            .chain(*b"a'\"")
+            .chain([255; 4])
+            .collect();
+        assert_eq!(
+            binary(&two, 1009).as_deref(),
+            Some("'{\"a''\\\"\",NULL}'::text[]")
+        );
+        assert_eq!(text("{1,2}", 1016), "'{1,2}'::int8[]");
         assert_eq!((oid(Some(0), None), oid(Some(23), None)), (25, 23));
         assert_eq!(sample(25), "''");
+        assert_eq!(sample(1007), "'{0}'::int4[]");
     }
 }

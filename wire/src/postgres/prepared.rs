@@ -138,7 +138,15 @@ impl Portal {
         let word = syntax::first_word(&self.sql);
         matches!(
             word.as_str(),
-            "SELECT" | "WITH" | "VALUES" | "SHOW" | "EXPLAIN" | "DESCRIBE" | "DESC" | "TABLE"
+            "SELECT"
+                | "WITH"
+                | "VALUES"
+                | "SHOW"
+                | "EXPLAIN"
+                | "DESCRIBE"
+                | "DESC"
+                | "TABLE"
+                | "FETCH"
         )
     }
 

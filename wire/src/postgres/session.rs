@@ -184,6 +184,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Outcome::Transaction(word, begins) => {
                 let undone = *word == "COMMIT" && self.kept.in_transaction && self.kept.has_failed;
                 self.kept.in_transaction = *begins;
+                if !begins {
+                    self.answering.cursors.close("all");
+                }
                 self.kept.has_failed = false;
                 self.complete(if undone { "ROLLBACK" } else { word })
             }
@@ -283,6 +286,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// The answer of a portal is learned with its description, so that it is asked once.
     async fn describe_portal(&mut self, name: &str) -> Result<(), Stop> {
+        if let (false, Ok(columns)) = (
+            self.kept.portals.contains_key(name),
+            self.answering.cursors.columns(name),
+        ) {
+            return self.tell_columns(Some(&columns), &Formats::default());
+        }
         let portal = self.portal(name)?;
         if portal.has_rows() && portal.answer.is_none() {
             let sql = portal.sql.clone();

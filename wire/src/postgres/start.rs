@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use super::answering::Answering;
 use super::backend::Backend;
 use super::cancel::Cancels;
+use super::cursors::Cursors;
 use super::failed::{Failed, NOT_OFFERED};
 use super::frontend::{First, Reader, SMALL, Said};
 use super::session::{Kept, Session};
@@ -230,6 +231,7 @@ fn answering(
         source,
         caller,
         settings,
+        cursors: Cursors::default(),
         pid,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Must not know: protocols, tables. Invariant: a text that cannot be read is handed on as it came; whoever answers says what is wrong.
 
+mod any_list;
 mod casts;
 mod engine;
 mod placeholders;
@@ -9,6 +10,7 @@ mod probe;
 mod scan;
 mod split;
 
+pub(crate) use any_list::with_lists;
 pub(crate) use casts::without_literal_casts;
 pub(crate) use engine::{ENGINE_OPTION, needs_multi_stage};
 pub(crate) use placeholders::{Mark, count, filled};
