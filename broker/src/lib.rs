@@ -3,6 +3,7 @@
 //! Must not know: segments' contents, the metadata store. Invariants: no lock on a query's way (routing is a snapshot that is
 //! swapped whole); a query is always answered, with Pinot's response JSON and every counter, about when its time is over.
 
+mod door;
 mod execution;
 mod metrics;
 mod multistage;
@@ -15,6 +16,7 @@ mod start;
 mod system;
 mod watch;
 
+pub use door::Door;
 pub use request::QueryInput;
 pub use response::{BrokerResponse, Failure};
 pub use servers::{GrpcServers, LocalServers, ServerConnector};

@@ -16,6 +16,7 @@ use proto::ControllerService;
 use proto::controller_service::Instance;
 use tokio::sync::oneshot;
 
+use crate::door::Door;
 use crate::execution::{Core, Running};
 use crate::metrics::Metrics;
 use crate::request::QueryInput;
@@ -279,6 +280,12 @@ impl BrokerHandle {
     /// Answers a request, without HTTP.
     pub async fn answer(&self, input: QueryInput) -> BrokerResponse {
         self.core.answer(input).await
+    }
+
+    /// A way in for those who speak no HTTP.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        Door(Arc::clone(&self.core))
     }
 
     /// Waits until the first view of the cluster is there.

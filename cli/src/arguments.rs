@@ -98,6 +98,12 @@ pub(crate) struct RoleOptions {
     /// A Kafka that tables may use; checked and logged at the start.
     #[arg(long, env = "TOURIGA_KAFKA")]
     pub(crate) kafka: Option<String>,
+    /// Port of the broker for the Postgres protocol: psql, drivers; closed where none is given.
+    #[arg(long, env = "TOURIGA_POSTGRES_PORT")]
+    pub(crate) postgres_port: Option<u16>,
+    /// Port of the broker for Arrow Flight SQL: ADBC, JDBC; closed where none is given.
+    #[arg(long, env = "TOURIGA_FLIGHT_PORT")]
+    pub(crate) flight_port: Option<u16>,
     /// Name of the cluster.
     #[arg(long, env = "TOURIGA_CLUSTER_NAME")]
     pub(crate) cluster_name: Option<String>,

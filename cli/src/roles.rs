@@ -22,6 +22,14 @@ pub(crate) fn builder(
     if let Some(name) = &options.cluster_name {
         settings.set("cluster.name", name.as_str());
     }
+    for (name, port) in [
+        ("postgres.port", options.postgres_port),
+        ("flight.port", options.flight_port),
+    ] {
+        if let Some(port) = port {
+            settings.set(name, port.to_string());
+        }
+    }
     if let [role] = roles {
         // A role of its own is waited for: brokers and clients go elsewhere while it goes on answering.
         let name = match role {

@@ -45,6 +45,8 @@ const NAMES: &[(&str, &[&str])] = &[
         "deep-store",
         &["pinot.deep.store.uri", "controller.deep.store.uri"],
     ),
+    ("postgres-port", &["postgres.port"]),
+    ("flight-port", &["flight.port"]),
     ("etcd", &[]),
     ("kafka", &[]),
     ("auth-token", &["auth.token"]),

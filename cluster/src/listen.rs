@@ -106,7 +106,8 @@ impl Tls {
     }
 
     /// The certificate of now; a file that changed is read again, and one that is broken leaves the old one in place.
-    fn config(&self) -> Arc<ServerConfig> {
+    #[must_use]
+    pub fn config(&self) -> Arc<ServerConfig> {
         let mut current = self.current.lock();
         if current.looked.elapsed() >= LOOK_EVERY {
             current.looked = Instant::now();

@@ -20,6 +20,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::arrow_result;
 use crate::error::{ErrorKind, TourigaError};
+use crate::ports::Ports;
 use crate::requests::Requests;
 
 /// How long to wait before looking again whether something is there.
@@ -159,6 +160,7 @@ impl ClusterBuilder {
             controller: None,
             server: None,
             broker: None,
+            ports: None,
             requests: Requests::new(self.settings.get("auth.token")),
         };
         if self.roles.contains(&Role::Controller) {
@@ -172,22 +174,32 @@ impl ClusterBuilder {
             cluster.server = Some(server);
         }
         if self.roles.contains(&Role::Broker) {
-            let mut settings = BrokerSettings::new(service);
-            settings.port = self.broker_port;
-            settings.memory.spill_folder = Some(self.data_dir.join("broker").join("spill"));
-            settings.servers = Arc::new(local);
-            settings.access = self.access(access::BROKER)?;
-            settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
-            settings.apply(&self.settings).map_err(refused)?;
-            if let Some(host) = &self.host {
-                settings.host.clone_from(host);
-            }
-            let started = Broker::start(settings).await;
-            cluster.broker = Some(started.map_err(|e| {
-                TourigaError::new(ErrorKind::Settings, "cannot start the broker", e)
-            })?);
+            let broker = self.start_broker(service, local).await?;
+            let tls = Tls::from_settings(&self.settings).map_err(refused)?;
+            cluster.ports = Some(Ports::open(&self.settings, broker.door(), tls).await?);
+            cluster.broker = Some(broker);
         }
         Ok(cluster)
+    }
+
+    async fn start_broker(
+        &self,
+        service: Arc<dyn ControllerService>,
+        local: LocalServers,
+    ) -> Result<BrokerHandle, TourigaError> {
+        let mut settings = BrokerSettings::new(service);
+        settings.port = self.broker_port;
+        settings.memory.spill_folder = Some(self.data_dir.join("broker").join("spill"));
+        settings.servers = Arc::new(local);
+        settings.access = self.access(access::BROKER)?;
+        settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
+        settings.apply(&self.settings).map_err(refused)?;
+        if let Some(host) = &self.host {
+            settings.host.clone_from(host);
+        }
+        Broker::start(settings)
+            .await
+            .map_err(|e| TourigaError::new(ErrorKind::Settings, "cannot start the broker", e))
     }
 
     fn dial(&self) -> Result<Dial, TourigaError> {
@@ -369,6 +381,7 @@ pub struct Cluster {
     controller: Option<ControllerHandle>,
     server: Option<ServerHandle>,
     broker: Option<BrokerHandle>,
+    ports: Option<Ports>,
     requests: Requests,
 }
 
@@ -414,6 +427,18 @@ impl Cluster {
     #[must_use]
     pub fn server_admin_port(&self) -> Option<u16> {
         self.server.as_ref().map(|s| s.admin_port)
+    }
+
+    /// Port of the Postgres protocol, where the setting `postgres.port` opens it here.
+    #[must_use]
+    pub fn postgres_port(&self) -> Option<u16> {
+        Some(self.ports.as_ref()?.postgres?.port())
+    }
+
+    /// Port of Arrow Flight SQL, where the setting `flight.port` opens it here.
+    #[must_use]
+    pub fn flight_port(&self) -> Option<u16> {
+        Some(self.ports.as_ref()?.flight?.port())
     }
 
     /// The `Authorization` header by which the roles of this process know each other, where they ask for one; a secret.
@@ -578,6 +603,10 @@ impl Cluster {
     pub async fn shutdown(self) {
         if let Some(broker) = self.broker {
             broker.shutdown().await;
+        }
+        // They answer for as long as the broker does.
+        if let Some(ports) = self.ports {
+            ports.close().await;
         }
         if let Some(server) = self.server {
             server.shutdown().await;

@@ -25,6 +25,7 @@
 mod arrow_result;
 mod cluster_handle;
 mod error;
+mod ports;
 mod requests;
 
 pub use arrow::record_batch::RecordBatch;

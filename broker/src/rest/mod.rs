@@ -18,8 +18,14 @@ use serde_json::json;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::execution::Core;
+use crate::request::QueryInput;
 
 type Shared = State<Arc<Core>>;
+
+/// True where a statement changes rows, which the controller does.
+pub(crate) fn is_change(input: &QueryInput) -> bool {
+    change::is_one(input)
+}
 
 /// Every path.
 pub(crate) fn router(core: Arc<Core>, request_bytes_limit: usize) -> Router {

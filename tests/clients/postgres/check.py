@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Clients of Postgres (psycopg 3, SQLAlchemy's dialect, psql) against a running Touriga.
+
+Usage: check.py FACTS.json; prints `client | check | result`, exits with 1 if a check failed.
+Knows the facts file and the clients' public interfaces, nothing of Touriga's own code.
+"""
+
+import datetime
+import decimal
+import json
+import subprocess
+import sys
+
+import psycopg
+from sqlalchemy import MetaData, Table, create_engine, func, inspect, select
+
+FACTS = json.load(open(sys.argv[1], encoding="utf-8"))
+PORT = FACTS["postgres"]
+ADDRESS = f"host=127.0.0.1 port={PORT} user=someone dbname=touriga"
+STATES = {710: "42703", 190: "42P01", 150: "42601"}
+failed = 0
+
+
+def check(client, name, work):
+    """Runs one check; what it raises is its result, what it returns is said beside the `ok`."""
+    global failed
+    try:
+        said = work()
+        print(f"{client} | {name} | ok" + (f", {said}" if isinstance(said, str) else ""), flush=True)
+    except Exception as error:  # a client may raise anything
+        failed += 1
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"{client} | {name} | FAILED: {text[:600]}", flush=True)
+
+
+def same(got, wanted):
+    if isinstance(wanted, float) or isinstance(got, float):
+        return isinstance(got, (int, float)) and abs(got - wanted) <= 1e-6 * max(1.0, abs(wanted))
+    return type(got) is type(wanted) and got == wanted
+
+
+def expect_rows(got, wanted):
+    got = [list(row) for row in got]
+    assert len(got) == len(wanted), f"{len(got)} rows, {len(wanted)} expected"
+    for at, (row, expected) in enumerate(zip(got, wanted)):
+        ok = len(row) == len(expected) and all(map(same, row, expected))
+        assert ok, f"row {at} is {row}, {expected} expected"
+
+
+def answers(query, binary):
+    with psycopg.connect(ADDRESS, autocommit=True) as connection:
+        cursor = connection.cursor(binary=binary)
+        cursor.execute(query["sql"])
+        names = [one.name for one in cursor.description]
+        assert names == query["columns"], f"columns {names}, {query['columns']} expected"
+        expect_rows(cursor.fetchall(), query["rows"])
+
+
+def parameters():
+    wanted = FACTS["parameter"]
+    with psycopg.connect(ADDRESS) as connection:
+        # The sixth time psycopg prepares the statement.
+        for _ in range(7):
+            cursor = connection.execute("SELECT COUNT(*) FROM vendas WHERE estado = %s AND quantidade >= %s", (wanted["value"], 0))
+            assert cursor.fetchone()[0] == wanted["count"]
+        cursor = connection.execute("SELECT COUNT(*) FROM vendas WHERE estado = ANY(%s)", ([wanted["value"], "XX"],))
+        assert cursor.fetchone()[0] == wanted["count"]
+
+
+def types(binary):
+    wanted = FACTS["types"]
+    with psycopg.connect(ADDRESS) as connection:
+        cursor = connection.cursor(binary=binary)
+        cursor.execute(f"SELECT {', '.join(wanted['columns'])} {wanted['from']}", prepare=True)
+        row = dict(zip(wanted["columns"], cursor.fetchone()))
+    expected = dict(zip(wanted["columns"], wanted["row"]))
+    for name in ("int_col", "long_col", "float_col", "double_col", "str_col", "json_col", "mv_int"):
+        assert same(row[name], expected[name]), f"{name} is {row[name]!r}, {expected[name]!r} expected"
+    assert row["big_col"] == decimal.Decimal(str(expected["big_col"])), row["big_col"]
+    assert isinstance(row["bool_col"], bool) and isinstance(row["ts_col"], datetime.datetime), row
+    assert bytes(row["bytes_col"]).hex() == expected["bytes_col"], row["bytes_col"]
+
+
+def errors(one):
+    with psycopg.connect(ADDRESS, autocommit=True) as connection:
+        try:
+            connection.execute(one["sql"])
+        except psycopg.Error as error:
+            assert error.sqlstate == STATES[one["code"][0]], f"{error.sqlstate}: {error}"
+            assert f"(code {one['code'][0]})" in str(error), error
+        else:
+            raise AssertionError("no error")
+        assert connection.execute("SELECT COUNT(*) FROM vendas").fetchone()[0] > 0
+
+
+def session():
+    with psycopg.connect(ADDRESS, autocommit=True) as connection:
+        connection.execute("SET useMultistageEngine = true")
+        assert connection.execute("SHOW useMultistageEngine").fetchone()[0] == "true"
+        cursor = connection.execute("SELECT a.estado, COUNT(*) FROM vendas a JOIN vendas b ON a.id_venda = b.id_venda "
+                                    "GROUP BY a.estado ORDER BY 2 DESC LIMIT 3")
+        assert len(cursor.fetchall()) == 3
+        connection.execute("RESET ALL")
+    with psycopg.connect(ADDRESS) as connection:
+        with connection.transaction():
+            assert connection.execute("SELECT COUNT(*) FROM vendas").fetchone()[0] > 0
+
+
+def cursor():
+    with psycopg.connect(ADDRESS) as connection:
+        with connection.cursor(name="part") as part:
+            part.execute("SELECT id_venda FROM vendas LIMIT 250")
+            assert (len(part.fetchmany(100)), len(part.fetchall())) == (100, 150)
+
+
+def engine():
+    return create_engine(f"postgresql+psycopg://someone@127.0.0.1:{PORT}/touriga")
+
+
+def reflected_columns():
+    table = Table("vendas", MetaData(), autoload_with=engine())
+    names = [column.name for column in table.columns]
+    wanted = [name for name, _ in FACTS["columns"]["vendas"]]
+    assert sorted(names) == sorted(wanted), f"columns {names}, {wanted} expected"
+    inspected = inspect(engine())
+    assert inspected.get_pk_constraint("vendas")["constrained_columns"] == []
+    assert inspected.get_indexes("vendas") == [] and inspected.get_foreign_keys("vendas") == []
+
+
+def reflected_tables():
+    names = inspect(engine()).get_table_names()
+    assert sorted(names) == FACTS["tables"], f"tables {names}"
+
+
+def alchemy(statement_of, query):
+    table = Table("vendas", MetaData(), autoload_with=engine())
+    with engine().connect() as connection:
+        expect_rows(connection.execute(statement_of(table)).fetchall(), query["rows"])
+
+
+def group(table):
+    columns = (table.c.estado, func.count().label("n"), func.sum(table.c.quantidade).label("total"))
+    return select(*columns).group_by(table.c.estado).order_by(func.count().desc(), table.c.estado).limit(5)
+
+
+def psql(*commands):
+    command = ["psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", ADDRESS]
+    for one in commands:
+        command += ["-c", one]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def psql_lists():
+    listed = psql("\\dt")
+    for table in FACTS["tables"]:
+        assert f"public|{table}|table|someone" in listed, listed
+    told = psql("\\d vendas")
+    for name, _ in FACTS["columns"]["vendas"]:
+        assert f"{name}|" in told, told
+    for command in ("\\l", "\\dn", "\\du", "\\d", "\\di", "\\dv", "\\df", "\\dT", "\\d+ vendas", "\\conninfo"):
+        psql(command)
+
+
+def psql_asks():
+    query = FACTS["queries"][2]
+    said = psql(query["sql"]).splitlines()
+    assert [line.split("|")[0] for line in said] == [row[0] for row in query["rows"]], said
+
+
+for query in FACTS["queries"]:
+    check("psycopg", f"query: {query['name']}", lambda: answers(query, False))
+check("psycopg", "query in binary: group, order by count", lambda: answers(FACTS["queries"][2], True))
+check("psycopg", "query with parameters, prepared", parameters)
+check("psycopg", "types: every value type, text", lambda: types(False))
+check("psycopg", "types: every value type, binary", lambda: types(True))
+for error in FACTS["errors"]:
+    check("psycopg", f"error: {error['name']}", lambda: errors(error))
+check("psycopg", "SET, SHOW, join, transaction", session)
+check("psycopg", "cursor with a name", cursor)
+check("sqlalchemy-postgres", "reflect tables", reflected_tables)
+check("sqlalchemy-postgres", "reflect columns, keys, indexes", reflected_columns)
+check("sqlalchemy-postgres", "group, order by count", lambda: alchemy(group, FACTS["queries"][2]))
+check("psql", "\\dt, \\d, \\l and other lists", psql_lists)
+check("psql", "query: group, order by count", psql_asks)
+sys.exit(1 if failed else 0)

@@ -1,0 +1,13 @@
+//! Ways to ask beside HTTP: the Postgres protocol and Arrow Flight SQL.
+//!
+//! Must not know: brokers, segments, who is let in and why; all of that is behind [`Source`]. Invariant: a message that is broken ends its
+//! connection or its call, never the process.
+
+pub mod arrow_table;
+mod asking;
+pub mod flight;
+pub mod postgres;
+mod source;
+mod syntax;
+
+pub use source::{Ask, Caller, NotLetIn, Refusal, Rows, Source, Table};
