@@ -220,7 +220,7 @@ impl ExprPlanner for Calls {
         let WindowFunctionDefinition::AggregateUDF(func) = &raw.func_def else {
             return Ok(PlannerResult::Original(raw));
         };
-        let Some((func, args)) = aggregate::of_window(func, raw.args.clone())? else {
+        let Some((func, args)) = aggregate::of_window(func, raw.args.clone(), raw.distinct)? else {
             return Ok(PlannerResult::Original(raw));
         };
         Ok(PlannerResult::Planned(Expr::WindowFunction(Box::new(
@@ -233,7 +233,8 @@ impl ExprPlanner for Calls {
                     window_frame: raw.window_frame,
                     filter: raw.filter,
                     null_treatment: raw.null_treatment,
-                    distinct: raw.distinct,
+                    // The function says so itself.
+                    distinct: false,
                 },
             },
         ))))

@@ -25,7 +25,8 @@ use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::DUPLICATE;
 use crate::{
-    asof, convert, correlated, join_order, null_tests, ranges, run, syntax, typing, unnest,
+    asof, convert, correlated, join_order, never_null, null_tests, ranges, run, syntax, typing,
+    unnest,
 };
 
 /// A query.
@@ -90,8 +91,13 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
     let mut names = Names::default();
     let _ = parsed.visit(&mut names);
     let ast::Statement::Query(query) = &mut parsed else {
+        let code = match &parsed {
+            ast::Statement::Update { .. } => ErrorCode::QueryValidation,
+            ast::Statement::ExplainTable { .. } => ErrorCode::UnknownColumn,
+            _ => ErrorCode::SqlParsing,
+        };
         return Err(MultiStageError::new(
-            ErrorCode::SqlParsing,
+            code,
             "expected a query: SELECT, WITH or VALUES",
         ));
     };
@@ -131,6 +137,13 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
             }
         })
         .and_then(ranges::settled)
+        .and_then(|plan| {
+            if nulls {
+                never_null::settled(plan)
+            } else {
+                Ok(plan)
+            }
+        })
         .and_then(correlated::aggregated)
         .map_err(|error| unknown_in_list(&error, &selected))
 }

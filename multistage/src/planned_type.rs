@@ -20,7 +20,11 @@ pub(crate) fn planned(
         "$plus" | "$minus" | "$times" | "$divide" | "plus" | "minus" | "times" | "add" | "sub"
         | "mult" => arithmetic(name, arguments)?,
         "$mod" | "mod" => remainder(name, arguments)?,
-        "abs" | "sign" => same_as(first).unwrap_or(computed),
+        "upper" | "lower" if first.is_some_and(is_unknown) => ColumnType::sv(DataType::Unknown),
+        "abs" | "sign" | "ceil" | "floor" | "truncate" if first.is_some_and(is_time) => {
+            ColumnType::sv(DataType::Long)
+        }
+        "abs" | "sign" | "truncate" => same_as(first).unwrap_or(computed),
         "ceil" | "ceiling" | "floor" => rounded(first).unwrap_or(computed),
         "coalesce" => {
             one_kind(arguments)?;
@@ -28,12 +32,13 @@ pub(crate) fn planned(
         }
         "arraytomv" => first.map_or(computed, |a| ColumnType::sv(a.column_type.data_type)),
         "datetimeconvert" if to_times(arguments) => ColumnType::sv(DataType::Long),
-        "extract" | "timestampdiff" | "datediff" if !computed.multi => {
+        "dateadd" | "datediff" if !computed.multi => ColumnType::sv(DataType::Long),
+        "extract" | "timestampdiff" if !computed.multi => {
             times(name, arguments)?;
             let diff = name != "extract";
             ColumnType::sv(if diff { DataType::Int } else { DataType::Long })
         }
-        "timestampadd" | "dateadd" if !computed.multi => ColumnType::sv(DataType::Timestamp),
+        "timestampadd" if !computed.multi => ColumnType::sv(DataType::Timestamp),
         "year" | "quarter" | "monthofyear" | "month" | "weekofyear" | "week" | "yearofweek"
         | "yow" | "dayofyear" | "doy" | "dayofmonth" | "day" | "dayofweek" | "dow" | "hour"
         | "minute" | "second" | "millisecond" | "datetrunc"
@@ -45,6 +50,14 @@ pub(crate) fn planned(
         "fromdatetime" | "now" if !computed.multi => ColumnType::sv(DataType::Timestamp),
         _ => computed,
     })
+}
+
+fn is_unknown(argument: &Argument) -> bool {
+    argument.column_type == ColumnType::sv(DataType::Unknown)
+}
+
+fn is_time(argument: &Argument) -> bool {
+    argument.column_type == ColumnType::sv(DataType::Timestamp)
 }
 
 /// True for a conversion to times, which are numbers to the planner.
@@ -142,6 +155,8 @@ pub(crate) fn castable(arguments: &[Argument]) -> Result<()> {
     };
     let whole = |name: &str| matches!(name, "INT" | "INTEGER" | "LONG" | "BIGINT");
     let refused = match (source.data_type, upper.as_str()) {
+        // `CAST(x AS FLOAT ARRAY)`, of arrays alone.
+        _ if upper.ends_with(" ARRAY") => !source.multi,
         _ if source.multi || upper.ends_with("_ARRAY") => true,
         (_, "JSON") => true,
         (DataType::Unknown, _) => false,
@@ -187,6 +202,10 @@ fn arithmetic(name: &str, arguments: &[Argument]) -> Result<ColumnType> {
             .any(|a| a.column_type.data_type == DataType::String)
     {
         return Ok(ColumnType::sv(DataType::Double));
+    }
+    let sum = matches!(name, "$plus" | "$minus" | "plus" | "minus" | "add" | "sub");
+    if sum && !arguments.is_empty() && arguments.iter().all(is_time) {
+        return Ok(ColumnType::sv(DataType::Timestamp));
     }
     let any = |wanted: &[DataType]| types.iter().any(|t| wanted.contains(t));
     Ok(ColumnType::sv(

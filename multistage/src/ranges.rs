@@ -41,6 +41,12 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
             op: Operator::Or,
             right,
         }) => all_of(left, right),
+        // A column is what it is, where it is not null.
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::LtEq | Operator::GtEq,
+            right,
+        }) if left == right && matches!(left.as_ref(), Expr::Column(_)) => Some(is_there(left)),
         Expr::Between(Between {
             expr: value,
             negated,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use common::{Block, ColumnType, DataType, Schema};
+use common::{Block, ColumnType, DataType, ErrorCode, Schema};
 use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
 use datafusion::common::ScalarValue;
@@ -16,11 +16,13 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature, Volatility,
 };
+use functions::FunctionError;
 use functions::scalar::lookup::LOOKUP;
 use functions::scalar::{self, Argument, EvalContext, Role};
 
 use crate::convert::{array_of, block_of};
 use crate::error::{MultiStageError, function};
+use crate::operands;
 use crate::planned_type::{castable, planned};
 use crate::types::{arrow_type, column_type, value_of};
 use crate::unnest;
@@ -149,11 +151,33 @@ impl PinotScalar {
         })
     }
 
+    /// An array where a value is expected is only found out when a row comes, except where the planner wants a text.
+    fn unbound(
+        &self,
+        error: FunctionError,
+        arguments: &[Argument],
+    ) -> datafusion::error::DataFusionError {
+        let given = arguments.len();
+        let arrays = |(at, argument): (usize, &Argument)| {
+            argument.column_type.multi && !takes_text(&self.name, given, at)
+        };
+        if matches!(error, FunctionError::NoOverload { .. })
+            && !self.name.starts_with('$')
+            && self.name != "arraysoverlap"
+            && arguments.iter().enumerate().any(arrays)
+        {
+            return MultiStageError::new(ErrorCode::QueryExecution, error.to_string()).into();
+        }
+        function(error)
+    }
+
     fn bind(&self, arguments: &[Argument]) -> Result<(scalar::BoundScalar, ColumnType)> {
         if self.name == "cast" {
             castable(arguments)?;
         }
-        let bound = scalar::bind(kernel(&self.name), arguments, Role::Scalar).map_err(function)?;
+        operands::scalar(&self.name, arguments)?;
+        let bound = scalar::bind(kernel(&self.name), arguments, Role::Scalar)
+            .map_err(|error| self.unbound(error, arguments))?;
         let returns = planned(&self.name, arguments, bound.returns())?;
         Ok((bound, returns))
     }

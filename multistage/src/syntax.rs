@@ -131,6 +131,22 @@ fn order_by_items(query: &mut Query) {
     else {
         return;
     };
+    for order in orders.iter_mut() {
+        // Beside `*` a name is that of the item which is written out.
+        let Expr::Identifier(name) = &order.expr else {
+            continue;
+        };
+        let first = format!("{}{DUPLICATE}0", name.value);
+        let item = select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { alias, .. } if alias.value.eq_ignore_ascii_case(&first) => {
+                Some(alias)
+            }
+            _ => None,
+        });
+        if let Some(alias) = item {
+            order.expr = Expr::Identifier(alias.clone());
+        }
+    }
     if select.distinct.is_none() {
         return;
     }
@@ -510,7 +526,12 @@ fn call_of(mut function: Function) -> Result<Expr, MultiStageError> {
     checks::call(&name, &function)?;
     if let FunctionArguments::List(list) = &mut function.args {
         let distinct = list.duplicate_treatment.take() == Some(DuplicateTreatment::Distinct);
-        if distinct {
+        if name == "listagg" && function.over.is_none() {
+            let order = std::mem::take(&mut function.within_group);
+            if distinct || !order.is_empty() {
+                name = ordered_list(&mut list.args, &order, distinct);
+            }
+        } else if distinct {
             let known = match name.as_str() {
                 "count" if list.args.len() == 1 => Some("distinctcount"),
                 "sum" => Some("distinctsum"),
@@ -519,7 +540,12 @@ fn call_of(mut function: Function) -> Result<Expr, MultiStageError> {
                 _ => None,
             };
             match known {
-                Some(known) => name = known.to_owned(),
+                Some(known) => {
+                    name = known.to_owned();
+                    if function.over.is_some() {
+                        list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
+                    }
+                }
                 None => list.duplicate_treatment = Some(DuplicateTreatment::Distinct),
             }
         }
@@ -546,20 +572,48 @@ fn call_of(mut function: Function) -> Result<Expr, MultiStageError> {
         spliced(&mut list.args);
     }
     if function.over.is_some() {
-        name = match name.as_str() {
-            "rownumber" => "row_number",
-            "denserank" => "dense_rank",
-            "firstvalue" => "first_value",
-            "lastvalue" => "last_value",
-            other => other,
-        }
-        .to_owned();
+        name = over_window(&name).to_owned();
     } else if matches!(function.args, FunctionArguments::None) {
         // `CURRENT_TIMESTAMP` and its like are columns' names to Pinot.
         return Ok(Expr::Identifier(Ident::with_quote('"', written.join("."))));
     }
     function.name = object_name(&name);
     Ok(Expr::Function(function))
+}
+
+/// A window function's name in the planner.
+fn over_window(name: &str) -> &str {
+    match name {
+        "rownumber" => "row_number",
+        "denserank" => "dense_rank",
+        "firstvalue" => "first_value",
+        "lastvalue" => "last_value",
+        other => other,
+    }
+}
+
+/// `LISTAGG(x, ',') WITHIN GROUP (ORDER BY y DESC)` as a function of its own: the text, the separator, `d` where values are
+/// distinct with `+` or `-` for the direction of each key, the keys.
+fn ordered_list(args: &mut Vec<FunctionArg>, order: &[ast::OrderByExpr], distinct: bool) -> String {
+    let mut settings = if distinct { "d" } else { "" }.to_owned();
+    let literal = |value: &str| FunctionArg::Unnamed(FunctionArgExpr::Expr(text(value)));
+    if args.len() == 1 {
+        args.push(literal(","));
+    }
+    for key in order {
+        settings.push(if key.options.asc == Some(false) {
+            '-'
+        } else {
+            '+'
+        });
+    }
+    args.push(literal(&settings));
+    args.extend(
+        order
+            .iter()
+            .map(|key| FunctionArg::Unnamed(FunctionArgExpr::Expr(key.expr.clone()))),
+    );
+    "$listagg".to_owned()
 }
 
 /// `STEPS(a, b)` inside a call becomes `'steps', a, b`, as aggregates read it.

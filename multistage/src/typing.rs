@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use crate::defaults;
 use crate::error::{MultiStageError, Phase, of};
 use crate::scalar;
 use crate::types::{arrow_type, column_type, scalar_of, value_of};
@@ -162,12 +163,54 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::Case(case) => conditions_checked(case, schema)?,
         Expr::ScalarFunction(function) => match formatted(&function) {
             Some(object) => object,
-            None => folded(texts_taken(function, schema)?, schema)?,
+            None => rounded_whole(folded(texts_taken(function, schema)?, schema)?, schema)?,
         },
+        Expr::WindowFunction(window) => {
+            Expr::WindowFunction(Box::new(defaults::typed(*window, schema)?))
+        }
         Expr::IsNull(inner) => Expr::IsNull(uncast(inner)),
         Expr::IsNotNull(inner) => Expr::IsNotNull(uncast(inner)),
         other => other,
     })
+}
+
+/// An exact decimal (a fraction that is written out, beside whole numbers) rounded up or down is a LONG.
+fn rounded_whole(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let exact = match &expr {
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "ceil" | "floor") => call
+            .args
+            .first()
+            .is_some_and(|arg| matches!(arg, Expr::ScalarFunction(_)) && is_exact(arg, schema)),
+        _ => false,
+    };
+    if exact {
+        cast(expr, ColumnType::sv(DataType::Long))
+    } else {
+        Ok(expr)
+    }
+}
+
+/// True for arithmetic of whole numbers and literals, of which one at least has a fraction.
+fn is_exact(expr: &Expr, schema: &DFSchema) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.is_finite(),
+        Expr::ScalarFunction(call)
+            if matches!(call.func.name(), "$plus" | "$minus" | "$times" | "$divide") =>
+        {
+            let whole = |arg: &Expr| {
+                matches!(
+                    arg.get_type(schema),
+                    Ok(ArrowType::Int32 | ArrowType::Int64)
+                )
+            };
+            call.args.iter().any(|arg| is_exact(arg, schema))
+                && call
+                    .args
+                    .iter()
+                    .all(|arg| whole(arg) || is_exact(arg, schema))
+        }
+        _ => false,
+    }
 }
 
 /// What is null is so before it is cast.
@@ -200,6 +243,15 @@ fn formatted(function: &ScalarFunction) -> Option<Expr> {
 }
 
 fn conditions_checked(case: Case, schema: &DFSchema) -> Result<Expr> {
+    let answers = case.when_then_expr.iter().map(|(_, then)| then);
+    for answer in answers.chain(&case.else_expr) {
+        if matches!(answer.get_type(schema)?, ArrowType::List(_)) {
+            return Err(MultiStageError::invalid(
+                "Unsupported multi-value expression in THEN/ELSE clause",
+            )
+            .into());
+        }
+    }
     if case.expr.is_none() {
         for (when, _) in &case.when_then_expr {
             let found = when.get_type(schema)?;
@@ -231,7 +283,9 @@ fn texts_taken(mut function: ScalarFunction, schema: &DFSchema) -> Result<Scalar
             DataType::Boolean | DataType::Timestamp => {
                 scalar::takes_text(&name, function.args.len(), at)
             }
-            number => name == "like" && at == 0 && number.is_numeric(),
+            number => {
+                matches!(name.as_str(), "like" | "regexplike") && at == 0 && number.is_numeric()
+            }
         };
         if cast_to_text {
             let text = ColumnType::sv(DataType::String);
@@ -260,11 +314,12 @@ fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     let call = Expr::ScalarFunction(function.clone());
     let return_field = call.to_field(schema)?.1;
     if let ArrowType::List(item) = return_field.data_type() {
-        let made = name == "arrayvalueconstructor" || *item.data_type() == ArrowType::Float64;
+        let made = name == "arrayvalueconstructor"
+            || matches!(item.data_type(), ArrowType::Float64 | ArrowType::Utf8);
         if made {
             return Ok(call);
         }
-        // The planner has literals of DOUBLE arrays alone.
+        // The planner has literals of DOUBLE and STRING arrays alone.
         return Err(MultiStageError::new(
             ErrorCode::QueryPlanning,
             format!(
@@ -462,19 +517,27 @@ fn texts_of_bytes(side: Expr, other: &Expr, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
-fn in_list(list: InList, schema: &DFSchema) -> Result<Expr> {
+fn in_list(mut list: InList, schema: &DFSchema) -> Result<Expr> {
     let mut target = list.expr.get_type(schema)?;
+    for item in &mut list.list {
+        arrays_beside_texts(&list.expr, item, schema)?;
+        if target == ArrowType::Int32 && matches!(item, Expr::Literal(ScalarValue::Utf8(_), _)) {
+            // A text must be a number of the column's own type.
+            *item = converted(item.clone(), &target, schema)?;
+        }
+    }
     let types = list
         .list
         .iter()
         .map(|item| item.get_type(schema))
         .collect::<Result<Vec<_>>>()?;
     let texts = types.contains(&ArrowType::Utf8);
+    let time = column_type(&target) == ColumnType::sv(DataType::Timestamp);
+    if time && texts && types.iter().any(ArrowType::is_numeric) {
+        // Compared as texts, of which a time never is one.
+        return Ok(lit(list.negated));
+    }
     for found in types {
-        if texts && column_type(&target).data_type == DataType::Timestamp {
-            // Beside a text, which is read as a time, a number is one too.
-            continue;
-        }
         same_kind(&target, &found)?;
         target = common(&target, &found)?;
     }
@@ -550,7 +613,10 @@ fn common(left: &ArrowType, right: &ArrowType) -> Result<ArrowType> {
             return Err(refused());
         }
         (DataType::String, other) | (other, DataType::String) => other,
-        (DataType::Timestamp, _) | (_, DataType::Timestamp) => DataType::Long,
+        (DataType::Timestamp, other) | (other, DataType::Timestamp) => match other {
+            DataType::Int | DataType::Long => DataType::Long,
+            _ => return Err(refused()),
+        },
         (DataType::Boolean, other) | (other, DataType::Boolean) => other,
         (DataType::BigDecimal, _) | (_, DataType::BigDecimal) => DataType::BigDecimal,
         (DataType::Int, DataType::Long) | (DataType::Long, DataType::Int) => DataType::Long,

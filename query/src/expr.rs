@@ -179,7 +179,7 @@ fn asks_for_null(function: &BoundScalar) -> bool {
     row.nulls == NullRule::Sees
         && matches!(
             row.names.first(),
-            Some(&("isnull" | "isnotnull" | "coalesce"))
+            Some(&("isnull" | "isnotnull" | "coalesce" | "isdistinctfrom" | "isnotdistinctfrom"))
         )
 }
 

@@ -77,6 +77,20 @@ pub(crate) fn expect_readable(call: &AggregateCall<'_>, index: usize) -> Result<
     })
 }
 
+/// Refuses BIG_DECIMAL, found out when a value is read.
+pub(crate) fn expect_no_decimal(
+    call: &AggregateCall<'_>,
+    index: usize,
+) -> Result<(), FunctionError> {
+    match data_type(call, index) {
+        found @ DataType::BigDecimal => Err(FunctionError::Evaluation(format!(
+            "Cannot compute {} for non-numeric type: {found}",
+            call.name
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// The literal at `index`; refuses an expression.
 pub(crate) fn literal<'a>(
     call: &AggregateCall<'a>,

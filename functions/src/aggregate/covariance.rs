@@ -44,6 +44,8 @@ fn bind(call: &AggregateCall<'_>, less: f64) -> Result<Box<dyn AggregateFunction
     arguments::expect_count(call, 2..=2)?;
     arguments::expect_readable(call, 0)?;
     arguments::expect_readable(call, 1)?;
+    arguments::expect_no_decimal(call, 0)?;
+    arguments::expect_no_decimal(call, 1)?;
     let found = arguments::data_type(call, 0);
     Ok(erased(Covariance {
         less,
@@ -123,15 +125,19 @@ impl Aggregate for Covariance {
     }
 
     fn finish(&self, state: &Sums) -> Value {
-        if state.n == 0.0 && self.null_handling {
-            return Value::Null;
-        }
         let covariance = if state.n == 0.0 || state.n - self.less <= 0.0 {
             f64::NEG_INFINITY
         } else {
             (state.xy - state.x * state.y / state.n) / (state.n - self.less)
         };
         arguments::number_as(covariance, self.returns)
+    }
+
+    fn finish_group(&self, state: &Sums) -> Value {
+        if state.n == 0.0 && self.null_handling {
+            return Value::Null;
+        }
+        self.finish(state)
     }
 
     fn label(&self, name: &str, arguments: &[String]) -> String {

@@ -86,7 +86,9 @@ fn bind(
         arguments::expect_number(call, 0)?;
     }
     let multi_stage = arguments::multi_stage(call);
-    let named_multi = arguments::named_multi(call);
+    // The single-stage engine has the function with MV in its name for arrays.
+    let named_multi =
+        arguments::named_multi(call) || (!multi_stage && arguments::is_multi(call, 0));
     Ok(erased(Distinct {
         answer,
         returns: match answer {

@@ -28,8 +28,10 @@ mod label;
 mod min_max;
 mod mode;
 mod moments;
+mod ordered_list;
 mod percentile;
 mod range;
+mod refusing;
 mod rows;
 mod smart;
 mod st_union;
@@ -73,6 +75,7 @@ pub static FAMILIES: &[&[AggregateRow]] = &[
     with_time::ROWS,
     boolean::ROWS,
     collect::ROWS,
+    ordered_list::ROWS,
     sum_array::ROWS,
     histogram::ROWS,
     moments::ROWS,
@@ -222,6 +225,10 @@ pub trait AggregateFunction: Send + Sync {
     fn sees_nulls(&self) -> bool;
     /// States for no group yet.
     fn grouped(&self) -> Box<dyn Grouped>;
+    /// Why the first row will stop the query, where the argument has a type that the function cannot read.
+    fn refusal(&self) -> Option<&FunctionError> {
+        None
+    }
 }
 
 /// The states of one aggregate, dense by group number.
@@ -412,5 +419,5 @@ pub fn find(name: &str) -> Option<&'static AggregateRow> {
 pub fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     let row =
         find(call.name).ok_or_else(|| FunctionError::UnknownName(canonical_name(call.name)))?;
-    (row.bind)(call)
+    (row.bind)(call).or_else(|refusal| refusing::bind(row, call, refusal))
 }

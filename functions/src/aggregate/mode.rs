@@ -38,6 +38,7 @@ type Counts = HashMap<u64, i64, RandomState>;
 fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 1..=2)?;
     arguments::expect_number(call, 0)?;
+    arguments::expect_no_decimal(call, 0)?;
     let tie = match arguments::text(call, 1)?
         .map(str::to_ascii_uppercase)
         .as_deref()

@@ -149,6 +149,7 @@ fn bind(
 ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 1..=1)?;
     arguments::expect_readable(call, 0)?;
+    arguments::expect_no_decimal(call, 0)?;
     Ok(erased(Statistic {
         answer,
         null_handling: call.null_handling,

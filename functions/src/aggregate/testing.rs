@@ -16,7 +16,13 @@ use crate::scalar::Argument;
 const ROWS: usize = 60;
 
 /// Answers that depend on the order of merging or are estimates: they are compared with slack, or not at all.
-const UNORDERED: &[&str] = &["arrayagg", "listagg", "percentilekll", "percentilekllmv"];
+const UNORDERED: &[&str] = &[
+    "$listagg",
+    "arrayagg",
+    "listagg",
+    "percentilekll",
+    "percentilekllmv",
+];
 const RAW: &[&str] = &["raw", "idset", "frequent"];
 
 fn column(data_type: DataType) -> Argument {
@@ -47,6 +53,7 @@ fn arguments(name: &str, first: DataType) -> Vec<Argument> {
         "covarpop" | "covarsamp" => all.push(column(DataType::Double)),
         "arrayagg" => all.push(text("STRING")),
         "listagg" => all.push(text(";")),
+        "$listagg" => all.extend([text(";"), text("+"), column(DataType::Long)]),
         "histogram" => all.extend([-50, 50, 10].map(|x| literal(Value::Int(x)))),
         _ if name.starts_with("percentile") => all.push(literal(Value::Int(90))),
         _ if name.starts_with("funnelcount") => {

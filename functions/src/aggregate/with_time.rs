@@ -33,7 +33,9 @@ pub(crate) static ROWS: &[AggregateRow] = &[
 struct WithTime {
     wanted: Ordering,
     returns: DataType,
-    /// A null is no value: in the multi-stage engine.
+    /// The type that the call names, through which a value of the multi-stage engine goes.
+    named: DataType,
+    /// A null is no value.
     skips_nulls: bool,
 }
 
@@ -45,16 +47,16 @@ fn bind(
     let name = arguments::text(call, 2)?.unwrap_or_default();
     // The planner of the other engine goes by the argument's own type.
     let own = arguments::data_type(call, 0);
-    let planned = arguments::multi_stage(call) && own.is_numeric() && !arguments::is_multi(call, 0);
-    let returns = match name.parse::<DataType>() {
+    let single = arguments::multi_stage(call) && !arguments::is_multi(call, 0);
+    let stored = own.is_numeric() || matches!(own, DataType::Timestamp | DataType::Boolean);
+    let named = match name.parse::<DataType>() {
         Ok(
             found @ (DataType::Boolean
             | DataType::Int
             | DataType::Long
             | DataType::Float
             | DataType::Double
-            | DataType::String
-            | DataType::Timestamp),
+            | DataType::String),
         ) => found,
         _ => {
             let what = format!(
@@ -63,15 +65,16 @@ fn bind(
             return Err(arguments::refused(call, &what));
         }
     };
-    let returns = if planned && returns.is_numeric() {
+    let returns = if single && stored && named != DataType::String {
         own
     } else {
-        returns
+        named
     };
     Ok(erased(WithTime {
         wanted,
         returns,
-        skips_nulls: arguments::multi_stage(call),
+        named,
+        skips_nulls: arguments::multi_stage(call) || call.null_handling,
     }))
 }
 
@@ -85,8 +88,19 @@ impl WithTime {
             DataType::Boolean => DataType::Int,
             other => other,
         };
-        if self.returns == from.data_type || from.multi {
+        if self.named == from.data_type || from.multi {
             return Ok(filled.cast(self.returns.into())?);
+        }
+        if self.named != self.returns {
+            // As stored, by way of the named type: of a LONG as INT the low half stays.
+            let plain = filled.into_owned().retyped(ColumnType::sv(stored));
+            let named = match self.named {
+                DataType::Timestamp => DataType::Long,
+                DataType::Boolean => DataType::Int,
+                other => other,
+            };
+            let back = plain.cast(named.into())?.cast(stored.into())?;
+            return Ok(back.retyped(ColumnType::sv(self.returns)));
         }
         let plain = filled.into_owned().retyped(ColumnType::sv(stored));
         if self.returns != DataType::Boolean || !stored.is_numeric() {
@@ -96,6 +110,21 @@ impl WithTime {
             .map(|row| i32::from(plain.value(row).as_i64() == Some(1)))
             .collect();
         Ok(Block::new(DataType::Boolean, common::Values::Int(flags)))
+    }
+
+    /// What stands for no row in the named type, in the type of the answer.
+    fn unseen(&self) -> Value {
+        match (self.named, self.returns) {
+            (DataType::Float | DataType::Double, returns) => {
+                arguments::number_as(f64::NAN, returns)
+            }
+            (DataType::Long, DataType::Int) => Value::Int(0),
+            (DataType::Long, DataType::Timestamp) => Value::Timestamp(i64::MIN),
+            (DataType::Long, returns) => arguments::number_as(i64::MIN as f64, returns),
+            (DataType::Boolean, DataType::Int) => Value::Int(i32::MIN),
+            (_, DataType::Boolean) => Value::Boolean(false),
+            (_, returns) => arguments::number_as(f64::from(i32::MIN), returns),
+        }
     }
 
     fn offer(&self, state: &mut Option<(i64, Value)>, time: i64, value: Value) {
@@ -178,6 +207,7 @@ impl Aggregate for WithTime {
     fn finish(&self, state: &Self::State) -> Value {
         match state {
             Some((_, value)) => value.clone(),
+            None if self.named != self.returns => self.unseen(),
             None => match self.returns {
                 DataType::Int => Value::Int(i32::MIN),
                 DataType::Long => Value::Long(i64::MIN),

@@ -227,13 +227,16 @@ pub(crate) static FAMILY: Family = Family {
                 |a, _| distinct(a, false),
             )
         },
-        row(
-            &["arraysoverlap"],
-            Params::Fixed(&[Param::AnyArray, Param::AnyArray]),
-            "True where two arrays share an element.",
-            ("arrays_overlap(ARRAY[1, 2], ARRAY[2, 3])", "true"),
-            |a, _| overlap(a),
-        ),
+        ScalarFunction {
+            returns: Returns::Infer(alike),
+            ..row(
+                &["arraysoverlap"],
+                Params::Fixed(&[Param::AnyArray, Param::AnyArray]),
+                "True where two arrays of one type share an element.",
+                ("arrays_overlap(ARRAY[1, 2], ARRAY[2, 3])", "true"),
+                |a, _| overlap(a),
+            )
+        },
     ],
 };
 
@@ -418,6 +421,17 @@ fn distinct(args: &[Block], wanted: bool) -> Answer {
         *flag = i32::from(differs == wanted);
     }
     Ok(booleans(flags))
+}
+
+/// BOOLEAN for two arrays of one type.
+fn alike(arguments: &[Argument]) -> Result<ColumnType, FunctionError> {
+    match arguments {
+        [a, b] if a.column_type != b.column_type => Err(FunctionError::NoOverload {
+            name: "arraysoverlap".to_owned(),
+            arguments: format!("{}, {}", a.column_type, b.column_type),
+        }),
+        _ => Ok(ColumnType::sv(DataType::Boolean)),
+    }
 }
 
 fn overlap(args: &[Block]) -> Answer {

@@ -255,7 +255,9 @@ fn target(name: Option<&Value>, from: ColumnType) -> Result<ColumnType, Function
         ));
     };
     let upper = name.to_ascii_uppercase();
-    let element = upper.strip_suffix("_ARRAY");
+    let element = upper
+        .strip_suffix("_ARRAY")
+        .or_else(|| upper.strip_suffix(" ARRAY"));
     let unknown = || FunctionError::Argument(format!("Unable to cast expression to type - {name}"));
     let data_type: DataType = element.unwrap_or(&upper).parse().map_err(|_| unknown())?;
     if matches!(

@@ -36,6 +36,31 @@ pub(super) const fn one(
     }
 }
 
+/// The same, which as a transform does not read BIG_DECIMAL columns.
+pub(super) const fn inexact(
+    names: Names,
+    doc: &'static str,
+    example: Example,
+    eval: Kernel,
+) -> ScalarFunction {
+    ScalarFunction {
+        check: no_decimal,
+        ..one(names, doc, example, eval)
+    }
+}
+
+fn no_decimal(arguments: &[Argument]) -> Result<(), FunctionError> {
+    let decimal = |argument: &Argument| {
+        argument.literal.is_none() && argument.column_type == ColumnType::sv(DataType::BigDecimal)
+    };
+    if arguments.iter().any(decimal) {
+        return Err(FunctionError::Evaluation(
+            "Math operator does not support BIG_DECIMAL data type".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 /// A function from two DOUBLEs to DOUBLE.
 pub(super) const fn pair(
     names: Names,
@@ -125,34 +150,34 @@ pub(crate) static FAMILY: Family = Family {
                 |a, _| map(a, f64::floor),
             )
         },
-        one(
+        inexact(
             &["exp"],
             "e to the power of the argument.",
             ("exp(0)", "1.0"),
             |a, _| map(a, f64::exp),
         ),
-        one(
+        inexact(
             &["ln", "log"],
             "Natural logarithm.",
             ("ln(1)", "0.0"),
             |a, _| map(a, f64::ln),
         ),
-        one(
+        inexact(
             &["log2"],
             "Logarithm to base 2.",
             ("log2(8)", "3.0"),
             |a, _| map(a, |x| x.ln() / std::f64::consts::LN_2),
         ),
-        one(
+        inexact(
             &["log10"],
             "Logarithm to base 10.",
             ("log10(1000)", "3.0"),
             |a, _| map(a, f64::log10),
         ),
-        one(&["sqrt"], "Square root.", ("sqrt(16)", "4.0"), |a, _| {
+        inexact(&["sqrt"], "Square root.", ("sqrt(16)", "4.0"), |a, _| {
             map(a, f64::sqrt)
         }),
-        one(
+        inexact(
             &["sign"],
             "-1.0, 0.0 or 1.0.",
             ("sign(-5)", "-1.0"),
@@ -373,6 +398,11 @@ fn round_half_up(x: f64) -> f64 {
 
 fn to_scale(args: &[Block], mode: RoundingMode) -> Answer {
     binary::<Double, Int, Vec<f64>, _>(args, DataType::Double, |x, scale| {
+        if !x.is_finite() && mode == RoundingMode::Down {
+            return Err(FunctionError::Evaluation(format!(
+                "truncate to a scale expects a finite number, not {x}"
+            )));
+        }
         // A DOUBLE has no digits beyond these scales.
         if !x.is_finite() || scale > 340 {
             return Ok(x);

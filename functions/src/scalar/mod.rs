@@ -9,6 +9,7 @@ mod arithmetic;
 mod array;
 mod array_build;
 mod array_read;
+mod clp;
 mod comparison;
 mod conversion;
 mod datetime;
@@ -86,6 +87,7 @@ pub static FAMILIES: &[&Family] = &[
     &sketch::FAMILY,
     &id_membership::FAMILY,
     &lookup::FAMILY,
+    &clp::FAMILY,
 ];
 
 /// The functions of one file.
@@ -486,7 +488,12 @@ impl BoundScalar {
             };
             return Ok(Block::constant(self.returns, &value, rows));
         }
-        self.evaluate(&converted, context)
+        let answer = self.evaluate(&converted, context)?;
+        if rows == 0 && !arguments.is_empty() {
+            // Without a row a kernel may not even see what its literals say.
+            return Ok(Block::new(self.returns, Values::empty_of(self.returns)));
+        }
+        Ok(answer)
     }
 
     /// A volatile function without arguments, called anew for every row.
@@ -533,6 +540,11 @@ impl BoundScalar {
         if self.role == Role::Transform && textual && !argument.is_constant() && !from.multi {
             return argument.clone().retyped(ColumnType::sv(stored)).cast(to);
         }
+        let text = matches!(from.data_type, DataType::String | DataType::Json) && !from.multi;
+        let bytes = to == ColumnType::sv(DataType::Bytes);
+        if self.role == Role::Transform && text && bytes && !argument.is_constant() {
+            return Ok(in_utf8(argument));
+        }
         argument.cast(to)
     }
 
@@ -559,6 +571,19 @@ impl BoundScalar {
             self.run(arguments, context)
         })
     }
+}
+
+/// Texts of rows as their bytes; only a literal's are hexadecimal digits.
+fn in_utf8(texts: &Block) -> Block {
+    let Values::Text(found) = texts.values() else {
+        return texts.clone();
+    };
+    let mut bytes = common::block::BytesVec::with_capacity(texts.rows(), found.data().len());
+    (0..texts.rows()).for_each(|row| bytes.push(found.get(texts.at(row)).as_bytes()));
+    let nulls = texts
+        .nulls()
+        .map(|_| (0..texts.rows()).map(|row| texts.is_null(row)).collect());
+    Block::new(ColumnType::sv(DataType::Bytes), Values::Bytes(bytes)).with_nulls(nulls)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use common::{Block, ColumnType, DataType, Values};
 
 use super::lift::{Long, unary};
-use super::math::{map, map_pair, one, pair};
+use super::math::{inexact, map, map_pair, one, pair};
 use super::{Family, Params, ROW, Returns, ScalarFunction, param};
 
 const DOUBLE: Returns = Returns::Is(ColumnType::sv(DataType::Double));
@@ -14,37 +14,37 @@ const DOUBLE: Returns = Returns::Is(ColumnType::sv(DataType::Double));
 pub(crate) static FAMILY: Family = Family {
     title: "Trigonometry",
     functions: &[
-        one(&["sin"], "Sine of radians.", ("sin(0)", "0.0"), |a, _| {
+        inexact(&["sin"], "Sine of radians.", ("sin(0)", "0.0"), |a, _| {
             map(a, f64::sin)
         }),
-        one(&["cos"], "Cosine of radians.", ("cos(0)", "1.0"), |a, _| {
+        inexact(&["cos"], "Cosine of radians.", ("cos(0)", "1.0"), |a, _| {
             map(a, f64::cos)
         }),
-        one(
+        inexact(
             &["tan"],
             "Tangent of radians.",
             ("tan(0)", "0.0"),
             |a, _| map(a, f64::tan),
         ),
-        one(
+        inexact(
             &["cot"],
             "Cotangent of radians.",
             ("cot(0)", "Infinity"),
             |a, _| map(a, |x| 1.0 / x.tan()),
         ),
-        one(
+        inexact(
             &["asin"],
             "Arc sine, in radians.",
             ("asin(0)", "0.0"),
             |a, _| map(a, f64::asin),
         ),
-        one(
+        inexact(
             &["acos"],
             "Arc cosine, in radians.",
             ("acos(1)", "0.0"),
             |a, _| map(a, f64::acos),
         ),
-        one(
+        inexact(
             &["atan"],
             "Arc tangent, in radians.",
             ("atan(0)", "0.0"),
@@ -56,28 +56,28 @@ pub(crate) static FAMILY: Family = Family {
             ("atan2(0, -1)", "3.141592653589793"),
             |a, _| map_pair(a, f64::atan2),
         ),
-        one(&["sinh"], "Hyperbolic sine.", ("sinh(0)", "0.0"), |a, _| {
+        inexact(&["sinh"], "Hyperbolic sine.", ("sinh(0)", "0.0"), |a, _| {
             map(a, f64::sinh)
         }),
-        one(
+        inexact(
             &["cosh"],
             "Hyperbolic cosine.",
             ("cosh(0)", "1.0"),
             |a, _| map(a, cosh),
         ),
-        one(
+        inexact(
             &["tanh"],
             "Hyperbolic tangent.",
             ("tanh(0)", "0.0"),
             |a, _| map(a, f64::tanh),
         ),
-        one(
+        inexact(
             &["degrees"],
             "Radians as degrees.",
             ("degrees(0)", "0.0"),
             |a, _| map(a, |x| x * (180.0 / std::f64::consts::PI)),
         ),
-        one(
+        inexact(
             &["radians"],
             "Degrees as radians.",
             ("radians(0)", "0.0"),

@@ -26,6 +26,7 @@ use functions::scalar::Argument;
 
 use crate::convert::block_of;
 use crate::error::MultiStageError;
+use crate::operands;
 use crate::scalar::argument;
 use crate::types::{arrow_type, value_of};
 
@@ -77,9 +78,12 @@ pub(crate) fn of_call(
 }
 
 /// Aggregates that a window may have.
-const OVER_WINDOWS: [&str; 9] = [
-    "sum", "sum0", "count", "avg", "min", "max", "boolor", "booland", "arrayagg",
+const OVER_WINDOWS: [&str; 8] = [
+    "sum", "sum0", "count", "avg", "min", "max", "boolor", "booland",
 ];
+
+/// What COUNT, SUM and AVG are with DISTINCT.
+const DISTINCT_OVER_WINDOWS: [&str; 3] = ["distinctcount", "distinctsum", "distinctavg"];
 
 /// The same over a window.
 ///
@@ -88,10 +92,12 @@ const OVER_WINDOWS: [&str; 9] = [
 pub(crate) fn of_window(
     generic: &AggregateUDF,
     arguments: Vec<Expr>,
+    distinct: bool,
 ) -> Result<Option<(Arc<AggregateUDF>, Vec<Expr>)>> {
     let inner: &dyn std::any::Any = generic.inner().as_ref();
     if let Some(found) = inner.downcast_ref::<PinotAggregate>()
         && !OVER_WINDOWS.contains(&found.function.as_str())
+        && !(distinct && DISTINCT_OVER_WINDOWS.contains(&found.function.as_str()))
     {
         let code = if found.function == "listagg" {
             ErrorCode::QueryPlanning
@@ -205,6 +211,7 @@ impl PinotAggregate {
             arguments.retain(|a| a.literal.is_none());
         }
         let first = arguments.first().map(|a| a.column_type);
+        operands::aggregate(&self.function, &arguments)?;
         self.check(first)?;
         let call = AggregateCall {
             name: self.kernel(first),

@@ -65,8 +65,8 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
             }
             let op = operator(binary.op)?;
             let (left, right) = (
-                compared(&binary.left, leaf)?,
-                compared(&binary.right, leaf)?,
+                beside(&binary.left, &[&binary.right], leaf)?,
+                beside(&binary.right, &[&binary.left], leaf)?,
             );
             format!("({left} {op} {right})")
         }
@@ -81,7 +81,7 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
             let not = if between.negated { "NOT " } else { "" };
             format!(
                 "({} {not}BETWEEN {} AND {})",
-                compared(&between.expr, leaf)?,
+                beside(&between.expr, &[&between.low, &between.high], leaf)?,
                 compared(&between.low, leaf)?,
                 compared(&between.high, leaf)?
             )
@@ -132,6 +132,30 @@ fn between_elements(binary: &BinaryExpr, leaf: &Leaf) -> Option<String> {
     Some(format!("({expr} {not}BETWEEN {low} AND {high})"))
 }
 
+/// A side of a comparison with others. A whole number that was widened for a literal that it cannot be stays widened: a leaf
+/// would settle such a test for nulls as well.
+fn beside(expr: &Expr, others: &[&Expr], leaf: &Leaf) -> Option<String> {
+    let text = compared(expr, leaf)?;
+    let Expr::Cast(cast) = expr else {
+        return Some(text);
+    };
+    let from = cast.expr.get_type(leaf.schema.as_ref()).ok()?;
+    let foreign = |other: &&Expr| match (&from, other) {
+        (ArrowType::Int32, Expr::Literal(ScalarValue::Int64(Some(v)), _)) => {
+            i32::try_from(*v).is_err()
+        }
+        (ArrowType::Int32 | ArrowType::Int64, Expr::Literal(ScalarValue::Float64(Some(v)), _)) => {
+            v.fract() != 0.0
+        }
+        _ => false,
+    };
+    if !others.iter().any(foreign) {
+        return Some(text);
+    }
+    let to = column_type(cast.field.data_type()).data_type;
+    Some(format!("CAST({text} AS {})", to.name()))
+}
+
 /// A side of a comparison: bytes are written in hexadecimal there.
 fn compared(expr: &Expr, leaf: &Leaf) -> Option<String> {
     if let Expr::Literal(ScalarValue::Binary(Some(bytes)), _) = expr {
@@ -169,7 +193,8 @@ fn in_list(list: &InList, leaf: &Leaf) -> Option<String> {
         .map(|item| compared(item, leaf))
         .collect::<Option<Vec<_>>>()?;
     let not = if list.negated { "NOT " } else { "" };
-    let expr = expression(&list.expr, leaf)?;
+    let others: Vec<&Expr> = list.list.iter().collect();
+    let expr = beside(&list.expr, &others, leaf)?;
     // Numbers of another type are compared one by one: a list would have to be of the column's own type.
     let widened = matches!(&*list.expr, Expr::Cast(cast) if column_type(cast.field.data_type()).data_type.is_numeric());
     if widened {
@@ -225,7 +250,10 @@ fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
         .collect::<Option<Vec<_>>>()?;
     let word = |at: usize| args.get(at).map(|arg| arg.trim_matches('\''));
     Some(match (function.func.name(), args.as_slice()) {
-        ("cast", [expr, _]) => format!("CAST({expr} AS {})", word(1)?),
+        ("cast", [expr, _]) => format!("CAST({expr} AS {})", word(1)?.replace(" ARRAY", "_ARRAY")),
+        (name @ ("timestampadd" | "timestampdiff"), [_, from, to]) => {
+            format!("{name}({}, {from}, {to})", word(0)?)
+        }
         ("extract", [_, expr]) => format!("EXTRACT({} FROM {expr})", word(0)?),
         ("trim", [_, what, expr]) => format!("TRIM({} {what} FROM {expr})", word(0)?),
         ("position", [what, expr]) => format!("POSITION({what} IN {expr})"),
@@ -295,6 +323,13 @@ fn overflows(expr: &Expr, leaf: &Leaf) -> bool {
             .any(|arg| matches!(arg, Expr::Literal(..)))
 }
 
+fn is_text(expr: &Expr, leaf: &Leaf) -> bool {
+    matches!(
+        expr.get_type(leaf.schema.as_ref()),
+        Ok(ArrowType::Utf8 | ArrowType::Binary)
+    )
+}
+
 /// An aggregate over the leaf's columns.
 pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias() else {
@@ -302,7 +337,12 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
     };
     let inner: &dyn std::any::Any = func.inner().as_ref();
     let function = inner.downcast_ref::<PinotAggregate>()?;
+    if function.function == "$listagg" {
+        // The name is no word of a statement.
+        return None;
+    }
     let extreme = matches!(function.function.as_str(), "sum" | "min" | "max");
+    let of_texts = matches!(function.function.as_str(), "minstring" | "maxstring");
     let mut rows = params.args.iter();
     let mut args = Vec::with_capacity(function.arguments.len());
     for argument in &function.arguments {
@@ -310,9 +350,14 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
             Some(value) => literal(value)?,
             None => {
                 let row = rows.next()?;
-                let text = expression(row, leaf)?;
+                let text = match function.function.as_str() {
+                    "avg" => whole(row, leaf)?,
+                    _ => expression(row, leaf)?,
+                };
                 if extreme && overflows(row, leaf) {
                     format!("CAST({text} AS DOUBLE)")
+                } else if of_texts && !is_text(row, leaf) {
+                    format!("CAST({text} AS STRING)")
                 } else {
                     text
                 }

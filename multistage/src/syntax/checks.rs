@@ -173,13 +173,16 @@ fn planned_arguments(name: &str) -> Option<std::ops::RangeInclusive<usize>> {
 }
 
 /// Functions of the single-stage engine that the planner does not know.
-const UNKNOWN: [&str; 6] = [
+const UNKNOWN: [&str; 9] = [
+    "case",
+    "casewhen",
     "correlateby",
     "fasthll",
     "inpartitionedsubquery",
     "insubquery",
     "settings",
     "steps",
+    "timeseriesbucket",
 ];
 
 /// Refuses calls whose number of arguments is wrong.
@@ -246,9 +249,13 @@ fn literals(name: &str, function: &Function, args: &[FunctionArg]) -> Result<(),
     let first = args.first().and_then(literal);
     let text = matches!(first, Some(Value::SingleQuotedString(_)));
     if matches!(name, "timestampadd" | "timestampdiff") && text {
-        return Err(MultiStageError::invalid(format!(
-            "`{function}`: the unit is a word, not a text"
-        )));
+        let what = format!("`{function}`: the unit is a word, not a text");
+        // With an underscore it is no word of the grammar, but a function like any other.
+        return Err(if function.name.to_string().contains('_') {
+            MultiStageError::invalid(what)
+        } else {
+            no_syntax(&what)
+        });
     }
     if name == "arrayvalueconstructor" && args.iter().all(|arg| literal(arg).is_some()) {
         return Err(MultiStageError::new(
@@ -297,6 +304,11 @@ pub(super) fn call(name: &str, function: &Function) -> Result<(), MultiStageErro
     let Some(WindowType::WindowSpec(spec)) = &function.over else {
         return Ok(());
     };
+    if function.filter.is_some() {
+        return Err(MultiStageError::invalid(
+            "OVER must be applied to aggregate function",
+        ));
+    }
     let ranks = matches!(name, "rank" | "denserank" | "rownumber" | "ntile");
     if ranks && spec.window_frame.is_some() {
         return Err(MultiStageError::invalid(

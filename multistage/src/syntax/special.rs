@@ -21,8 +21,9 @@ pub(super) fn rewritten(expr: Expr) -> Result<Expr, MultiStageError> {
             kind,
             expr,
             data_type,
+            array,
             ..
-        } => cast(&kind, *expr, &data_type)?,
+        } => cast(&kind, *expr, &data_type, array)?,
         Expr::Like {
             negated,
             any: false,
@@ -65,7 +66,7 @@ fn not_if(negated: bool, expr: Expr) -> Expr {
     }
 }
 
-fn cast(kind: &CastKind, expr: Expr, to: &DataType) -> Result<Expr, MultiStageError> {
+fn cast(kind: &CastKind, expr: Expr, to: &DataType, array: bool) -> Result<Expr, MultiStageError> {
     match kind {
         CastKind::DoubleColon => return Err(checks::no_syntax("`::`: use CAST")),
         CastKind::TryCast | CastKind::SafeCast => {
@@ -75,7 +76,11 @@ fn cast(kind: &CastKind, expr: Expr, to: &DataType) -> Result<Expr, MultiStageEr
         }
         CastKind::Cast => {}
     }
-    Ok(call("cast", vec![expr, text(type_name(to))]))
+    let mut name = type_name(to);
+    if array {
+        name.push_str(" ARRAY");
+    }
+    Ok(call("cast", vec![expr, text(name)]))
 }
 
 /// `map['key']` and `array[1]`.

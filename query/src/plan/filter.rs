@@ -148,6 +148,16 @@ fn settled(test: &Test, expr: &BoundExpr, matcher: &Matcher) -> Option<bool> {
     }
 }
 
+/// True for a test of a function that makes an array, other than one that reads its length or elements.
+fn array_made(test: &BoundExpr) -> bool {
+    match test {
+        BoundExpr::Call { args, .. } => {
+            matches!(args.as_slice(), [made @ BoundExpr::Call { .. }] if made.column_type().multi)
+        }
+        _ => false,
+    }
+}
+
 impl BoundFilter {
     pub(super) fn bind(
         filter: &Filter,
@@ -243,6 +253,10 @@ impl BoundFilter {
         if !matches!(bound, BoundExpr::Call { .. }) {
             // Over groups the expression is a column already.
             return Ok(Self::IsNull(bind(expr)?, wanted));
+        }
+        if array_made(&bound) {
+            // A function that makes an array has no nulls to a filter.
+            return Ok(Self::Constant(!wanted));
         }
         Ok(Self::Test(BoundTest {
             expr: bound,

@@ -331,7 +331,14 @@ impl Plan {
                 {
                     refusals::check_aggregation(&innermost(&expr), &bound.inputs)?;
                 }
-                aggregations.push(bound.map_err(|error| refusal_of(error, &expr, dictionaries))?);
+                let bound = bound.map_err(|error| refusal_of(error, &expr, dictionaries))?;
+                // Behind a filter there may be no row to refuse.
+                if let Some(refusal) = bound.function.refusal()
+                    && query.filter.is_none()
+                {
+                    return Err(refusal_of(refusal.clone().into(), &expr, dictionaries));
+                }
+                aggregations.push(bound);
             }
             if !keys.is_empty() && names(&expr, "distinctcountoffheap") {
                 return Err(QueryError::execution(
@@ -420,8 +427,12 @@ impl Plan {
             });
         }
         let bound = self.bind_function(&call.name, &args);
+        let refused = match &bound {
+            Ok(function) => matches!(function.refusal(), Some(FunctionError::Argument(_))),
+            Err(error) => matches!(error, FunctionError::Argument(_)),
+        };
         let function = match bound {
-            Err(FunctionError::Argument(_)) if self.reads_text(&call.args, &args) => {
+            _ if refused && self.reads_text(&call.args, &args) => {
                 let number = Expr::call("cast", vec![call.args[0].clone(), Expr::text("DOUBLE")]);
                 args[0] = binder.bind(&number, Role::Transform)?;
                 self.bind_function(&call.name, &args)?

@@ -49,12 +49,19 @@ pub fn scalar(ast: &Ast) -> Result<Expr, SqlError> {
             kind,
             expr,
             data_type,
+            array,
             ..
         } => {
             // Their function exists in the multi-stage engine alone.
             let safe = matches!(kind, ast::CastKind::TryCast | ast::CastKind::SafeCast);
             let name = if safe { "safecast" } else { "cast" };
-            Expr::call(name, vec![scalar(expr)?, Expr::text(type_name(data_type))])
+            // `CAST(x AS FLOAT ARRAY)` names no type.
+            let to = if *array {
+                "ARRAY".to_owned()
+            } else {
+                type_name(data_type)
+            };
+            Expr::call(name, vec![scalar(expr)?, Expr::text(to)])
         }
         Ast::Extract { field, expr, .. } => Expr::call(
             "extract",
@@ -374,6 +381,15 @@ fn function_call(function: &ast::Function) -> Result<Expr, SqlError> {
             "`{function}`: expected a unit as third argument"
         )));
     }
+    let word = matches!(
+        function.name.to_string().to_ascii_lowercase().as_str(),
+        "timestampadd" | "timestampdiff"
+    );
+    if word && !quoted && matches!(args.first(), Some(Expr::Literal(Value::String(_)))) {
+        return Err(words::encountered(&format!(
+            "`{function}`: expected a unit as first argument, not a text"
+        )));
+    }
     if takes_unit(&name)
         && let Some(Expr::Column(unit)) = args.first()
     {
@@ -456,7 +472,11 @@ pub fn type_name(data_type: &ast::DataType) -> String {
     match data_type {
         ast::DataType::Int(_) | ast::DataType::Integer(_) => "INTEGER".to_owned(),
         ast::DataType::BigInt(_) => "LONG".to_owned(),
-        other => other.to_string().to_uppercase(),
+        other => match other.to_string().to_uppercase() {
+            // The grammar's own word for it.
+            name if name == "BIG_DECIMAL" => "DECIMAL".to_owned(),
+            name => name,
+        },
     }
 }
 

@@ -58,6 +58,9 @@ fn syntax_of(sql: &str, tokens: Option<Vec<TokenWithSpan>>) -> Result<ast::State
     if sql.contains("==") && has_double_equals(sql) {
         return Err(wrong(&"Encountered `==`: expected `=`"));
     }
+    if has_bare_comma(sql) {
+        return Err(wrong(&"Encountered `,` before FROM: expected an item"));
+    }
     let mut statements = match tokens {
         Some(tokens) => Parser::new(&GenericDialect {})
             .with_tokens_with_locations(tokens)
@@ -103,6 +106,30 @@ fn without_symmetry(sql: &str) -> Option<Vec<TokenWithSpan>> {
 fn has_double_equals(sql: &str) -> bool {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
     tokens.is_ok_and(|tokens| tokens.contains(&Token::DoubleEq))
+}
+
+/// True for a comma right before FROM, which the grammar at hand lets pass.
+fn has_bare_comma(sql: &str) -> bool {
+    let followed = |(at, _): (usize, &str)| {
+        let rest = sql.get(at + 1..).unwrap_or_default().trim_start();
+        rest.get(..4)
+            .is_some_and(|word| word.eq_ignore_ascii_case("from"))
+    };
+    if !sql.match_indices(',').any(followed) {
+        return false;
+    }
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else {
+        return false;
+    };
+    let meaningful = tokens
+        .iter()
+        .filter(|token| !matches!(token, Token::Whitespace(_)));
+    let next = meaningful.clone().skip(1);
+    meaningful.zip(next).any(|(token, next)| {
+        let from = matches!(next, Token::Word(word) if word.quote_style.is_none()
+            && word.value.eq_ignore_ascii_case("from"));
+        *token == Token::Comma && from
+    })
 }
 
 /// Parses an expression alone, as transforms and filters of ingestion hold them.

@@ -104,7 +104,16 @@ fn arguments(values: &[Value]) -> Vec<Argument> {
 }
 
 /// Functions that Pinot has for rows only, so that calls over literals stay calls.
-const ROWS_ONLY: &[&str] = &["isnottrue", "starea", "stpolygon", "timeconvert"];
+const ROWS_ONLY: &[&str] = &[
+    "arrayaverage",
+    "arraymax",
+    "arraymin",
+    "arraysum",
+    "isnottrue",
+    "starea",
+    "stpolygon",
+    "timeconvert",
+];
 
 /// Functions that answer Java's lists, which become literals as Java prints them.
 const JAVA_LISTS: &[&str] = &["jsonstringtoarray", "jsonstringtolistormap"];

@@ -177,6 +177,7 @@ pub(crate) fn function(key: &str, column_type: ColumnType) -> Option<Box<dyn Agg
         dialect: Dialect::SingleStage,
     })
     .ok()
+    .filter(|function| function.refusal().is_none())
 }
 
 /// True for columns whose values these functions can take.
