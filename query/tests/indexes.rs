@@ -453,3 +453,63 @@ fn a_timestamp_index_answers_as_the_calls_that_it_replaces() {
         1
     );
 }
+
+#[test]
+fn two_columns_compare_by_rank_as_by_text() {
+    let schema: Schema = serde_json::from_value(json!({
+        "schemaName": "t",
+        "dimensionFieldSpecs": [
+            {"name": "a", "dataType": "STRING"}, {"name": "b", "dataType": "STRING"}]
+    }))
+    .unwrap();
+    let config: TableConfig = serde_json::from_value(json!({
+        "tableName": "t", "tableType": "OFFLINE", "segmentsConfig": {}, "tableIndexConfig": {}
+    }))
+    .unwrap();
+    let texts = [
+        "",
+        "A",
+        "Z",
+        "a",
+        "ab",
+        "b",
+        "é",
+        "z",
+        "\u{ffff}",
+        "\u{1f600}",
+    ];
+    let mut batch = RowBatch::new(&schema).unwrap();
+    let mut random = Random(5);
+    for _ in 0..2_000 {
+        let r = random.next() as usize;
+        let pair = [texts[r % 10], texts[(r >> 9) % 9]];
+        for (text, column) in pair.into_iter().zip(batch.columns_mut()) {
+            column.push(&Value::String(text.to_owned()));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    seal_rows([batch], &schema, &config, &BuildSettings::default(), &path).unwrap();
+    let segments = [Arc::new(SealedSegment::open(&path).unwrap()) as Arc<dyn Segment>];
+    for operation in [
+        "equals",
+        "notEquals",
+        "lessThan",
+        "lessThanOrEqual",
+        "greaterThan",
+        "greaterThanOrEqual",
+    ] {
+        for truth in [0, 1] {
+            let counted = |left: &str| {
+                let test = format!("{operation}({left}, b) = {truth} AND b != 'ab'");
+                let sql = format!("SELECT COUNT(*), MAX(LENGTH(b)) FROM t WHERE {test}");
+                answer(&sql, &schema, &segments)
+            };
+            assert_eq!(
+                counted("a"),
+                counted("concat(a, '')"),
+                "{operation} = {truth}"
+            );
+        }
+    }
+}

@@ -31,9 +31,12 @@ pub(super) fn ids(dictionary: &dyn Dictionary, data_type: DataType, integers: &[
 }
 
 fn searched(dictionary: &dyn Dictionary, data_type: DataType, integers: &[i64]) -> Vec<u32> {
-    let values = integers
-        .iter()
-        .filter_map(|v| Value::Long(*v).cast(data_type).ok());
+    let typed = |v: &i64| match data_type.stored() {
+        // A value beyond the type would come back as another one.
+        DataType::Int => i32::try_from(*v).ok().map(Value::Int),
+        _ => Some(Value::Long(*v)),
+    };
+    let values = integers.iter().filter_map(typed);
     values.filter_map(|v| dictionary.find(&v)).collect()
 }
 

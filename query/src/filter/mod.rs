@@ -10,6 +10,7 @@ mod geo;
 mod index;
 pub mod mask;
 mod members;
+mod pair;
 mod scan;
 
 use std::ops::Range;
@@ -23,6 +24,7 @@ use crate::plan::{BoundFilter, BoundTest, Matcher};
 use crate::project::{SegmentColumns, Source};
 
 pub use mask::Mask;
+pub use pair::Pair;
 
 /// Indexes that find at most one row in this many are walked row by row instead of block by block.
 const SPARSE: u64 = 8;
@@ -46,6 +48,8 @@ pub enum Node<'a> {
         /// For multi-value `!=` and `NOT IN`.
         negated: bool,
     },
+    /// Compare two columns by the ranks of their values.
+    Pair(Pair<'a>),
     /// Scan values or evaluate an expression.
     Values(&'a BoundTest),
     /// All of them, cheapest first.
@@ -248,7 +252,9 @@ impl<'a> Compiler<'a> {
 
     fn test(&self, test: &'a BoundTest) -> Result<Node<'a>, QueryError> {
         let Some(index) = test.expr.as_column() else {
-            return Ok(geo::node(test, self.columns).unwrap_or(Node::Values(test)));
+            return Ok(geo::node(test, self.columns)
+                .or_else(|| pair::node(test, self.columns, self.docs))
+                .unwrap_or(Node::Values(test)));
         };
         let node = match &self.columns.sources[index] {
             Source::DocId => Node::Values(test),
@@ -501,6 +507,7 @@ fn cost(node: &Node<'_>) -> u32 {
         }
         Node::Ids { .. } => 30,
         Node::Values(test) if test.expr.as_column().is_some() => 20,
+        Node::Pair(_) => 25,
         Node::Values(_) => 40,
     }
 }

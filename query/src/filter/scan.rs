@@ -84,6 +84,13 @@ impl Run<'_> {
                 negated,
                 ..
             } => self.scan_ids(*column, ids, *negated != wanted, mask),
+            Node::Pair(pair) => {
+                let sparse = self.sparse(mask);
+                let docs = self.read(sparse.as_ref());
+                let (rows, found) = (docs.len() as u64, pair.matching(&docs));
+                *self.scanned += rows;
+                spread(sparse.as_ref(), &found, wanted, mask);
+            }
             Node::Values(test) => self.scan_values(test, wanted, mask)?,
         }
         Ok(())

@@ -213,8 +213,18 @@ impl Several {
             .ask("SELECT COUNT(*) FROM orders o JOIN customers c ON o.buyer = c.customer WHERE o.amount >= 0")
             .await?;
         let both = ((ORDERS + CUSTOMERS) * SEGMENTS) as u64;
-        ensure!(answer.stats.num_docs_scanned == both, "{:?}", answer.stats);
-        ensure!(answer.stats.total_docs == both, "{:?}", answer.stats);
+        let matched = answer.table.as_ref().and_then(|table| table.rows.first());
+        let matched = matched
+            .and_then(|row| row[0].as_i64())
+            .context("no count")? as usize;
+        // Orders that no customer made are not read.
+        let read = (matched + CUSTOMERS * SEGMENTS) as u64;
+        ensure!(answer.stats.num_docs_scanned == read, "{:?}", answer.stats);
+        ensure!(
+            answer.stats.total_docs == both && read < both,
+            "{:?}",
+            answer.stats
+        );
         ensure!(answer.stats.num_segments_queried == 2 * SEGMENTS as u64);
         ensure!(answer.num_servers_queried as usize == servers);
         let parts = answer.multi_stage.context("no stages")?;
@@ -226,14 +236,14 @@ impl Several {
         ensure!(leaves.len() == 2, "{tree}");
         for leaf in leaves {
             let rows = if leaf["table"] == "orders" {
-                ORDERS
+                matched
             } else {
-                CUSTOMERS
+                CUSTOMERS * SEGMENTS
             };
-            ensure!(leaf["emittedRows"] == rows * SEGMENTS, "{leaf}");
+            ensure!(leaf["emittedRows"] == rows, "{leaf}");
         }
         ensure!(nodes(&tree, "HASH_JOIN").len() == 1, "{tree}");
-        ensure!(parts.operator_rows >= (ORDERS * SEGMENTS) as u64);
+        ensure!(parts.operator_rows >= matched as u64);
         Ok(())
     }
 
