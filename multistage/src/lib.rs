@@ -30,6 +30,7 @@ mod syntax;
 mod types;
 mod typing;
 mod unnest;
+mod window_order;
 
 pub use engine::{Request, answer};
 pub use error::MultiStageError;

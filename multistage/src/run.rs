@@ -25,6 +25,7 @@ use crate::leaf::{self, Leaves};
 use crate::small_batches;
 use crate::stages;
 use crate::types::column_type;
+use crate::window_order;
 
 /// Rules of the optimiser that change nothing but speed are all kept, except those that would take work from the leaves.
 const LEFT_OUT: [&str; 4] = [
@@ -139,6 +140,7 @@ pub(crate) async fn operators(
         .create_physical_plan(plan, state)
         .await;
     planned
+        .and_then(window_order::kept)
         .and_then(leaf::told)
         .map_err(|error| of(&error, Phase::Planning))
 }
