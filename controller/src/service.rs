@@ -386,6 +386,16 @@ fn committed(state: &State, end: &CommitEnd, now_ms: i64) -> Result<Vec<Change>,
     let gone = || ControllerError::NotFound(format!("table `{}` is gone", end.table));
     let table = state.table(&end.table).ok_or_else(gone)?;
     let entry = table.segments.get(&end.record.name).ok_or_else(gone)?;
+    // The next segment takes rows from the end that was fixed when the commit began, whoever ends it.
+    if let Some(fixed) = &entry.record.end_offset
+        && end.record.end_offset.as_ref() != Some(fixed)
+    {
+        return Err(ControllerError::Conflict(format!(
+            "segment `{}` ends at offset `{fixed}`, which its commit began with, not at `{}`",
+            end.record.name,
+            end.record.end_offset.as_deref().unwrap_or_default()
+        )));
+    }
     let mut sealed = entry.clone();
     sealed.record = SegmentRecord {
         status: SegmentStatus::Done,
