@@ -17,16 +17,18 @@ use crate::world::{Fallible, World, world};
 
 type Client = FlightSqlServiceClient<Channel>;
 
-async fn client(world: &World) -> Fallible<Client> {
+/// A connection to the port of Flight SQL.
+pub(crate) async fn channel(world: &World) -> Fallible<Channel> {
     let at = format!(
         "http://127.0.0.1:{}",
         world.cluster.flight_port().unwrap_or_default()
     );
-    let channel = Endpoint::from_shared(at)?
-        .connect_timeout(Duration::from_secs(5))
-        .connect()
-        .await?;
-    Ok(FlightSqlServiceClient::new(channel))
+    let to = Endpoint::from_shared(at)?.connect_timeout(Duration::from_secs(5));
+    Ok(to.connect().await?)
+}
+
+async fn client(world: &World) -> Fallible<Client> {
+    Ok(FlightSqlServiceClient::new(channel(world).await?))
 }
 
 /// The batches of what is told where they are.

@@ -2,13 +2,10 @@
 //!
 //! Must not know: how rights are decided. Invariant: what HTTP refuses is refused here.
 
-use std::time::Duration;
-
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use tokio_postgres::error::SqlState;
-use tonic::transport::Endpoint;
 
-use crate::flight::asked;
+use crate::flight::{asked, channel};
 use crate::world::{Fallible, World, connect, world};
 
 const PRINCIPALS: &[(&str, &str)] = &[
@@ -97,14 +94,7 @@ async fn postgres_asks_who_it_is() -> Fallible {
 #[tokio::test(flavor = "multi_thread")]
 async fn flight_asks_who_it_is() -> Fallible {
     let world = world(PRINCIPALS).await?;
-    let at = format!(
-        "http://127.0.0.1:{}",
-        world.cluster.flight_port().unwrap_or_default()
-    );
-    let channel = Endpoint::from_shared(at)?
-        .connect_timeout(Duration::from_secs(5))
-        .connect()
-        .await?;
+    let channel = channel(&world).await?;
     let mut stranger = FlightSqlServiceClient::new(channel.clone());
     assert!(asked(&mut stranger, "SELECT n FROM sales").await.is_err());
     assert!(

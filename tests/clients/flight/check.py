@@ -5,35 +5,23 @@ Usage: check.py FACTS.json; prints `client | check | result`, exits with 1 if a 
 Knows the facts file and the client's public interface, nothing of Touriga's own code.
 """
 
+import functools
 import json
+import pathlib
 import sys
 
 import adbc_driver_flightsql.dbapi as flight
 import pyarrow
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import checks
+from checks import same
+
 FACTS = json.load(open(sys.argv[1], encoding="utf-8"))
+check = functools.partial(checks.check, "adbc-flightsql")
 ADDRESS = f"grpc://127.0.0.1:{FACTS['flight']}"
 ARROW = {"STRING": pyarrow.string(), "INT": pyarrow.int32(), "LONG": pyarrow.int64(), "FLOAT": pyarrow.float32(),
          "DOUBLE": pyarrow.float64()}
-failed = 0
-
-
-def check(name, work):
-    """Runs one check; what it raises is its result, what it returns is said beside the `ok`."""
-    global failed
-    try:
-        said = work()
-        print(f"adbc-flightsql | {name} | ok" + (f", {said}" if isinstance(said, str) else ""), flush=True)
-    except Exception as error:  # a client may raise anything
-        failed += 1
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"adbc-flightsql | {name} | FAILED: {text[:600]}", flush=True)
-
-
-def same(got, wanted):
-    if isinstance(wanted, float) or isinstance(got, float):
-        return isinstance(got, (int, float)) and abs(got - wanted) <= 1e-6 * max(1.0, abs(wanted))
-    return type(got) is type(wanted) and got == wanted
 
 
 def connect():
@@ -109,4 +97,4 @@ for one in FACTS["errors"]:
     check(f"error: {one['name']}", lambda: error(one))
 check("tables and columns, name of the server", tables)
 check("join", multi_stage)
-sys.exit(1 if failed else 0)
+sys.exit(1 if checks.failed else 0)

@@ -6,46 +6,26 @@ Knows the facts file and the client's public interface, nothing of Touriga's own
 """
 
 import datetime
+import functools
 import json
+import pathlib
 import sys
 from urllib.parse import urlsplit
 
 import pinotdb
 from sqlalchemy import MetaData, Table, create_engine, func, inspect, select
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import checks
+from checks import expect_rows, same
+
 FACTS = json.load(open(sys.argv[1], encoding="utf-8"))
+check = functools.partial(checks.check, "pinotdb")
 BROKER = urlsplit(FACTS["broker"])
-failed = 0
-
-
-def check(name, work):
-    """Runs one check; what it raises is its result, what it returns is said beside the `ok`."""
-    global failed
-    try:
-        said = work()
-        print(f"pinotdb | {name} | ok" + (f", {said}" if isinstance(said, str) else ""), flush=True)
-    except Exception as error:  # a client may raise anything
-        failed += 1
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"pinotdb | {name} | FAILED: {text[:600]}", flush=True)
 
 
 def connect(**options):
     return pinotdb.connect(host=BROKER.hostname, port=BROKER.port, path="/query/sql", scheme="http", **options)
-
-
-def same(got, wanted):
-    if isinstance(wanted, float) or isinstance(got, float):
-        return isinstance(got, (int, float)) and abs(got - wanted) <= 1e-6 * max(1.0, abs(wanted))
-    return type(got) is type(wanted) and got == wanted
-
-
-def expect_rows(got, wanted):
-    got = [list(row) for row in got]
-    assert len(got) == len(wanted), f"{len(got)} rows, {len(wanted)} expected"
-    for at, (row, expected) in enumerate(zip(got, wanted)):
-        ok = len(row) == len(expected) and all(map(same, row, expected))
-        assert ok, f"row {at} is {row}, {expected} expected"
 
 
 def answers(query, **options):
@@ -187,4 +167,4 @@ check("SQLAlchemy: reflect columns", columns)
 check("SQLAlchemy: select, order, limit", dialect_select)
 check("SQLAlchemy: group, order by count", dialect_group)
 check("SQLAlchemy: error is an error", dialect_error)
-sys.exit(1 if failed else 0)
+sys.exit(1 if checks.failed else 0)

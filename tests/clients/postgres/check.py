@@ -8,43 +8,21 @@ Knows the facts file and the clients' public interfaces, nothing of Touriga's ow
 import datetime
 import decimal
 import json
+import pathlib
 import subprocess
 import sys
 
 import psycopg
 from sqlalchemy import MetaData, Table, create_engine, func, inspect, select
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import checks
+from checks import check, expect_rows, same
+
 FACTS = json.load(open(sys.argv[1], encoding="utf-8"))
 PORT = FACTS["postgres"]
 ADDRESS = f"host=127.0.0.1 port={PORT} user=someone dbname=touriga"
 STATES = {710: "42703", 190: "42P01", 150: "42601"}
-failed = 0
-
-
-def check(client, name, work):
-    """Runs one check; what it raises is its result, what it returns is said beside the `ok`."""
-    global failed
-    try:
-        said = work()
-        print(f"{client} | {name} | ok" + (f", {said}" if isinstance(said, str) else ""), flush=True)
-    except Exception as error:  # a client may raise anything
-        failed += 1
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        print(f"{client} | {name} | FAILED: {text[:600]}", flush=True)
-
-
-def same(got, wanted):
-    if isinstance(wanted, float) or isinstance(got, float):
-        return isinstance(got, (int, float)) and abs(got - wanted) <= 1e-6 * max(1.0, abs(wanted))
-    return type(got) is type(wanted) and got == wanted
-
-
-def expect_rows(got, wanted):
-    got = [list(row) for row in got]
-    assert len(got) == len(wanted), f"{len(got)} rows, {len(wanted)} expected"
-    for at, (row, expected) in enumerate(zip(got, wanted)):
-        ok = len(row) == len(expected) and all(map(same, row, expected))
-        assert ok, f"row {at} is {row}, {expected} expected"
 
 
 def answers(query, binary):
@@ -184,4 +162,4 @@ check("sqlalchemy-postgres", "reflect columns, keys, indexes", reflected_columns
 check("sqlalchemy-postgres", "group, order by count", lambda: alchemy(group, FACTS["queries"][2]))
 check("psql", "\\dt, \\d, \\l and other lists", psql_lists)
 check("psql", "query: group, order by count", psql_asks)
-sys.exit(1 if failed else 0)
+sys.exit(1 if checks.failed else 0)
