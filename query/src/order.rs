@@ -67,21 +67,47 @@ impl<'a> RowOrder<'a> {
     }
 
     /// At most twice as many rows as are wanted, the wanted ones among them: each row is compared with the last one that would do, most
-    /// rows only once.
+    /// rows only once, and by their first key alone where that is a number.
     fn candidates(&self, count: usize, wanted: usize) -> Vec<u32> {
+        let Some((first, ascending, _)) = self.keys.first() else {
+            return self.better(count, wanted, |_, _| true);
+        };
+        if first.nulls().is_some() || first.is_constant() {
+            return self.better(count, wanted, |_, _| true);
+        }
+        match (first.values(), *ascending) {
+            (Values::Int(v), true) => self.better(count, wanted, |a, b| v[a] <= v[b]),
+            (Values::Int(v), false) => self.better(count, wanted, |a, b| v[a] >= v[b]),
+            (Values::Long(v), true) => self.better(count, wanted, |a, b| v[a] <= v[b]),
+            (Values::Long(v), false) => self.better(count, wanted, |a, b| v[a] >= v[b]),
+            (Values::Double(v), ascending) => self.better(count, wanted, |a, b| {
+                let order = v[a].total_cmp(&v[b]);
+                if ascending {
+                    order.is_le()
+                } else {
+                    order.is_ge()
+                }
+            }),
+            _ => self.better(count, wanted, |_, _| true),
+        }
+    }
+
+    /// The candidates, where `may` tells at little cost that a row is not worse than another one by its first key.
+    #[inline]
+    fn better(&self, count: usize, wanted: usize, may: impl Fn(usize, usize) -> bool) -> Vec<u32> {
         let compare = |a: &u32, b: &u32| self.compare(*a as usize, *b as usize).then(a.cmp(b));
         let mut rows: Vec<u32> = Vec::with_capacity(wanted * 2);
         let mut last = None;
-        for row in 0..count as u32 {
+        for row in 0..count {
             // An equal row with a higher number comes later and does not do.
-            if last.is_some_and(|last: u32| self.compare(row as usize, last as usize).is_ge()) {
+            if last.is_some_and(|last| !may(row, last) || self.compare(row, last).is_ge()) {
                 continue;
             }
-            rows.push(row);
+            rows.push(row as u32);
             if rows.len() == wanted * 2 {
                 rows.select_nth_unstable_by(wanted - 1, compare);
                 rows.truncate(wanted);
-                last = rows.last().copied();
+                last = rows.last().map(|last| *last as usize);
             }
         }
         rows
@@ -110,13 +136,25 @@ mod tests {
 
     #[test]
     fn few_of_many_are_the_first_of_all() {
-        let numbers: Vec<Value> = (0..5_000_i64)
-            .map(|n| Value::Long(n * 7_919 % 613))
-            .collect();
-        let block = Block::from_values(DataType::Long, &numbers);
-        for ascending in [true, false] {
+        let of = |n: i64| n * 7_919 % 613;
+        let make = |data_type, value: &dyn Fn(i64) -> Value| {
+            let values: Vec<Value> = (0..5_000).map(value).collect();
+            Block::from_values(data_type, &values)
+        };
+        let keys = [
+            make(DataType::Long, &|n| Value::Long(of(n))),
+            make(DataType::Int, &|n| Value::Int(of(n) as i32 % 9)),
+            make(DataType::Double, &|n| Value::Double(of(n) as f64 / -3.0)),
+            make(DataType::String, &|n| Value::String(of(n).to_string())),
+            make(DataType::Long, &|n| match n % 5 {
+                0 => Value::Null,
+                _ => Value::Long(of(n) % 20),
+            }),
+        ];
+        let second = make(DataType::Long, &|n| Value::Long(n % 71));
+        for (key, ascending) in keys.iter().flat_map(|key| [(key, true), (key, false)]) {
             let order = RowOrder {
-                keys: vec![(&block, ascending, false)],
+                keys: vec![(key, ascending, false), (&second, !ascending, false)],
             };
             let all = order.first(5_000, 5_000);
             for wanted in [1, 2, 10, 600] {

@@ -12,7 +12,7 @@ use proto::controller_service::{
 
 use crate::shared::Shared;
 use crate::tables::Table;
-use crate::{consume, load, reload};
+use crate::{consume, load, reload, upsert};
 
 /// What is done about one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +130,8 @@ pub(crate) fn settle(shared: &Arc<Shared>, table: &Arc<Table>) {
             .filter(|(_, replicas)| replicas.contains_key(&shared.instance_id))
             .map(|(name, _)| name.clone()),
     );
-    names.sort_unstable();
+    // Across the partitions: segments of one partition wait for each other where their keys are read.
+    names.sort_by_cached_key(|name| (upsert::place_of(name).1, name.clone()));
     names.dedup();
     for name in names {
         settle_segment(shared, table, &view, &name);

@@ -237,6 +237,11 @@ impl<'a> GroupKeys<'a> {
         }
     }
 
+    /// The number of places, where there are few from the beginning.
+    pub(super) fn few(&self) -> Option<usize> {
+        (self.lanes > 1).then(|| self.combinations as usize * self.lanes)
+    }
+
     /// The places of the rows that were located last.
     pub(super) fn places(&self) -> Places<'_> {
         if self.keys.is_empty() {

@@ -6,6 +6,7 @@
 
 mod group;
 mod number;
+mod packed;
 mod tree;
 
 use common::{Block, BytesVec, DataType, Values};
@@ -21,6 +22,7 @@ use crate::plan::PlanAggregation;
 use crate::project::{BLOCK_ROWS, SegmentColumns};
 use group::{GroupKeys, Places};
 use number::{EXACT, Number, Slots, Span};
+use packed::Packed;
 pub(crate) use tree::Source;
 
 /// Rows that are aggregated at a time, so that their values stay in the fastest cache.
@@ -35,6 +37,12 @@ enum Measure {
     Greatest(Number),
 }
 
+impl Measure {
+    fn is_sum(&self) -> bool {
+        matches!(self, Self::Sum(_) | Self::Average(_))
+    }
+}
+
 /// One pass over the rows of a task.
 pub(crate) struct Kernel<'a> {
     keys: GroupKeys<'a>,
@@ -46,6 +54,8 @@ pub(crate) struct Kernel<'a> {
     totals: Vec<Vec<i64>>,
     /// Rows of each place.
     counts: Vec<i64>,
+    /// Rows and sums in one word, where groups are few.
+    packed: Option<Packed>,
 }
 
 impl<'a> Kernel<'a> {
@@ -62,11 +72,18 @@ impl<'a> Kernel<'a> {
         }
         let keys = GroupKeys::new(keys, columns, rows, group_limit)?;
         let mut slots = Slots::default();
-        let measures: Vec<Measure> = aggregations
+        let measures = aggregations
             .iter()
             .map(|aggregation| measure(aggregation, &mut slots, columns, rows))
-            .collect::<Option<_>>()?;
-        Some(Self::with(keys, slots, measures, None))
+            .collect::<Option<Vec<_>>>()?;
+        let (measures, spans): (Vec<Measure>, Vec<Option<Span>>) = measures.into_iter().unzip();
+        let sums = measures.iter().zip(spans).enumerate();
+        let sums = sums.filter(|(_, (measure, _))| measure.is_sum());
+        let sums = sums.filter_map(|(at, (_, span))| Some((at, span?)));
+        let packed = keys.few().and_then(|places| Packed::new(places, sums));
+        let mut kernel = Self::with(keys, slots, measures, None);
+        kernel.packed = packed;
+        Some(kernel)
     }
 
     fn with(
@@ -83,6 +100,7 @@ impl<'a> Kernel<'a> {
             weights,
             totals,
             counts: Vec::new(),
+            packed: None,
         }
     }
 
@@ -143,7 +161,9 @@ impl<'a> Kernel<'a> {
         let places = self.keys.places();
         let room = self.keys.room();
         grow(&mut self.counts, room, 0);
+        let mut packed = self.packed.as_mut().filter(|_| rows <= PIECE);
         match (places, &self.weights) {
+            (Places::Each(_), None) if packed.is_some() => {}
             (places, Some(weights)) => self.slots.with(weights, rows, |weights| {
                 add_up(&mut self.counts, places, weights);
             }),
@@ -152,13 +172,19 @@ impl<'a> Kernel<'a> {
                 places.iter().for_each(|p| self.counts[*p as usize] += 1);
             }
         }
-        for (measure, totals) in self.measures.iter().zip(&mut self.totals) {
+        if let Some(packed) = &mut packed {
+            packed.begin(rows);
+        }
+        for (at, (measure, totals)) in self.measures.iter().zip(&mut self.totals).enumerate() {
             match measure {
                 Measure::Count => {}
                 Measure::Sum(number) | Measure::Average(number) => {
                     grow(totals, room, 0);
-                    self.slots
-                        .with(number, rows, |values| add_up(totals, places, values));
+                    let packed = packed.as_mut().filter(|packed| packed.has(at));
+                    self.slots.with(number, rows, |values| match packed {
+                        Some(packed) => packed.put(at, values),
+                        None => add_up(totals, places, values),
+                    });
                 }
                 Measure::Least(number) => {
                     grow(totals, room, i64::MAX);
@@ -173,6 +199,9 @@ impl<'a> Kernel<'a> {
                     });
                 }
             }
+        }
+        if let (Some(packed), Places::Each(places)) = (packed, places) {
+            packed.settle(places, &mut self.counts, &mut self.totals);
         }
     }
 
@@ -278,21 +307,22 @@ fn measure<'a>(
     slots: &mut Slots<'a>,
     columns: &'a SegmentColumns<'a>,
     rows: usize,
-) -> Option<Measure> {
+) -> Option<(Measure, Option<Span>)> {
     let sql::Expr::Call(call) = &aggregation.expr else {
         return None;
     };
     match (call.name.as_str(), aggregation.inputs.as_slice()) {
-        ("count", []) => Some(Measure::Count),
+        ("count", []) => Some((Measure::Count, None)),
         (name, [input]) => {
             let (number, span) = slots.number(input, columns)?;
-            match name {
-                "sum" => Some(Measure::Sum(summable(number, span, rows)?)),
-                "avg" => Some(Measure::Average(summable(number, span, rows)?)),
-                "min" => Some(Measure::Least(number)),
-                "max" => Some(Measure::Greatest(number)),
-                _ => None,
-            }
+            let measure = match name {
+                "sum" => Measure::Sum(summable(number, span, rows)?),
+                "avg" => Measure::Average(summable(number, span, rows)?),
+                "min" => Measure::Least(number),
+                "max" => Measure::Greatest(number),
+                _ => return None,
+            };
+            Some((measure, Some(span)))
         }
         _ => None,
     }

@@ -3,6 +3,7 @@
 //! Must not know: streams, the controller. Invariant: a query that pins segments meets every key exactly once, while rows arrive and
 //! while segments seal, load, reload and go.
 
+mod dealt;
 mod key_index;
 mod mask;
 mod partial;
@@ -24,6 +25,7 @@ use parking_lot::RwLock;
 use segment::{MutableSegment, SealedSegment, Segment};
 
 use crate::segments::{Held, Pinned, SegmentSet};
+pub(crate) use dealt::{DealtRow, ROWS as DEALT_ROWS, dealt};
 pub(crate) use key_index::{KeyIndex, Place};
 use mask::Masked;
 pub(crate) use partition::{Partition, Replaces};

@@ -14,6 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use roaring::RoaringBitmap;
 use segment::{MutableSegment, SealedSegment, Segment};
 
+use super::dealt::{self, DealtRow};
 use super::key_index::{KeyIndex, Place};
 use super::plan::KeyPlan;
 use super::records::{Rank, Record, Records, compare, given, merged, number_of};
@@ -281,27 +282,57 @@ impl State {
         };
         let segment = held.held.snapshot();
         let (mut start, docs) = (0, segment.doc_count());
+        // Where keys are forgotten, what is forgotten depends on the rows before.
+        let in_any_order = plan.metadata_ttl <= 0.0;
+        let mut gathered = Vec::new();
         while start < docs {
             let end = docs.min(start.saturating_add(BLOCK));
             let records = Records::of_segment(plan, schema, segment.as_ref(), start..end);
             let Some(mut records) = records else { return };
             for row in 0..records.rows() {
                 let (record, doc) = (records.get(row), start + row as u32);
-                if let Some(before) = before
-                    && self.is_expired(plan, &record.rank)
-                {
-                    if before.contains(doc) {
-                        self.set(slot, doc, record.deleted);
-                    }
-                    continue;
-                }
-                if plan.is_dedup() {
-                    self.first(plan, slot, doc, record);
-                } else {
-                    self.settle(plan, slot, doc, record);
+                match record.rank {
+                    Rank::Number(rank) if in_any_order => gathered.push(DealtRow {
+                        key: record.key,
+                        rank,
+                        doc,
+                        deleted: record.deleted,
+                    }),
+                    _ => self.index_row(plan, (slot, doc), record, before),
                 }
             }
             start = end;
+            if gathered.len() >= dealt::ROWS || start == docs {
+                for row in dealt::dealt(&gathered) {
+                    let record = Record {
+                        key: row.key,
+                        rank: Rank::Number(row.rank),
+                        deleted: row.deleted,
+                    };
+                    self.index_row(plan, (slot, row.doc), record, before);
+                }
+                gathered.clear();
+            }
+        }
+    }
+
+    fn index_row(
+        &mut self,
+        plan: &KeyPlan,
+        (slot, doc): (u32, u32),
+        record: Record,
+        before: Option<&RoaringBitmap>,
+    ) {
+        if let Some(before) = before
+            && self.is_expired(plan, &record.rank)
+        {
+            if before.contains(doc) {
+                self.set(slot, doc, record.deleted);
+            }
+        } else if plan.is_dedup() {
+            self.first(plan, slot, doc, record);
+        } else {
+            self.settle(plan, slot, doc, record);
         }
     }
 

@@ -219,8 +219,13 @@ async fn rows_appear_and_segments_seal_at_their_threshold() -> Outcome {
                 .is_ok_and(|server| server.complaints().is_empty())
         })
         .await?;
-    let size = cluster.get("/tables/t_REALTIME/size").await?;
-    assert_eq!(size["segments"].as_array().map(Vec::len), Some(3));
+    // The controller knows of a commit a moment before the server has put the sealed segment in place.
+    cluster
+        .until("the size of 3 segments", async || {
+            let size = cluster.get("/tables/t_REALTIME/size").await;
+            size.is_ok_and(|size| size["segments"].as_array().map(Vec::len) == Some(3))
+        })
+        .await?;
     let info = cluster
         .get("/tables/t_REALTIME/consumingSegmentsInfo")
         .await?;
