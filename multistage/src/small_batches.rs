@@ -29,8 +29,9 @@ pub(crate) fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>
     .data()
 }
 
+/// Cuts the batches of its input.
 #[derive(Debug)]
-struct SmallBatchesExec {
+pub(crate) struct SmallBatchesExec {
     input: Arc<dyn ExecutionPlan>,
 }
 

@@ -165,6 +165,10 @@ pub trait Dictionary: Send + Sync {
     fn decode(&self, ids: &[u32]) -> Values;
     /// The id of a value of the column's type.
     fn find(&self, value: &Value) -> Option<u32>;
+    /// The ids, ascending, of those of some ascending integers that it has; `None` where its ids do not ascend with integers.
+    fn find_integers(&self, _ascending: &[i64]) -> Option<Vec<u32>> {
+        None
+    }
     /// The ids of a range of values.
     fn range(&self, lower: &Bound, upper: &Bound) -> IdSet;
     /// Calls `test` on the text of every value of a text dictionary and collects the ids it accepts.

@@ -33,10 +33,10 @@ pub fn keys(count: u64, look: impl FnOnce()) -> KeyFigures {
             deleted: false,
         });
         if gathered.len() == DEALT_ROWS || n + 1 == count {
-            for row in dealt(&gathered) {
-                let place = Place::new(row.doc >> 20, row.doc, row.deleted, row.rank);
-                index.insert(row.key, place);
-            }
+            let place = |row: &DealtRow| Place::new(row.doc >> 20, row.doc, false, row.rank);
+            let rows = dealt(&gathered);
+            let new: Vec<_> = rows.iter().map(|row| (row.key, place(row))).collect();
+            index.extend(&new);
             gathered.clear();
         }
     }

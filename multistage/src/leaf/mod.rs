@@ -9,6 +9,7 @@ mod provider;
 mod rows;
 mod text;
 mod told;
+mod traced;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

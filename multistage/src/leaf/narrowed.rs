@@ -16,6 +16,7 @@ use datafusion::physical_expr::expressions::{
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use functions::id_set::IdSet;
 
+use super::traced::Traced;
 use super::{Leaf, text};
 use crate::held_keys::HeldKeys;
 
@@ -93,13 +94,19 @@ impl Wanted {
 
 /// The leaf that reads only what the joins want, as far as they know by now; `None` where it is the same. `rows` is about as many
 /// as the leaf has.
-pub(super) fn narrowed(leaf: &Leaf, rows: Option<usize>, wanted: &[Wanted]) -> Option<Leaf> {
+pub(super) fn narrowed(
+    leaf: &Leaf,
+    rows: Option<usize>,
+    wanted: &[Wanted],
+    traced: &[Traced],
+) -> Option<Leaf> {
     if leaf.limit.is_some() {
         return None;
     }
     let known = wanted
         .iter()
         .filter_map(Wanted::facts)
+        .chain(traced.iter().map(of_traced))
         .reduce(both)
         .unwrap_or_default();
     let mut narrowed = leaf.clone();
@@ -118,6 +125,14 @@ pub(super) fn narrowed(leaf: &Leaf, rows: Option<usize>, wanted: &[Wanted]) -> O
         }
     }
     (narrowed.filters.len() > leaf.filters.len()).then_some(narrowed)
+}
+
+fn of_traced(traced: &Traced) -> Facts {
+    let known = Known {
+        members: traced.keys.integers(traced.position).map(Members::Integers),
+        ..Known::default()
+    };
+    Facts::from([(traced.column, known)])
 }
 
 /// True for a name in double quotes and nothing else.

@@ -38,6 +38,7 @@ use super::Leaf;
 use super::narrowed::{Wanted, narrowed};
 use super::provider::{LeafAnswer, LeafPart, Leaves, batches, sliced};
 use super::rows::planned;
+use super::traced::Traced;
 use crate::error::MultiStageError;
 use crate::held_keys::HeldKeys;
 use crate::run::bytes_of;
@@ -73,6 +74,8 @@ pub(crate) struct LeafExec {
     leaves: Arc<dyn Leaves>,
     /// What joins above will want, known once their other sides are read.
     wanted: Vec<Wanted>,
+    /// Keys of joins whose filters do not come down here.
+    traced: Vec<Traced>,
     /// What is read in fact.
     settled: Arc<OnceCell<Arc<Asked>>>,
     schema: SchemaRef,
@@ -93,6 +96,7 @@ impl LeafExec {
             asked: Arc::new(asked),
             leaves,
             wanted: Vec::new(),
+            traced: Vec::new(),
             settled: Arc::default(),
             schema,
             properties: Arc::new(properties),
@@ -114,9 +118,16 @@ impl LeafExec {
         ids.flatten()
     }
 
+    /// Tells this leaf from the others of its plan.
+    pub(super) fn id(&self) -> usize {
+        Arc::as_ptr(&self.settled) as usize
+    }
+
     /// The same leaf, which hears of the keys that are noted.
-    pub(super) fn hearing(&self, noted: &HashMap<u64, Arc<HeldKeys>>) -> Self {
-        self.wanting(self.wanted.iter().map(|w| w.with_keys(noted)).collect())
+    pub(super) fn hearing(&self, noted: &HashMap<u64, Arc<HeldKeys>>, traced: Vec<Traced>) -> Self {
+        let mut leaf = self.wanting(self.wanted.iter().map(|w| w.with_keys(noted)).collect());
+        leaf.traced = traced;
+        leaf
     }
 
     fn wanting(&self, wanted: Vec<Wanted>) -> Self {
@@ -124,6 +135,7 @@ impl LeafExec {
             asked: Arc::clone(&self.asked),
             leaves: Arc::clone(&self.leaves),
             wanted,
+            traced: self.traced.clone(),
             settled: Arc::default(),
             schema: Arc::clone(&self.schema),
             properties: Arc::clone(&self.properties),
@@ -135,12 +147,13 @@ impl LeafExec {
     fn rows(&self, partition: usize, context: &TaskContext) -> BoxStream<'static, Rows> {
         let held = MemoryConsumer::new("Leaf").register(context.memory_pool());
         let (asked, settled) = (Arc::clone(&self.asked), Arc::clone(&self.settled));
-        let (leaves, wanted) = (Arc::clone(&self.leaves), self.wanted.clone());
+        let leaves = Arc::clone(&self.leaves);
+        let (wanted, traced) = (self.wanted.clone(), self.traced.clone());
         let schema = Arc::clone(&self.schema);
         let partitions = self.properties.partitioning.partition_count();
         let rows = async move {
             let asked = settled
-                .get_or_try_init(|| settle(asked, &wanted, leaves.as_ref()))
+                .get_or_try_init(|| settle(asked, (&wanted, &traced), leaves.as_ref()))
                 .await?;
             if asked.parts.is_empty() {
                 return Ok(merged(Arc::clone(asked), leaves, schema, held).boxed());
@@ -158,10 +171,14 @@ impl LeafExec {
 type Rows = Result<RecordBatch>;
 
 /// The query as it was planned, or narrower by what the joins above know by now.
-async fn settle(asked: Arc<Asked>, wanted: &[Wanted], leaves: &dyn Leaves) -> Result<Arc<Asked>> {
+async fn settle(
+    asked: Arc<Asked>,
+    (wanted, traced): (&[Wanted], &[Traced]),
+    leaves: &dyn Leaves,
+) -> Result<Arc<Asked>> {
     let rows = asked.parts.iter().map(|part| part.estimate()).sum();
     let rows = Option::<usize>::filter(rows, |_| !asked.parts.is_empty());
-    let Some(leaf) = narrowed(&asked.leaf, rows, wanted) else {
+    let Some(leaf) = narrowed(&asked.leaf, rows, wanted, traced) else {
         return Ok(asked);
     };
     let narrower = Asked::new(leaf, leaves).await?;
@@ -328,7 +345,9 @@ impl ExecutionPlan for LeafExec {
 
     /// What a join held in an earlier turn says nothing of the next.
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(self.wanting(Vec::new())))
+        let mut leaf = self.wanting(Vec::new());
+        leaf.traced = Vec::new();
+        Ok(Arc::new(leaf))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

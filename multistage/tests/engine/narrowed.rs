@@ -122,6 +122,41 @@ async fn groups_are_left_out_whole() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leaf_below_groups_and_joins_reads_what_one_key_of_two_wants() -> Result<()> {
+    // The least of `big` is worked out above a join, so that the filter of both keys does not come down to the leaf.
+    let least = |join: &str| {
+        format!(
+            "SELECT COUNT(*) FROM names n WHERE n.k IN (5, 6) AND n.big = \
+             (SELECT MIN(f.big) FROM facts f {join} WHERE f.k = n.k AND o.follower > 3)"
+        )
+    };
+    for (join, expected) in [
+        ("JOIN names o ON f.big = o.big", 2.0),
+        ("LEFT JOIN names o ON f.big = o.big", 2.0),
+        ("JOIN names o ON f.big = o.big AND f.k <> o.k", 0.0),
+    ] {
+        let (count, leaf) = asked(&least(join)).await?;
+        ensure!(
+            count == expected && leaf.contains("\"k\" IN (5, 6)"),
+            "{join} {count}: {leaf}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_filled_with_nulls_are_not_left_out() -> Result<()> {
+    let sql = "SELECT COUNT(*) FROM names n JOIN \
+        (SELECT o.k AS k, MIN(f.v) AS least, o.follower AS follower FROM names o LEFT JOIN facts f ON o.follower = f.k \
+         GROUP BY o.k, o.follower) s ON n.k = s.k AND n.follower = s.follower WHERE n.k >= 4998 AND COALESCE(s.least, 9) > 0";
+    ensure!(asked(sql).await?.0 == 2.0);
+    let sql = "SELECT COUNT(*) FROM (SELECT k FROM names WHERE k < 3) n RIGHT JOIN \
+        (SELECT f.k AS k, MIN(o.big) AS big FROM facts f JOIN names o ON f.k = o.k GROUP BY f.k) s ON n.k = s.k";
+    ensure!(asked(sql).await?.0 == 5_000.0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_without_a_partner_stay_where_they_count() -> Result<()> {
     let sql = "SELECT COUNT(*) FROM facts f LEFT JOIN names n ON f.k = n.k AND n.k = 7";
     ensure!(asked(sql).await?.0 == 20_000.0);

@@ -2,32 +2,15 @@
 //!
 //! Must not know: where the set is from. Invariant: an id is found exactly where its value is in the set.
 
-use common::{DataType, Value, Values};
+use common::{DataType, Value};
 use segment::{Dictionary, IdSet};
-
-/// One integer among so many values of a dictionary is searched in it; more are walked beside it.
-const FEW: usize = 16;
-/// Values of a dictionary that are read at once.
-const CHUNK: u32 = 8192;
 
 /// The ids of those of the integers, which ascend, that the dictionary has.
 pub(super) fn ids(dictionary: &dyn Dictionary, data_type: DataType, integers: &[i64]) -> IdSet {
-    let all = dictionary.len();
-    if !dictionary.is_sorted() || all == 0 {
-        return IdSet::from_ids(all, &searched(dictionary, data_type, integers));
-    }
-    let (least, most) = (dictionary.value(0), dictionary.value(all - 1));
-    let least = least.as_i64().unwrap_or(i64::MIN);
-    let most = most.as_i64().unwrap_or(i64::MAX);
-    let start = integers.partition_point(|v| *v < least);
-    let end = integers.partition_point(|v| *v <= most);
-    let within = integers.get(start..end).unwrap_or_default();
-    let found = if within.len().saturating_mul(FEW) < all as usize {
-        searched(dictionary, data_type, within)
-    } else {
-        walked(dictionary, within)
-    };
-    IdSet::from_ids(all, &found)
+    let found = dictionary
+        .find_integers(integers)
+        .unwrap_or_else(|| searched(dictionary, data_type, integers));
+    IdSet::from_ids(dictionary.len(), &found)
 }
 
 fn searched(dictionary: &dyn Dictionary, data_type: DataType, integers: &[i64]) -> Vec<u32> {
@@ -40,40 +23,13 @@ fn searched(dictionary: &dyn Dictionary, data_type: DataType, integers: &[i64]) 
     values.filter_map(|v| dictionary.find(&v)).collect()
 }
 
-fn walked(dictionary: &dyn Dictionary, integers: &[i64]) -> Vec<u32> {
-    let (mut left, mut found) = (integers, Vec::new());
-    let mut see = |id: u32, value: i64| {
-        let behind = left.iter().position(|next| *next >= value);
-        left = behind.map_or(&[], |at| &left[at..]);
-        if left.first() == Some(&value) {
-            found.push(id);
-        }
-    };
-    for start in (0..dictionary.len()).step_by(CHUNK as usize) {
-        let ids: Vec<u32> = (start..dictionary.len().min(start + CHUNK)).collect();
-        match dictionary.decode(&ids) {
-            Values::Int(values) => {
-                for (id, value) in ids.iter().zip(values) {
-                    see(*id, i64::from(value));
-                }
-            }
-            Values::Long(values) => {
-                for (id, value) in ids.iter().zip(values) {
-                    see(*id, value);
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use common::Values;
     use segment::Bound;
 
-    /// Sorted integers.
+    /// Integers in no order.
     struct Ints(Vec<i32>);
 
     impl Dictionary for Ints {
@@ -81,7 +37,7 @@ mod tests {
             self.0.len() as u32
         }
         fn is_sorted(&self) -> bool {
-            true
+            false
         }
         fn value(&self, id: u32) -> Value {
             Value::Int(self.0[id as usize])
@@ -91,7 +47,8 @@ mod tests {
         }
         fn find(&self, value: &Value) -> Option<u32> {
             let value = i32::try_from(value.as_i64()?).ok()?;
-            self.0.binary_search(&value).ok().map(|id| id as u32)
+            let at = self.0.iter().position(|v| *v == value);
+            at.map(|id| id as u32)
         }
         fn range(&self, _: &Bound, _: &Bound) -> IdSet {
             IdSet::none()
@@ -102,19 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn searching_and_walking_find_the_same() {
-        let dictionary = Ints((-10_000..10_000).map(|v| v * 3).collect());
-        for (step, count) in [(7_i64, 9_000), (1, 40_000), (997, 60), (3, 0)] {
-            let integers: Vec<i64> = (0..count).map(|n| 25_000 - n * step).collect();
-            let wide = integers.iter().chain(&[i64::MIN, i64::MAX]).copied();
-            let mut wide: Vec<i64> = wide.collect();
-            wide.sort_unstable();
-            let walked = walked(&dictionary, &wide);
-            assert_eq!(walked, searched(&dictionary, DataType::Int, &wide));
-            let ids = IdSet::from_ids(dictionary.len(), &walked);
-            assert_eq!(ids, super::ids(&dictionary, DataType::Int, &wide));
-            let wanted = integers.iter().filter(|v| **v % 3 == 0 && **v >= -30_000);
-            assert_eq!(walked.len(), wanted.count(), "{step}");
-        }
+    fn a_value_beyond_the_type_is_not_found_as_another_one() {
+        let dictionary = Ints(vec![7, -3, 0, 12, -1]);
+        let beyond = (1_i64 << 32) + 7;
+        let integers = [i64::MIN, -3, -2, 12, beyond, i64::MAX];
+        let found = ids(&dictionary, DataType::Int, &integers);
+        assert_eq!(found, IdSet::from_ids(5, &[1, 3]));
     }
 }

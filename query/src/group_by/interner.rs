@@ -7,7 +7,12 @@ use hashbrown::HashMap;
 
 /// Numbers values of one stored type.
 pub(super) enum Interner {
-    Integers(HashMap<i64, u32, ahash::RandomState>, Values),
+    /// With the one that was asked for last: rows in order of time repeat their values.
+    Integers(
+        HashMap<i64, u32, ahash::RandomState>,
+        Values,
+        Option<(i64, u32)>,
+    ),
     Numbers(HashMap<u64, u32, ahash::RandomState>, Values),
     Text(HashMap<Box<str>, u32, ahash::RandomState>, TextVec),
     Other(HashMap<String, u32, ahash::RandomState>, Values),
@@ -17,7 +22,7 @@ impl Interner {
     pub(super) fn new(column_type: ColumnType) -> Self {
         let values = Values::empty(column_type.data_type);
         match column_type.data_type.stored() {
-            DataType::Int | DataType::Long => Self::Integers(HashMap::default(), values),
+            DataType::Int | DataType::Long => Self::Integers(HashMap::default(), values, None),
             DataType::Float | DataType::Double => Self::Numbers(HashMap::default(), values),
             DataType::BigDecimal | DataType::Bytes => Self::Other(HashMap::default(), values),
             _ => Self::Text(HashMap::default(), TextVec::default()),
@@ -27,13 +32,20 @@ impl Interner {
     /// The number of the element at `index`.
     pub(super) fn number(&mut self, values: &Values, index: usize) -> u32 {
         match self {
-            Self::Integers(map, seen) => {
+            Self::Integers(map, seen, last) => {
                 let key = match values {
                     Values::Int(v) => i64::from(v[index]),
                     Values::Long(v) => v[index],
                     _ => 0,
                 };
-                Self::of(map, key, seen, values, index)
+                if let Some((last, number)) = last
+                    && *last == key
+                {
+                    return *number;
+                }
+                let number = Self::of(map, key, seen, values, index);
+                *last = Some((key, number));
+                number
             }
             Self::Numbers(map, seen) => {
                 let key = match values {
@@ -75,7 +87,7 @@ impl Interner {
     /// The values of numbers.
     pub(super) fn decode(&self, numbers: &[u32]) -> Values {
         match self {
-            Self::Integers(_, seen) | Self::Numbers(_, seen) | Self::Other(_, seen) => {
+            Self::Integers(_, seen, _) | Self::Numbers(_, seen) | Self::Other(_, seen) => {
                 seen.take(numbers)
             }
             Self::Text(_, seen) => {

@@ -1,7 +1,7 @@
 //! Group numbers of a segment's rows.
 //!
 //! Keys with a dictionary use its ids; others number their values as they come. Where the ids of all keys together are few,
-//! an array maps them to groups; otherwise a chain of hash tables does, pair by pair.
+//! or a single key's values are numbered, an array maps them to groups; otherwise a chain of hash tables does, pair by pair.
 //! Must not know: aggregations, other segments. Invariant: see the parent.
 
 use common::{Block, ColumnType, Values};
@@ -32,7 +32,7 @@ struct Key<'a> {
 }
 
 enum Combine {
-    /// Group by combination; `UNSEEN` where none yet.
+    /// Group by combination; `UNSEEN` where none yet. It grows where a single key's values are numbered as they come.
     Dense { groups: Vec<u32>, strides: Vec<u64> },
     /// One table a key after the first: (number so far, number of this key) -> number.
     Chain(Vec<HashMap<u64, u32, ahash::RandomState>>),
@@ -78,7 +78,12 @@ impl<'a> SegmentKeys<'a> {
                 KeyKind::Interned(_) => None,
             };
         }
+        let alone = keys.len() == 1 && combinations.is_none();
         let combine = match combinations {
+            _ if alone => Combine::Dense {
+                groups: Vec::new(),
+                strides: vec![1],
+            },
             Some(count) if count <= DENSE_LIMIT => Combine::Dense {
                 groups: vec![UNSEEN; count as usize],
                 strides,
@@ -172,7 +177,11 @@ impl<'a> SegmentKeys<'a> {
                 for (of_key, stride) in numbers.iter().zip(strides.iter()) {
                     combination += u64::from(of_key[entry]) * stride;
                 }
-                let slot = &mut groups[combination as usize];
+                let combination = combination as usize;
+                if combination >= groups.len() {
+                    groups.resize((combination + 1).next_power_of_two(), UNSEEN);
+                }
+                let slot = &mut groups[combination];
                 if *slot == UNSEEN && self.count < self.limit {
                     *slot = self.count;
                     self.count += 1;

@@ -42,6 +42,28 @@ fn partition(len: u32, less: impl Fn(u32) -> bool) -> u32 {
     low
 }
 
+/// The ids of ascending integers among ascending values: each is searched from where the one before was, in steps that double, so that
+/// few are found in as many steps as a search by halves takes and many in few steps each.
+fn galloped(len: u32, ascending: &[i64], value: impl Fn(u32) -> i64) -> Vec<u32> {
+    let (mut found, mut from) = (Vec::new(), 0);
+    for wanted in ascending {
+        let (mut low, mut high, mut step) = (from, from, 1_u32);
+        while high < len && value(high) < *wanted {
+            low = high + 1;
+            high = high.saturating_add(step).min(len);
+            step = step.saturating_mul(2);
+        }
+        from = low + partition(high.saturating_sub(low), |id| value(low + id) < *wanted);
+        if from >= len {
+            break;
+        }
+        if value(from) == *wanted {
+            found.push(from);
+        }
+    }
+    found
+}
+
 impl SealedDictionary {
     pub(crate) fn new(values: Region, ends: Region, len: u32, data_type: DataType) -> Self {
         Self {
@@ -157,6 +179,17 @@ impl Dictionary for SealedDictionary {
         }
     }
 
+    fn find_integers(&self, ascending: &[i64]) -> Option<Vec<u32>> {
+        let bytes: &[u8] = &self.values;
+        let int = |id: u32| i64::from(i32::at(bytes, id as usize));
+        let long = |id: u32| i64::at(bytes, id as usize);
+        match self.data_type.stored() {
+            DataType::Int => Some(galloped(self.len, ascending, int)),
+            DataType::Long => Some(galloped(self.len, ascending, long)),
+            _ => None,
+        }
+    }
+
     fn range(&self, lower: &Bound, upper: &Bound) -> IdSet {
         let limits = Limits { lower, upper };
         with_number!(self.data_type.stored(),
@@ -169,5 +202,29 @@ impl Dictionary for SealedDictionary {
             return IdSet::none();
         }
         IdSet::from_test(self.len, |id| test(var::text(self.bytes(id))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn galloping_finds_what_a_search_finds() {
+        let values: Vec<i64> = (-5_000..5_000).map(|v| v * 3).collect();
+        let value = |id: u32| values[id as usize];
+        for (step, count) in [(7_i64, 5_000), (1, 40_000), (997, 60), (3, 0), (40_000, 1)] {
+            let mut wanted: Vec<i64> = (0..count).map(|n| 15_000 - n * step).collect();
+            wanted.extend([i64::MIN, i64::MAX]);
+            wanted.sort_unstable();
+            let expected: Vec<u32> = wanted
+                .iter()
+                .filter_map(|v| values.binary_search(v).ok())
+                .map(|id| id as u32)
+                .collect();
+            let len = values.len() as u32;
+            assert_eq!(galloped(len, &wanted, value), expected, "{step}");
+        }
+        assert!(galloped(0, &[1, 2], value).is_empty());
     }
 }

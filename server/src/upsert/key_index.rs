@@ -7,6 +7,8 @@ const SHARDS: usize = 64;
 const FIRST_CELLS: usize = 16;
 /// Cells behind the last home, so that no run wraps around.
 const TAIL: usize = 32;
+/// From one new key for so many that are there, keys are merged instead of put in one by one.
+const MERGED: usize = 16;
 const NOBODY: u32 = u32::MAX;
 const DELETED: u32 = 1 << 31;
 
@@ -132,20 +134,54 @@ impl Shard {
     }
 
     fn grow(&mut self) {
-        let mut cells: Vec<Cell> = std::mem::take(&mut self.cells);
-        cells.retain(|cell| !cell.is_empty());
-        self.homes = (self.homes + self.homes / 6 + 1).max(FIRST_CELLS);
-        self.cells.reserve_exact(self.homes + TAIL);
-        self.cells.resize(self.homes + TAIL, EMPTY);
-        let mut next = 0;
-        for cell in cells {
-            let at = self.home(cell.key).max(next);
-            match self.cells.get_mut(at) {
-                Some(place) => *place = cell,
-                None => self.cells.push(cell),
+        let homes = (self.homes + self.homes / 6 + 1).max(FIRST_CELLS);
+        let cells = std::mem::take(&mut self.cells);
+        self.place(homes, cells.into_iter().filter(|cell| !cell.is_empty()));
+    }
+
+    /// Takes keys in that are not there yet, in their order. Many are merged with those that are there in one pass.
+    fn extend(&mut self, new: &[(u128, Place)]) {
+        if new.len().saturating_mul(MERGED) < self.len {
+            for (key, place) in new {
+                self.insert(parts(*key), *place);
             }
-            next = at + 1;
+            return;
         }
+        let len = self.len + new.len();
+        let homes = (len + len / 5 + 1).max(FIRST_CELLS).max(self.homes);
+        let cells = std::mem::take(&mut self.cells);
+        let mut old = cells.into_iter().filter(|cell| !cell.is_empty()).peekable();
+        let mut new = new
+            .iter()
+            .map(|(key, place)| Cell {
+                key: parts(*key),
+                place: *place,
+            })
+            .peekable();
+        let merged = std::iter::from_fn(|| match (old.peek(), new.peek()) {
+            (Some(a), Some(b)) if a.key < b.key => old.next(),
+            (_, Some(_)) => new.next(),
+            (_, None) => old.next(),
+        });
+        self.place(homes, merged);
+        self.len = len;
+    }
+
+    /// Puts cells, in the order of their keys, to their homes or behind those before them.
+    fn place(&mut self, homes: usize, cells: impl Iterator<Item = Cell>) {
+        self.homes = homes;
+        let mut placed = Vec::with_capacity(homes + TAIL);
+        for cell in cells {
+            let home = self.home(cell.key);
+            if home > placed.len() {
+                placed.resize(home, EMPTY);
+            }
+            placed.push(cell);
+        }
+        if placed.len() < homes + TAIL {
+            placed.resize(homes + TAIL, EMPTY);
+        }
+        self.cells = placed;
     }
 
     fn remove(&mut self, key: [u64; 2]) {
@@ -202,6 +238,17 @@ impl KeyIndex {
         let key = parts(key);
         if let Some(shard) = self.shards.get_mut(Self::shard_of(key)) {
             shard.insert(key, place);
+        }
+    }
+
+    /// Takes keys in that are not there yet; they ascend.
+    pub(crate) fn extend(&mut self, new: &[(u128, Place)]) {
+        let shard_of = |(key, _): &(u128, Place)| Self::shard_of(parts(*key));
+        for of_shard in new.chunk_by(|a, b| shard_of(a) == shard_of(b)) {
+            let shard = of_shard.first().map(shard_of);
+            if let Some(shard) = shard.and_then(|shard| self.shards.get_mut(shard)) {
+                shard.extend(of_shard);
+            }
         }
     }
 
@@ -293,6 +340,32 @@ mod tests {
         }
         let average = sum / samples;
         assert!(average < 40.0, "{average} bytes a key");
+    }
+
+    #[test]
+    fn keys_in_order_come_in_as_single_ones_do() {
+        let (mut single, mut merged) = (KeyIndex::default(), KeyIndex::default());
+        let mut from = 0;
+        for count in [3_u64, 50_000, 10, 0, 1_000, 40_000, 100] {
+            let of = |n: u64| {
+                (
+                    key(n),
+                    Place::new(1, n as u32, n.is_multiple_of(3), n as i64),
+                )
+            };
+            let mut new: Vec<_> = (from..from + count).map(of).collect();
+            new.sort_unstable_by_key(|(key, _)| *key);
+            new.iter()
+                .for_each(|(key, place)| single.insert(*key, *place));
+            merged.extend(&new);
+            from += count;
+            assert_eq!(merged.len() as u64, from);
+            assert!((0..from).all(|n| merged.get(key(n)) == Some(of(n).1)));
+            assert_eq!(merged.get(key(from)), None);
+        }
+        assert!((0..from).all(|n| merged.get(key(n)) == single.get(key(n))));
+        let bytes = merged.memory_bytes() as f64 / merged.len() as f64;
+        assert!(bytes < 42.0, "{bytes} bytes a key");
     }
 
     #[test]

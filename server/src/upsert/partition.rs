@@ -303,14 +303,7 @@ impl State {
             }
             start = end;
             if gathered.len() >= dealt::ROWS || start == docs {
-                for row in dealt::dealt(&gathered) {
-                    let record = Record {
-                        key: row.key,
-                        rank: Rank::Number(row.rank),
-                        deleted: row.deleted,
-                    };
-                    self.index_row(plan, (slot, row.doc), record, before);
-                }
+                self.index_ordered(plan, slot, &dealt::dealt(&gathered));
                 gathered.clear();
             }
         }
@@ -329,37 +322,73 @@ impl State {
             if before.contains(doc) {
                 self.set(slot, doc, record.deleted);
             }
-        } else if plan.is_dedup() {
-            self.first(plan, slot, doc, record);
         } else {
             self.settle(plan, slot, doc, record);
         }
     }
 
-    /// Dedup: true where the key was not known, or too old; a known one stays where it is.
-    pub(super) fn first(&mut self, plan: &KeyPlan, slot: u32, doc: u32, record: Record) -> bool {
-        self.see(plan, &record.rank);
-        // A key that is too old counts as forgotten, also before the next segment begins.
-        let known = self.keys.get(record.key);
-        if known.is_some_and(|place| !self.is_expired(plan, &Rank::Number(place.rank))) {
-            return false;
+    /// Rows in the order of their keys: what is not known yet is gathered, and comes in at once.
+    fn index_ordered(&mut self, plan: &KeyPlan, slot: u32, rows: &[DealtRow]) {
+        let mut new: Vec<(u128, Place)> = Vec::new();
+        for row in rows {
+            let of_new = new.last().filter(|(key, _)| *key == row.key);
+            let is_new = of_new.is_some();
+            let known = of_new.map_or_else(|| self.keys.get(row.key), |(_, place)| Some(*place));
+            let record = Record {
+                key: row.key,
+                rank: Rank::Number(row.rank),
+                deleted: row.deleted,
+            };
+            let Some(place) = self.decided(plan, (slot, row.doc), record, known).1 else {
+                continue;
+            };
+            match (new.last_mut(), known) {
+                (Some((_, last)), _) if is_new => *last = place,
+                (_, None) => new.push((row.key, place)),
+                (_, Some(_)) => self.keys.insert(row.key, place),
+            }
         }
-        let rank = self.keep_rank(record.rank, None);
-        self.keys
-            .insert(record.key, Place::new(slot, doc, false, rank));
-        true
+        self.keys.extend(&new);
     }
 
-    /// Upsert: compares a row with the one that its key has, and lets the newer count.
-    pub(super) fn settle(
+    /// What becomes of a row beside the one that its key has, and the key's place where that changes.
+    fn decided(
         &mut self,
         plan: &KeyPlan,
-        slot: u32,
-        doc: u32,
+        at: (u32, u32),
         record: Record,
-    ) -> Outcome {
+        known: Option<Place>,
+    ) -> (Outcome, Option<Place>) {
         self.see(plan, &record.rank);
-        let outcome = match self.keys.get(record.key) {
+        if plan.is_dedup() {
+            self.first_of(plan, at, record, known)
+        } else {
+            self.newest_of(at, record, known)
+        }
+    }
+
+    /// A key that is known stays where it is, unless it is so old that it counts as forgotten.
+    fn first_of(
+        &mut self,
+        plan: &KeyPlan,
+        (slot, doc): (u32, u32),
+        record: Record,
+        known: Option<Place>,
+    ) -> (Outcome, Option<Place>) {
+        if known.is_some_and(|place| !self.is_expired(plan, &Rank::Number(place.rank))) {
+            return (Outcome::Older, None);
+        }
+        let rank = self.keep_rank(record.rank, None);
+        (Outcome::First, Some(Place::new(slot, doc, false, rank)))
+    }
+
+    fn newest_of(
+        &mut self,
+        (slot, doc): (u32, u32),
+        record: Record,
+        known: Option<Place>,
+    ) -> (Outcome, Option<Place>) {
+        let outcome = match known {
             None => Outcome::First,
             Some(place) => match self.against(&record.rank, place) {
                 Ordering::Less => Outcome::Older,
@@ -368,7 +397,7 @@ impl State {
             },
         };
         let old = match outcome {
-            Outcome::Older => return outcome,
+            Outcome::Older => return (outcome, None),
             Outcome::First => None,
             Outcome::Newer(place) => {
                 self.clear(place.slot, place.doc());
@@ -376,9 +405,23 @@ impl State {
             }
         };
         let rank = self.keep_rank(record.rank, old);
-        self.keys
-            .insert(record.key, Place::new(slot, doc, record.deleted, rank));
         self.set(slot, doc, record.deleted);
+        (outcome, Some(Place::new(slot, doc, record.deleted, rank)))
+    }
+
+    /// Takes a row in: in an upsert table the newer row of its key counts, in a dedup table the first.
+    pub(super) fn settle(
+        &mut self,
+        plan: &KeyPlan,
+        slot: u32,
+        doc: u32,
+        record: Record,
+    ) -> Outcome {
+        let (key, known) = (record.key, self.keys.get(record.key));
+        let (outcome, place) = self.decided(plan, (slot, doc), record, known);
+        if let Some(place) = place {
+            self.keys.insert(key, place);
+        }
         outcome
     }
 

@@ -103,7 +103,7 @@ fn whole(state: &mut State, target: &Target<'_>, slot: u32, batch: &RowBatch) ->
         let record = records.get(row);
         let doc = base + decided.kept.len() as u32;
         let late = if plan.is_dedup() {
-            if !state.first(plan, slot, doc, record) {
+            if state.settle(plan, slot, doc, record) != Outcome::First {
                 decided.taken.dropped += 1;
                 continue;
             }
