@@ -14,6 +14,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
 
 use super::LeafExec;
 use super::traced::{self, Traced};
@@ -78,23 +79,45 @@ fn noting(
         return Ok(None);
     }
     let keys = join.on().iter().map(|(left, _)| Arc::clone(left)).collect();
-    let left = HeldKeysExec::new(Arc::clone(join.left()), keys);
+    let (left, held) = noted_side(join.left(), keys)?;
     if let Some(id) = id {
-        noted.of_joins.insert(id, left.held());
+        noted.of_joins.insert(id, Arc::clone(&held));
     }
     for (leaf, position, column) in places {
-        let keys = left.held();
+        let keys = Arc::clone(&held);
         noted.traced.entry(leaf).or_default().push(Traced {
             keys,
             position,
             column,
         });
     }
-    let children = vec![Arc::new(left) as _, Arc::clone(join.right())];
+    let children = vec![left, Arc::clone(join.right())];
+    replaced(node, children).map(Some)
+}
+
+/// The first side of a join with its keys noted: before it is dealt out to partitions, so that all keys are known once any of these
+/// has ended.
+fn noted_side(
+    side: &Arc<dyn ExecutionPlan>,
+    keys: Vec<Arc<dyn PhysicalExpr>>,
+) -> Result<(Arc<dyn ExecutionPlan>, Arc<HeldKeys>)> {
+    let dealt = side.downcast_ref::<RepartitionExec>();
+    let input = dealt.map_or(side, RepartitionExec::input);
+    let noting = HeldKeysExec::new(Arc::clone(input), keys);
+    let held = noting.held();
+    let noting: Arc<dyn ExecutionPlan> = Arc::new(noting);
+    Ok(match dealt {
+        Some(_) => (replaced(side, vec![noting])?, held),
+        None => (noting, held),
+    })
+}
+
+fn replaced(
+    node: &Arc<dyn ExecutionPlan>,
+    children: Vec<Arc<dyn ExecutionPlan>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-    Arc::clone(node)
-        .replace_children(children, options)
-        .map(Some)
+    Arc::clone(node).replace_children(children, options)
 }
 
 /// Leaves that keys of the second side are read from and that do not await the join: leaf, key, column.
