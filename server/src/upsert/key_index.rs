@@ -7,6 +7,8 @@ const SHARDS: usize = 64;
 const FIRST_CELLS: usize = 16;
 /// Cells behind the last home, so that no run wraps around.
 const TAIL: usize = 32;
+/// Cells from which on memory is asked for in advance.
+const LARGE: usize = 1 << 12;
 /// From one new key for so many that are there, keys are merged instead of put in one by one.
 const MERGED: usize = 16;
 const NOBODY: u32 = u32::MAX;
@@ -98,7 +100,7 @@ impl Shard {
         self.cells.get(at).map(|cell| cell.place)
     }
 
-    fn insert(&mut self, key: [u64; 2], place: Place) {
+    fn insert(&mut self, key: [u64; 2], place: Place, room: &mut Vec<u32>) {
         loop {
             let at = match self.find(key) {
                 Ok(at) => {
@@ -117,7 +119,7 @@ impl Shard {
                 .position(Cell::is_empty)
                 .map(|ahead| at + ahead);
             if crowded {
-                self.grow();
+                self.grow(room);
                 continue;
             }
             let Some(free) = free else {
@@ -133,55 +135,88 @@ impl Shard {
         }
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self, room: &mut Vec<u32>) {
         let homes = (self.homes + self.homes / 6 + 1).max(FIRST_CELLS);
-        let cells = std::mem::take(&mut self.cells);
-        self.place(homes, cells.into_iter().filter(|cell| !cell.is_empty()));
+        self.cells.retain(|cell| !cell.is_empty());
+        self.spread(homes, room);
     }
 
     /// Takes keys in that are not there yet, in their order. Many are merged with those that are there in one pass.
-    fn extend(&mut self, new: &[(u128, Place)]) {
+    fn extend(&mut self, new: &[(u128, Place)], room: &mut Vec<u32>) {
         if new.len().saturating_mul(MERGED) < self.len {
             for (key, place) in new {
-                self.insert(parts(*key), *place);
+                self.insert(parts(*key), *place, room);
             }
             return;
         }
-        let len = self.len + new.len();
-        let homes = (len + len / 5 + 1).max(FIRST_CELLS).max(self.homes);
-        let cells = std::mem::take(&mut self.cells);
-        let mut old = cells.into_iter().filter(|cell| !cell.is_empty()).peekable();
-        let mut new = new
-            .iter()
-            .map(|(key, place)| Cell {
-                key: parts(*key),
-                place: *place,
-            })
-            .peekable();
-        let merged = std::iter::from_fn(|| match (old.peek(), new.peek()) {
-            (Some(a), Some(b)) if a.key < b.key => old.next(),
-            (_, Some(_)) => new.next(),
-            (_, None) => old.next(),
-        });
-        self.place(homes, merged);
-        self.len = len;
+        self.cells.retain(|cell| !cell.is_empty());
+        let (mut old, total) = (self.len, self.len + new.len());
+        self.reserve(total);
+        self.cells.resize(total, EMPTY);
+        // From behind, so that no cell that is still to be moved is written over.
+        let mut new = new.iter().rev().peekable();
+        for at in (0..total).rev() {
+            let before = old
+                .checked_sub(1)
+                .and_then(|old| self.cells.get(old))
+                .copied();
+            let next = match (before, new.peek()) {
+                (Some(before), Some((key, _))) if before.key > parts(*key) => None,
+                (_, next) => next.copied(),
+            };
+            let cell = match (next, before) {
+                (Some((key, place)), _) => {
+                    new.next();
+                    Cell {
+                        key: parts(*key),
+                        place: *place,
+                    }
+                }
+                (None, Some(before)) => {
+                    old -= 1;
+                    before
+                }
+                (None, None) => break,
+            };
+            if let Some(slot) = self.cells.get_mut(at) {
+                *slot = cell;
+            }
+        }
+        self.len = total;
+        let homes = (total + total / 5 + 1).max(FIRST_CELLS).max(self.homes);
+        self.spread(homes, room);
     }
 
-    /// Puts cells, in the order of their keys, to their homes or behind those before them.
-    fn place(&mut self, homes: usize, cells: impl Iterator<Item = Cell>) {
+    /// Moves cells that stand without gaps, in the order of their keys, to their homes or behind those before them. `room` is for where each
+    /// goes to.
+    fn spread(&mut self, homes: usize, room: &mut Vec<u32>) {
         self.homes = homes;
-        let mut placed = Vec::with_capacity(homes + TAIL);
-        for cell in cells {
-            let home = self.home(cell.key);
-            if home > placed.len() {
-                placed.resize(home, EMPTY);
+        room.clear();
+        let mut next = 0;
+        for cell in &self.cells {
+            let at = self.home(cell.key).max(next);
+            room.push(at as u32);
+            next = at + 1;
+        }
+        let cells = next.max(homes + TAIL);
+        self.reserve(cells);
+        self.cells.resize(cells, EMPTY);
+        // Each goes up or stays: from behind, none meets one that is still to be moved.
+        for (from, to) in room.iter().enumerate().rev() {
+            let to = *to as usize;
+            if from != to {
+                self.cells.swap(from, to);
             }
-            placed.push(cell);
         }
-        if placed.len() < homes + TAIL {
-            placed.resize(homes + TAIL, EMPTY);
+    }
+
+    /// Room for so many cells. A large one is asked for in advance: memory that is not touched yet is none.
+    fn reserve(&mut self, cells: usize) {
+        if cells > self.cells.capacity() {
+            let ahead = if cells >= LARGE { cells / 2 } else { 0 };
+            let more = (cells + ahead).saturating_sub(self.cells.len());
+            self.cells.reserve_exact(more);
         }
-        self.cells = placed;
     }
 
     fn remove(&mut self, key: [u64; 2]) {
@@ -208,13 +243,18 @@ impl Shard {
 /// The index of a partition.
 pub(crate) struct KeyIndex {
     shards: Vec<Shard>,
+    /// Where the cells of a shard go to while it grows.
+    room: Vec<u32>,
 }
 
 impl Default for KeyIndex {
     fn default() -> Self {
         let mut shards = Vec::new();
         shards.resize_with(SHARDS, Shard::default);
-        Self { shards }
+        Self {
+            shards,
+            room: Vec::new(),
+        }
     }
 }
 
@@ -237,7 +277,7 @@ impl KeyIndex {
     pub(crate) fn insert(&mut self, key: u128, place: Place) {
         let key = parts(key);
         if let Some(shard) = self.shards.get_mut(Self::shard_of(key)) {
-            shard.insert(key, place);
+            shard.insert(key, place, &mut self.room);
         }
     }
 
@@ -247,7 +287,7 @@ impl KeyIndex {
         for of_shard in new.chunk_by(|a, b| shard_of(a) == shard_of(b)) {
             let shard = of_shard.first().map(shard_of);
             if let Some(shard) = shard.and_then(|shard| self.shards.get_mut(shard)) {
-                shard.extend(of_shard);
+                shard.extend(of_shard, &mut self.room);
             }
         }
     }
@@ -281,9 +321,9 @@ impl KeyIndex {
         self.shards.iter().map(|shard| shard.len).sum()
     }
 
-    /// Bytes in use.
+    /// Bytes in use; what is asked for in advance is not touched yet.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let cells: usize = self.shards.iter().map(|s| s.cells.capacity()).sum();
+        let cells: usize = self.shards.iter().map(|s| s.cells.len()).sum();
         cells * size_of::<Cell>()
     }
 }
