@@ -160,7 +160,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::BinaryExpr(binary) if compares(binary.op) => comparison(binary, schema)?,
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Between(between) => between_of(between, schema)?,
-        Expr::Case(case) => conditions_checked(case, schema)?,
+        Expr::Case(case) => conditions_checked(decimals_alike(case, schema)?, schema)?,
         Expr::ScalarFunction(function) => match formatted(&function) {
             Some(object) => object,
             None => rounded_whole(folded(texts_taken(function, schema)?, schema)?, schema)?,
@@ -240,6 +240,35 @@ fn formatted(function: &ScalarFunction) -> Option<Expr> {
     };
     let formats = function.func.name() == "jsonformat" && OBJECTS.contains(&inner.func.name());
     formats.then(|| Expr::ScalarFunction(inner.clone()))
+}
+
+/// Answers of a CASE beside BIG_DECIMAL are BIG_DECIMAL too, and all of them DOUBLE beside a column of that type.
+fn decimals_alike(mut case: Case, schema: &DFSchema) -> Result<Case> {
+    let answers = case.when_then_expr.iter_mut().map(|(_, then)| then);
+    let answers: Vec<_> = answers.chain(case.else_expr.as_mut()).collect();
+    let mut types = Vec::with_capacity(answers.len());
+    for answer in &answers {
+        types.push(column_type(&answer.get_type(schema)?));
+    }
+    let numbers = types
+        .iter()
+        .all(|t| !t.multi && (t.data_type.is_numeric() || t.data_type == DataType::Unknown));
+    if !numbers || !types.contains(&ColumnType::sv(DataType::BigDecimal)) {
+        return Ok(case);
+    }
+    let floating = answers.iter().zip(&types).any(|(answer, found)| {
+        matches!(found.data_type, DataType::Double | DataType::Float)
+            && !matches!(***answer, Expr::Literal(..))
+    });
+    let target = arrow_type(ColumnType::sv(if floating {
+        DataType::Double
+    } else {
+        DataType::BigDecimal
+    }));
+    for answer in answers {
+        *answer = Box::new(converted((**answer).clone(), &target, schema)?);
+    }
+    Ok(case)
 }
 
 fn conditions_checked(case: Case, schema: &DFSchema) -> Result<Expr> {

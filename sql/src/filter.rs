@@ -164,6 +164,29 @@ impl Filter {
         Self::collapse(flat, false, Self::Or)
     }
 
+    /// Sets of one value become equalities, whose literal is converted by value; not so below NOT.
+    #[must_use]
+    pub fn sets_of_one(self) -> Self {
+        let all = |children: Vec<Self>| children.into_iter().map(Self::sets_of_one).collect();
+        match self {
+            Self::And(children) => Self::And(all(children)),
+            Self::Or(children) => Self::Or(all(children)),
+            Self::Predicate(expr, Test::In(values)) => {
+                let mut unique: Vec<Value> = Vec::with_capacity(values.len());
+                for value in values {
+                    if !unique.contains(&value) {
+                        unique.push(value);
+                    }
+                }
+                match <[Value; 1]>::try_from(unique) {
+                    Ok([only]) => Self::Predicate(expr, Test::Eq(only)),
+                    Err(several) => Self::Predicate(expr, Test::In(several)),
+                }
+            }
+            other => other,
+        }
+    }
+
     fn collapse(mut flat: Vec<Self>, empty: bool, many: fn(Vec<Self>) -> Self) -> Self {
         let mut unique: Vec<Self> = Vec::with_capacity(flat.len());
         for child in flat.drain(..) {

@@ -105,7 +105,7 @@ impl Statement {
             .chars()
             .map(|c| if c == '\n' { '\n' } else { ' ' })
             .collect();
-        let part = strip_option_suffix(part, &mut options);
+        let part = strip_option_suffix(part, &mut options)?;
         sql.push_str(part);
         let (sql, explained) = strip_explain(sql);
         if explained == Some(Explained::Implementation) {
@@ -187,33 +187,38 @@ fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 }
 
 /// `... OPTION(k=v, k2='v2')` at the end, as old clients write it.
-fn strip_option_suffix<'a>(part: &'a str, options: &mut Options) -> &'a str {
-    let trimmed = part.trim_end();
-    let Some(inner_end) = trimmed.strip_suffix(')') else {
-        return part;
+fn strip_option_suffix<'a>(part: &'a str, options: &mut Options) -> Result<&'a str, SqlError> {
+    let Some((before, inner)) = option_suffix(part) else {
+        return Ok(part);
     };
-    let Some(open) = inner_end.rfind('(') else {
-        return part;
-    };
-    let head = inner_end[..open].trim_end();
-    let Some(word_at) = head.len().checked_sub("OPTION".len()) else {
-        return part;
-    };
-    let Some(word) = head.get(word_at..) else {
-        return part;
-    };
-    let before = &head[..word_at];
-    if !word.eq_ignore_ascii_case("OPTION")
-        || !before.ends_with(|c: char| c.is_whitespace() || c == ')')
-    {
-        return part;
+    if let Some(wrong) = inner.split(',').find(|option| !is_assignment(option)) {
+        return Err(parse_error(
+            part,
+            &format!("`{}` in OPTION is no `key=value`", wrong.trim()),
+        ));
     }
-    if inner_end[open + 1..].is_empty() {
-        return part;
-    }
-    options.read(&inner_end[open + 1..], &[',']);
+    options.read(inner, &[',']);
     // Several suffixes may follow each other.
     strip_option_suffix(before, options)
+}
+
+/// What stands before the last OPTION and between its parentheses.
+fn option_suffix(part: &str) -> Option<(&str, &str)> {
+    let inner_end = part.trim_end().strip_suffix(')')?;
+    let open = inner_end.rfind('(')?;
+    let head = inner_end[..open].trim_end();
+    let word_at = head.len().checked_sub("OPTION".len())?;
+    let (before, word) = (head.get(..word_at)?, head.get(word_at..)?);
+    let inner = &inner_end[open + 1..];
+    let found = word.eq_ignore_ascii_case("OPTION")
+        && before.ends_with(|c: char| c.is_whitespace() || c == ')')
+        && !inner.is_empty();
+    found.then_some((before, inner))
+}
+
+/// One `=` with something on both sides.
+fn is_assignment(option: &str) -> bool {
+    matches!(option.trim().split('=').collect::<Vec<_>>()[..], [key, value] if !key.is_empty() && !value.is_empty())
 }
 
 /// What the scanner is inside of.

@@ -306,6 +306,19 @@ impl<'a> Gather<'a> {
                 }
                 Ok(Some((table, columns)))
             }
+            // An argument of a function over aggregations that has no form in its type.
+            Err(
+                error @ (QueryError::Cast(_)
+                | QueryError::Function(functions::FunctionError::Cast(_))),
+            ) => {
+                let message = QueryException::from(error).message;
+                let exception = QueryException::new(
+                    ErrorCode::QueryExecution,
+                    format!("Invalid conversion: {message}"),
+                );
+                self.fail(Failure::plain(exception));
+                Ok(None)
+            }
             Err(error) => {
                 let message = QueryException::from(error).message;
                 let exception = QueryException::new(

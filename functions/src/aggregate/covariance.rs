@@ -1,12 +1,13 @@
 //! COVAR_POP and COVAR_SAMP.
 //!
-//! Must not know: single columns, see the moments. Invariant: a row counts where neither value is null.
+//! Must not know: single columns, see the moments. Invariant: every row counts; a null is the default of its type.
 
 use common::{Block, ColumnType, DataType, Value, Values};
 
 use super::bytes::{Reader, put_f64};
 use super::{
     Aggregate, AggregateCall, AggregateFunction, AggregateRow, Groups, arguments, erased, label,
+    rows,
 };
 use crate::FunctionError;
 
@@ -80,15 +81,12 @@ impl Aggregate for Covariance {
         groups: Groups<'_>,
         inputs: &[Block],
     ) -> Result<(), FunctionError> {
-        let left = inputs[0].cast(DataType::Double.into())?;
-        let right = inputs[1].cast(DataType::Double.into())?;
+        let left = rows::filled(&inputs[0]).cast(DataType::Double.into())?;
+        let right = rows::filled(&inputs[1]).cast(DataType::Double.into())?;
         let (Values::Double(xs), Values::Double(ys)) = (left.values(), right.values()) else {
             return Ok(());
         };
         groups.for_each(|row, group| {
-            if left.is_null(row) || right.is_null(row) {
-                return;
-            }
             let (x, y) = (xs[left.at(row)], ys[right.at(row)]);
             let state = &mut states[group];
             state.n += 1.0;

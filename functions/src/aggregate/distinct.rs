@@ -151,7 +151,8 @@ impl Aggregate for Distinct {
     }
 
     fn finish(&self, state: &DistinctSet) -> Value {
-        let sum = || state.numbers().iter().sum::<f64>();
+        // From 0: nothing adds up to -0.0 otherwise.
+        let sum = || state.numbers().iter().fold(0.0, |sum, x| sum + x);
         match self.answer {
             Answer::Count | Answer::LongCount => match self.returns {
                 DataType::Int => Value::Int(state.len() as i32),

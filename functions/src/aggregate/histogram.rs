@@ -32,7 +32,7 @@ const MOST_BINS: i64 = 1_000_000;
 fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 2..=4)?;
     arguments::expect_number(call, 0)?;
-    let null_of_nothing = call.null_handling && !arguments::multi_stage(call);
+    let null_of_nothing = call.null_handling || arguments::multi_stage(call);
     if call.arguments.len() == 2 {
         let edges = edges(call)?;
         let ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);

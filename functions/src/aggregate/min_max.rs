@@ -130,15 +130,25 @@ impl<S: Side> Aggregate for MinMax<S> {
         {
             return self.merge(&mut states[0], Extreme { value, seen: true });
         }
+        // Over all rows a NaN is the answer; groups take no notice of it.
+        let whole = matches!(groups, Groups::One(_));
         rows::each_number(block, groups, |group, x| {
             let state = &mut states[group];
-            state.value = S::pick(state.value, x);
+            state.value = if whole && x.is_nan() {
+                x
+            } else {
+                S::pick(state.value, x)
+            };
             state.seen = true;
         })
     }
 
     fn merge(&self, into: &mut Extreme, from: Extreme) -> Result<(), FunctionError> {
-        into.value = S::pick(into.value, from.value);
+        into.value = if from.value.is_nan() {
+            from.value
+        } else {
+            S::pick(into.value, from.value)
+        };
         into.seen |= from.seen;
         Ok(())
     }

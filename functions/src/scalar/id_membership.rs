@@ -46,7 +46,8 @@ fn in_id_set(args: &[Block]) -> Result<Block, FunctionError> {
     for row in 0..args[0].rows() {
         let text = sets.get(row);
         let set = match &last {
-            Some((known, set)) if *known == text => set,
+            // A literal is one text for all rows, and may have millions of bytes.
+            Some((known, set)) if std::ptr::eq(*known, text) || *known == text => set,
             _ => {
                 let set = IdSet::from_base64(text)
                     .map_err(|error| FunctionError::Evaluation(error.to_string()))?;

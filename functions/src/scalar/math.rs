@@ -257,6 +257,15 @@ pub(crate) static FAMILY: Family = Family {
             ("ifNotFinite(div(1, 0), 2)", "2.0"),
             |a, _| map_pair(a, |x, y| if x.is_finite() { x } else { y }),
         ),
+        ScalarFunction {
+            params: Params::Fixed(&[param::DOUBLE, param::LONG]),
+            ..pair(
+                &["avgreduce"],
+                "A sum divided by a count; null for none.",
+                ("avgReduce(10.0, 4)", "2.5"),
+                |a, _| average(a),
+            )
+        },
         whole(
             &["gcd"],
             "Greatest common divisor.",
@@ -354,6 +363,16 @@ pub(super) fn map(args: &[Block], op: impl Fn(f64) -> f64 + Copy) -> Answer {
         DataType::Double,
         Values::Double(double(&args[0], op)?),
     ))
+}
+
+fn average(args: &[Block]) -> Answer {
+    let mut nothing = Vec::with_capacity(args[0].rows());
+    let answer = binary::<Double, Long, Vec<f64>, _>(args, DataType::Double, |sum, count| {
+        nothing.push(count == 0);
+        Ok(if count == 0 { 0.0 } else { sum / count as f64 })
+    })?;
+    let any = nothing.contains(&true);
+    Ok(answer.with_nulls(any.then_some(nothing)))
 }
 
 pub(super) fn map_pair(args: &[Block], op: impl Fn(f64, f64) -> f64 + Copy) -> Answer {

@@ -550,7 +550,7 @@ impl BoundScalar {
 
     /// Calls the kernel. A transform has no way to answer null for values: its row then holds the type's placeholder.
     fn run(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
-        let answer = (self.function.eval)(arguments, context)?;
+        let answer = one_nan((self.function.eval)(arguments, context)?);
         let placeholders =
             self.role == Role::Transform && self.function.nulls == NullRule::NullInNullOut;
         if placeholders && answer.nulls().is_some() {
@@ -571,6 +571,37 @@ impl BoundScalar {
             self.run(arguments, context)
         })
     }
+}
+
+/// There is one NaN, the greatest number: what a processor makes of infinity minus infinity has a sign, and would be the
+/// smallest.
+fn one_nan(block: Block) -> Block {
+    let signed = match block.values() {
+        Values::Double(v) => v.iter().any(|x| x.is_nan() && x.is_sign_negative()),
+        Values::Float(v) => v.iter().any(|x| x.is_nan() && x.is_sign_negative()),
+        _ => false,
+    };
+    if !signed || block.column_type().multi {
+        return block;
+    }
+    let block = block.flattened();
+    let (column_type, nulls) = (block.column_type(), block.nulls().map(<[bool]>::to_vec));
+    let values = match block.into_values() {
+        Values::Double(mut v) => {
+            v.iter_mut()
+                .filter(|x| x.is_nan())
+                .for_each(|x| *x = f64::NAN);
+            Values::Double(v)
+        }
+        Values::Float(mut v) => {
+            v.iter_mut()
+                .filter(|x| x.is_nan())
+                .for_each(|x| *x = f32::NAN);
+            Values::Float(v)
+        }
+        other => other,
+    };
+    Block::new(column_type, values).with_nulls(nulls)
 }
 
 /// Texts of rows as their bytes; only a literal's are hexadecimal digits.

@@ -31,6 +31,9 @@ pub(super) fn query(query: &Query) -> Result<(), MultiStageError> {
     {
         return Err(no_syntax(&format!("`{value}` as LIMIT")));
     }
+    if !query.locks.is_empty() {
+        return Err(no_syntax("FOR UPDATE"));
+    }
     if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
         let numbers = limit.iter().chain(offset.iter().map(|o| &o.value));
         for number in numbers {

@@ -249,7 +249,18 @@ impl BoundFilter {
             return Ok(Self::IsNull(bind(expr)?, wanted));
         };
         let name = if wanted { "is_null" } else { "is_not_null" };
-        let bound = bind(&Expr::call(name, vec![expr.clone()]))?;
+        // Whether a value can be cast is not asked: a cast is null where its operand is.
+        let castable = match expr {
+            Expr::Call(call) if call.name == "cast" => call.args.first().and_then(|operand| {
+                let text = Expr::call("cast", vec![operand.clone(), Expr::text("STRING")]);
+                bind(&Expr::call(name, vec![text])).ok()
+            }),
+            _ => None,
+        };
+        let bound = match castable {
+            Some(bound) => bound,
+            None => bind(&Expr::call(name, vec![expr.clone()]))?,
+        };
         if !matches!(bound, BoundExpr::Call { .. }) {
             // Over groups the expression is a column already.
             return Ok(Self::IsNull(bind(expr)?, wanted));

@@ -432,7 +432,7 @@ impl Plan {
             Err(error) => matches!(error, FunctionError::Argument(_)),
         };
         let function = match bound {
-            _ if refused && self.reads_text(&call.args, &args) => {
+            _ if refused && self.reads_text(&call.name, &call.args, &args) => {
                 let number = Expr::call("cast", vec![call.args[0].clone(), Expr::text("DOUBLE")]);
                 args[0] = binder.bind(&number, Role::Transform)?;
                 self.bind_function(&call.name, &args)?
@@ -474,11 +474,20 @@ impl Plan {
         })
     }
 
-    /// True where the texts that a call answers are read as numbers row by row.
-    fn reads_text(&self, written: &[Expr], args: &[BoundExpr]) -> bool {
+    /// True where texts are read as numbers row by row.
+    fn reads_text(&self, name: &str, written: &[Expr], args: &[BoundExpr]) -> bool {
+        let [only] = args else {
+            return false;
+        };
+        let text = only.column_type() == ColumnType::sv(DataType::String);
+        let json = only.column_type() == ColumnType::sv(DataType::Json);
         self.dialect == Dialect::SingleStage
-            && matches!(written, [Expr::Call(_)])
-            && matches!(args, [only] if only.column_type() == ColumnType::sv(DataType::String))
+            && match name {
+                "avg" => text || json,
+                // Without groups they look at the type before they read.
+                "min" | "max" | "sum" => self.grouped && (text || json),
+                _ => text && matches!(written, [Expr::Call(_)]),
+            }
     }
 }
 

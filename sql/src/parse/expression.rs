@@ -61,7 +61,8 @@ pub fn scalar(ast: &Ast) -> Result<Expr, SqlError> {
             } else {
                 type_name(data_type)
             };
-            Expr::call(name, vec![scalar(expr)?, Expr::text(to)])
+            let inner = grammar_types(scalar(expr)?);
+            Expr::call(name, vec![inner, Expr::text(to)])
         }
         Ast::Extract { field, expr, .. } => Expr::call(
             "extract",
@@ -477,6 +478,35 @@ pub fn type_name(data_type: &ast::DataType) -> String {
             name if name == "BIG_DECIMAL" => "DECIMAL".to_owned(),
             name => name,
         },
+    }
+}
+
+/// Casts inside a cast keep the grammar's own names of types.
+fn grammar_types(inner: Expr) -> Expr {
+    let named = |call: &mut crate::expr::Call| {
+        let to = match call.args.as_slice() {
+            [_, Expr::Literal(Value::String(to))] if call.name == "cast" => match to.as_str() {
+                "LONG" => "BIGINT",
+                "STRING" => "VARCHAR",
+                "BYTES" => "VARBINARY",
+                _ => return,
+            },
+            _ => return,
+        };
+        call.args[1] = Expr::text(to);
+    };
+    let renamed = inner.try_rewrite(&mut |found| {
+        Ok::<_, std::convert::Infallible>(match found {
+            Expr::Call(mut call) => {
+                named(&mut call);
+                Expr::Call(call)
+            }
+            other => other,
+        })
+    });
+    match renamed {
+        Ok(expr) => expr,
+        Err(never) => match never {},
     }
 }
 

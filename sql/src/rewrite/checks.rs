@@ -29,6 +29,16 @@ pub(super) fn before(query: &Query) -> Result<(), SqlError> {
                 "DISTINCT with aggregation or GROUP BY is not supported",
             ));
         }
+        // An alias is no column to order by, what it names is.
+        let alias = |expr: &Expr| {
+            let named = query.select.iter().filter(|item| item.expr != *expr);
+            matches!(expr, Expr::Column(name) if named.clone().any(|item| item.alias.as_ref() == Some(name)))
+        };
+        if query.order_by.iter().any(|order| alias(&order.expr)) {
+            return Err(refuse(
+                "ORDER-BY columns should be included in the DISTINCT columns",
+            ));
+        }
     }
     Ok(())
 }
@@ -63,12 +73,11 @@ pub(super) fn after(query: &Query) -> Result<(), SqlError> {
 }
 
 fn distinct(query: &Query) -> Result<(), SqlError> {
-    if query.order_by.iter().any(|order| {
-        !query
-            .select
-            .iter()
-            .any(|item| item.alias.is_none() && item.expr == order.expr)
-    }) {
+    if query
+        .order_by
+        .iter()
+        .any(|order| !query.select.iter().any(|item| item.expr == order.expr))
+    {
         return Err(refuse(
             "ORDER-BY columns should be included in the DISTINCT columns",
         ));

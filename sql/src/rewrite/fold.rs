@@ -20,7 +20,10 @@ pub fn fold(expr: Expr, now_ms: i64) -> Result<Expr, SqlError> {
 }
 
 fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
-    if call.name == FILTERED || functions::aggregate::find(&call.name).is_some() {
+    // MIN and MAX of two literals are functions of numbers.
+    let chosen = matches!(call.name.as_str(), "min" | "max") && call.args.len() == 2;
+    let aggregates = !chosen && functions::aggregate::find(&call.name).is_some();
+    if call.name == FILTERED || aggregates {
         return Ok(Expr::Call(call));
     }
     if ROWS_ONLY.contains(&call.name.as_str()) {
@@ -37,6 +40,9 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     if call.name == "coalesce" {
         let first = literals.into_iter().find(|value| !value.is_null());
         return Ok(Expr::Literal(first.cloned().unwrap_or_default()));
+    }
+    if call.name == "casewhen" {
+        return Ok(Expr::Literal(chosen_branch(&literals)));
     }
     let Some((bound, literals)) = bind(&call.name, &literals) else {
         return Ok(Expr::Call(call));
@@ -76,6 +82,18 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
             source,
         }),
     }
+}
+
+/// The value after the first true literal, in its own type, else the last one where it stands alone.
+fn chosen_branch(literals: &[&Value]) -> Value {
+    for pair in literals.chunks(2) {
+        match pair {
+            [Value::Boolean(true), value] => return (*value).clone(),
+            [otherwise] => return (*otherwise).clone(),
+            _ => {}
+        }
+    }
+    Value::Null
 }
 
 /// The function for these literals, and the literals it is called with: of an array where it takes one value, the first.

@@ -19,7 +19,7 @@ pub fn apply(mut query: Query, now_ms: i64) -> Result<Query, SqlError> {
     for item in &mut query.select {
         item.expr = fold(item.expr.clone(), now_ms)?;
     }
-    query.filter = fold_filter(query.filter, now_ms)?;
+    query.filter = fold_filter(query.filter, now_ms)?.map(Filter::sets_of_one);
     query.having = fold_filter(query.having, now_ms)?;
     for key in &mut query.group_by {
         *key = match key.as_literal() {

@@ -5,8 +5,9 @@
 use super::Random;
 use super::node::{Kind, Node};
 use super::vocabulary::{
-    FURTHER, FURTHER_AGGREGATES, PORTABLE, PORTABLE_AGGREGATES, TABLES, Table,
+    Column, FURTHER, FURTHER_AGGREGATES, PORTABLE, PORTABLE_AGGREGATES, TABLES, Table,
 };
+use super::wide;
 
 /// A query: rows in the order of the table's key, or aggregations in the order of the groups' keys.
 #[derive(Clone)]
@@ -103,6 +104,8 @@ pub(super) struct Generator {
     table: &'static Table,
     /// Only what both engines answer alike.
     portable: bool,
+    /// Everything that a real Pinot is asked.
+    wide: bool,
 }
 
 impl Generator {
@@ -113,12 +116,40 @@ impl Generator {
             random,
             table,
             portable,
+            wide: false,
         }
     }
 
     /// All tables.
     pub(super) fn of_any_table(seed: u64, portable: bool) -> Self {
         Self::new(seed, portable, TABLES)
+    }
+
+    /// All tables, and everything that a real Pinot is asked.
+    pub(super) fn beside_pinot(seed: u64) -> Self {
+        Self {
+            wide: true,
+            ..Self::of_any_table(seed, false)
+        }
+    }
+
+    /// The columns that may be asked for.
+    fn columns(&self) -> impl Iterator<Item = &'static Column> {
+        let all_types = self.wide && self.table.name.starts_with("alltypes");
+        let further = if all_types { wide::COLUMNS } else { &[] };
+        self.table.columns.iter().chain(further)
+    }
+
+    pub(super) fn table(&self) -> &'static Table {
+        self.table
+    }
+
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
+        self.random.below(limit)
+    }
+
+    pub(super) fn pick(&mut self, from: &[&'static str]) -> &'static str {
+        self.random.pick(from)
     }
 
     pub(super) fn query(&mut self) -> Query {
@@ -174,9 +205,7 @@ impl Generator {
     fn column(&mut self, kind: Kind) -> Node {
         let fits = |k: Kind| k == kind || (kind == Kind::Number && k == Kind::Whole);
         let found: Vec<&'static str> = self
-            .table
-            .columns
-            .iter()
+            .columns()
             .filter(|c| fits(c.kind))
             .map(|c| c.name)
             .collect();
@@ -186,6 +215,12 @@ impl Generator {
                 Node::leaf(kind, name)
             }
             (true, Kind::Numbers) => Node::leaf(kind, "ARRAY[3, 1, 2]"),
+            (true, Kind::Texts) => Node::leaf(kind, "ARRAY['b', 'a']"),
+            (true, Kind::Bytes) => Node::leaf(kind, "toUtf8('alfa')"),
+            (true, Kind::Json) => Node::leaf(
+                kind,
+                r#"'{"name":"eta","n":90,"nested":{"k":3,"list":[1,3,4]},"flag":true}'"#,
+            ),
             (true, _) => Node::leaf(kind, "7"),
         }
     }
@@ -207,10 +242,12 @@ impl Generator {
         }
         let fits = |k: Kind| k == kind || (kind == Kind::Number && k == Kind::Whole);
         let further = if self.portable { &[][..] } else { FURTHER };
+        let wider = if self.wide { wide::EXPRESSIONS } else { &[] };
         let templates: Vec<&'static str> = PORTABLE
             .iter()
             .chain(further)
-            .filter(|(k, _)| fits(*k))
+            .chain(wider)
+            .filter(|(k, text)| fits(*k) && self.offers(text))
             .map(|(_, text)| *text)
             .collect();
         if templates.is_empty() {
@@ -218,6 +255,21 @@ impl Generator {
         }
         let template = self.random.pick(&templates);
         self.filled(kind, template, depth - 1)
+    }
+
+    /// True where the table has a column for every place of a template that only a column fits.
+    pub(super) fn offers(&self, template: &str) -> bool {
+        const PLACES: &[(&str, Kind)] = &[
+            ("{m}", Kind::Numbers),
+            ("mv_", Kind::Numbers),
+            ("{s}", Kind::Texts),
+            ("{texts}", Kind::Texts),
+            ("{j}", Kind::Json),
+            ("{b}", Kind::Bytes),
+        ];
+        let has = |kind: Kind| self.columns().any(|column| column.kind == kind);
+        let places = |(place, kind): &(&str, Kind)| !template.contains(place) || has(*kind);
+        !self.wide || (!wide::LEFT_OUT.contains(&template) && PLACES.iter().all(places))
     }
 
     fn condition(&mut self, depth: u64) -> Node {
@@ -230,25 +282,54 @@ impl Generator {
         } else {
             FURTHER_AGGREGATES
         };
-        let all: Vec<&'static str> = PORTABLE_AGGREGATES.iter().chain(further).copied().collect();
+        let wider = if self.wide { wide::AGGREGATES } else { &[] };
+        let all = PORTABLE_AGGREGATES
+            .iter()
+            .chain(further)
+            .chain(wider)
+            .copied();
+        let all: Vec<&'static str> = all.filter(|text| self.offers(text)).collect();
         let template = self.random.pick(&all);
         self.filled(Kind::Aggregate, template, 2)
     }
 
     /// A template with its places filled.
-    fn filled(&mut self, kind: Kind, template: &str, depth: u64) -> Node {
+    pub(super) fn filled(&mut self, kind: Kind, template: &str, depth: u64) -> Node {
         let (mut text, mut children, mut rest) = (String::new(), Vec::new(), template);
         while let Some((before, after)) = rest.split_once('{') {
             let (place, after) = after.split_once('}').unwrap_or((after, ""));
             text += before;
-            text += "{}";
             rest = after;
+            if place.starts_with('=') {
+                text += &format!("{{{place}}}");
+                continue;
+            }
+            let picked = match place {
+                "format" => wide::OUTPUT_FORMATS,
+                "grain" => wide::GRAINS,
+                "unit" => wide::UNITS,
+                "zone" => wide::ZONES,
+                "pattern" => wide::PATTERNS,
+                "path" => wide::PATHS,
+                "rank" => wide::RANKS,
+                _ => &[],
+            };
+            if !picked.is_empty() {
+                text += self.random.pick(picked);
+                continue;
+            }
+            text += "{}";
             children.push(match place {
                 "n" => self.expression(Kind::Number, depth),
                 "i" => self.expression(Kind::Whole, depth),
                 "t" => self.expression(Kind::Text, depth),
                 "d" => self.expression(Kind::Time, depth),
                 "m" => self.column(Kind::Numbers),
+                "s" => self.column(Kind::Texts),
+                "j" => self.column(Kind::Json),
+                "b" => self.column(Kind::Bytes),
+                "x" => self.aggregate(),
+                "key" => Node::leaf(Kind::Whole, self.table.key),
                 _ => self.expression(Kind::Condition, depth),
             });
         }
@@ -267,8 +348,8 @@ impl Generator {
 
     /// A test of a column against literals of its own.
     fn test(&mut self) -> Node {
-        let column =
-            &self.table.columns[self.random.below(self.table.columns.len() as u64) as usize];
+        let columns: Vec<&'static Column> = self.columns().collect();
+        let column = self.random.pick(&columns);
         let (name, a) = (column.name, self.random.pick(column.literals));
         let b = self.random.pick(column.literals);
         let text = match self.random.below(9) {

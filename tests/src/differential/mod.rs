@@ -2,15 +2,17 @@
 //! damaged SQL text that nothing may break at.
 //!
 //! `TOURIGA_FUZZ_SEED` begins elsewhere, `TOURIGA_FUZZ_SECONDS` goes on for longer; `TOURIGA_PINOT_BROKER=host:port` names a
-//! Pinot that holds the own data sets, `TOURIGA_RECORD=FILE` writes its answers as a suite. A finding names its seed and the
+//! Pinot that holds the own data sets, `TOURIGA_FUZZ_FINDINGS` how many findings end a run, `TOURIGA_RECORD=FILE` writes its answers as a suite. A finding names its seed and the
 //! smallest query that still shows it. Must not know: any single query. Invariant: equal seeds ask equal queries.
 
 mod asking;
+mod families;
 mod generator;
 mod node;
 mod relations;
 mod text;
 mod vocabulary;
+mod wide;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -20,13 +22,14 @@ use anyhow::Result;
 use serde_json::{Value as Json, json};
 
 use crate::conformance::compare;
+use families::Statement;
 use generator::{Generator, Query};
 use relations::Relation;
 
 /// Steps that making a finding smaller may take.
 const SHRINKS: usize = 200;
 /// Findings that are collected before a run gives up.
-const FINDINGS: usize = 25;
+const FINDINGS: u64 = 25;
 
 /// SplitMix64.
 struct Random(u64);
@@ -82,12 +85,23 @@ impl Iterator for Seeds {
     }
 }
 
+/// What can be asked with less in it.
+trait Smaller: Clone {
+    fn shrunk(&self) -> Vec<Self>;
+}
+
+impl Smaller for Query {
+    fn shrunk(&self) -> Vec<Self> {
+        self.shrunk()
+    }
+}
+
 /// The smallest query found that still fails, with what it says.
-fn smallest(
-    query: Query,
+fn smallest<Q: Smaller>(
+    query: Q,
     said: String,
-    fails: &dyn Fn(&Query) -> Option<String>,
-) -> (Query, String) {
+    fails: &dyn Fn(&Q) -> Option<String>,
+) -> (Q, String) {
     let (mut best, mut reason, mut steps) = (query, said, 0);
     'smaller: loop {
         for candidate in best.shrunk() {
@@ -129,31 +143,114 @@ fn relations_hold() -> Result<()> {
     Ok(())
 }
 
-/// The query as it is sent: engine and null handling by the seed.
-fn sent(seed: u64, query: &Query) -> (String, bool) {
-    let multi = seed % 2 == 1;
-    let nulls = if seed % 3 == 2 {
-        "SET enableNullHandling=true; "
-    } else {
-        ""
-    };
-    let engine = if multi {
-        "SET useMultistageEngine=true; "
-    } else {
-        ""
-    };
-    (format!("{nulls}{engine}{}", query.sql()), multi)
+/// A query of either form.
+#[derive(Clone)]
+enum Asked {
+    Query(Query),
+    Statement(Statement),
+}
+
+impl Asked {
+    /// Half of the seeds ask for a statement of a family.
+    fn new(seed: u64) -> Self {
+        let mut generator = Generator::beside_pinot(seed);
+        match seed / 4 % 2 {
+            0 => Self::Query(generator.query()),
+            _ => Self::Statement(generator.statement(seed % 2 == 1)),
+        }
+    }
+
+    fn table(&self) -> &'static str {
+        match self {
+            Self::Query(query) => query.table.name,
+            Self::Statement(statement) => statement.table.name,
+        }
+    }
+
+    /// The query as it is sent: engine and null handling by the seed.
+    fn sent(&self, seed: u64) -> (String, bool) {
+        let multi = seed % 2 == 1;
+        let nulls = if seed % 3 == 2 {
+            "SET enableNullHandling=true; "
+        } else {
+            ""
+        };
+        let engine = if multi {
+            "SET useMultistageEngine=true; "
+        } else {
+            ""
+        };
+        let sql = match self {
+            Self::Query(query) => query.sql(),
+            Self::Statement(statement) => statement.node.sql(),
+        };
+        (format!("{nulls}{engine}{sql}"), multi)
+    }
+
+    /// True where only a refusal is compared.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Statement(statement) if statement.refusal)
+    }
+}
+
+impl Smaller for Asked {
+    fn shrunk(&self) -> Vec<Self> {
+        match self {
+            Self::Query(query) => query.shrunk().into_iter().map(Self::Query).collect(),
+            Self::Statement(statement) => {
+                let all = statement.shrunk().into_iter();
+                all.map(Self::Statement).collect()
+            }
+        }
+    }
 }
 
 /// A line of a suite.
-fn case(seed: u64, query: &Query, sql: &str, expect: Json) -> Json {
+fn case(seed: u64, query: &Asked, sql: &str, expect: Json) -> Json {
+    /// What estimates, and by how much it may differ.
+    const ESTIMATES: &[&str] = &["TDIGEST(", "KLL("];
     let engine = if seed % 2 == 1 {
         "multi-stage"
     } else {
         "single"
     };
-    json!({"id": format!("generated-{seed:06}"), "sql": sql, "datasets": [query.table.name], "ordered": true,
-        "tags": ["generated", engine], "expect": expect})
+    let mut case = json!({"id": format!("generated-{seed:06}"), "sql": sql, "datasets": [query.table()], "ordered": true,
+        "tags": ["generated", engine], "expect": expect});
+    if ESTIMATES.iter().any(|name| sql.contains(name)) {
+        case["rel"] = json!(0.05);
+    }
+    case
+}
+
+/// How our answer differs. Of a statement with a mistake, whether it is refused, names and types.
+fn difference(asked: &Asked, case: &Json, ours: &asking::Answer) -> Option<String> {
+    match ours {
+        Ok(table) if asked.is_refusal() && case["expect"]["error"].is_null() => {
+            let mut without_rows = case.clone();
+            without_rows["expect"]["rows"] = json!(asking::cells(table));
+            compare::difference(&without_rows, ours)
+        }
+        _ => compare::difference(case, ours),
+    }
+}
+
+/// The queries alone, to be asked by other means.
+#[test]
+fn queries_are_listed() -> Result<()> {
+    let Some(path) = std::env::var_os("TOURIGA_LIST") else {
+        return Ok(());
+    };
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    for seed in Seeds::new(setting("TOURIGA_LIST_COUNT").unwrap_or(1000)) {
+        let query = Asked::new(seed);
+        let (sql, _) = query.sent(seed);
+        let mut line = case(seed, &query, &sql, Json::Null);
+        if query.is_refusal() {
+            line["refusal"] = json!(true);
+        }
+        writeln!(file, "{line}")?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -165,14 +262,15 @@ fn a_real_pinot_answers_the_same() -> Result<()> {
         Some(path) => Some(std::fs::File::create(path)?),
         None => None,
     };
+    let most = setting("TOURIGA_FUZZ_FINDINGS").unwrap_or(FINDINGS);
     let mut findings = String::new();
     let (mut asked, mut found) = (0_u64, 0);
     for seed in Seeds::new(100) {
-        let query = Generator::of_any_table(seed, false).query();
-        let answered = |query: &Query| {
-            let (sql, multi) = sent(seed, query);
+        let query = Asked::new(seed);
+        let answered = |query: &Asked| {
+            let (sql, multi) = query.sent(seed);
             let case = case(seed, query, &sql, asking::of_peer(&broker, &sql)?);
-            let difference = compare::difference(&case, &asking::ours(&sql, multi));
+            let difference = difference(query, &case, &asking::ours(&sql, multi));
             Some((case, difference.map(|said| format!("{sql}\n{said}"))))
         };
         let Some((line, difference)) = answered(&query) else {
@@ -185,12 +283,12 @@ fn a_real_pinot_answers_the_same() -> Result<()> {
         let Some(said) = difference else {
             continue;
         };
-        let fails = |query: &Query| answered(query)?.1;
+        let fails = |query: &Asked| answered(query)?.1;
         let (_, said) = smallest(query, said, &fails);
         println!("TOURIGA_FUZZ_SEED={seed}\n{said}\n");
         writeln!(findings, "TOURIGA_FUZZ_SEED={seed}\n{said}\n")?;
         found += 1;
-        if found == FINDINGS && record.is_none() {
+        if found == most && record.is_none() {
             break;
         }
     }

@@ -11,10 +11,14 @@ pub(super) enum Kind {
     Time,
     Condition,
     Numbers,
+    Texts,
+    Json,
+    Bytes,
     Aggregate,
+    Statement,
 }
 
-/// A text with a `{}` for every child.
+/// A text with a `{}` for every child, and `{=N}` where the child of that number stands once more.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) kind: Kind,
@@ -32,13 +36,25 @@ impl Node {
     }
 
     pub(super) fn sql(&self) -> String {
-        let mut pieces = self.text.split("{}");
-        let mut out = pieces.next().unwrap_or_default().to_owned();
-        for (piece, child) in pieces.zip(&self.children) {
-            out.push_str(&child.sql());
-            out.push_str(piece);
+        let (mut out, mut next, mut rest) = (String::new(), 0, self.text.as_str());
+        while let Some((before, after)) = rest.split_once('{') {
+            out.push_str(before);
+            let again = after.strip_prefix('=').and_then(|a| a.split_once('}'));
+            let (child, left) = match (after.strip_prefix('}'), again) {
+                (Some(left), _) => {
+                    next += 1;
+                    (Some(next - 1), left)
+                }
+                (None, Some((number, left))) => (number.parse().ok(), left),
+                _ => (None, after),
+            };
+            match child.and_then(|at: usize| self.children.get(at)) {
+                Some(child) => out.push_str(&child.sql()),
+                None => out.push('{'),
+            }
+            rest = left;
         }
-        out
+        out + rest
     }
 
     /// Smaller expressions of the same kind: a part instead of the whole, or the whole with a smaller part.
@@ -73,6 +89,11 @@ fn parts_of_the_same_kind_are_smaller() {
         ],
     };
     assert_eq!(whole.sql(), "abs(1 + ln(x))");
+    let twice = Node {
+        text: "{} / {=0} || '{\"a\":1}' || {}".to_owned(),
+        ..whole.clone()
+    };
+    assert_eq!(twice.sql(), "1 / 1 || '{\"a\":1}' || ln(x)");
     let smaller: Vec<String> = whole.shrunk().iter().map(Node::sql).collect();
     assert_eq!(smaller, ["1", "ln(x)", "abs(1 + x)"]);
 }

@@ -21,7 +21,11 @@ pub(super) struct Table {
     pub(super) columns: &'static [Column],
 }
 
-const fn column(kind: Kind, name: &'static str, literals: &'static [&'static str]) -> Column {
+pub(super) const fn column(
+    kind: Kind,
+    name: &'static str,
+    literals: &'static [&'static str],
+) -> Column {
     Column {
         kind,
         name,
