@@ -70,9 +70,10 @@ fn filters_are_simplified() -> Result<(), SqlError> {
     assert_eq!(filter("a = a")?, filter("true")?);
     assert_eq!(filter("a != a")?, filter("false")?);
     assert_eq!(filter("a IN (1.0) OR b = 2")?, filter("a = 1.0 OR b = 2")?);
-    assert_ne!(
-        filter("a IN (1.0) AND b = 2")?,
+    assert_eq!(
+        filter("a IN (1.0, 1.0) AND b = 2")?,
         filter("a = 1.0 AND b = 2")?
     );
+    assert_ne!(filter("NOT (a IN (1.0))")?, filter("NOT (a = 1.0)")?);
     Ok(())
 }
