@@ -203,7 +203,7 @@ impl Log {
         available
     }
 
-    /// Whole batches from the one that holds `offset`.
+    /// Whole batches from the one that holds `offset`, without a gap: a segment follows only on one that was read to its end.
     pub(crate) fn read(
         &self,
         offset: i64,
@@ -217,11 +217,14 @@ impl Log {
         let mut left = max_bytes;
         for segment in self.segments.range(from.min(self.segments.len())..) {
             let part = segment.read(offset, left, at_least_one && parts.is_empty())?;
-            if part.is_empty() {
+            let to_its_end = part.len() == segment.available_from(offset);
+            left = left.saturating_sub(part.len());
+            if !part.is_empty() {
+                parts.push(part);
+            }
+            if !to_its_end {
                 break;
             }
-            left = left.saturating_sub(part.len());
-            parts.push(part);
         }
         if parts.len() < 2 {
             return Ok(parts.pop().unwrap_or_default());

@@ -53,6 +53,33 @@ fn a_read_is_bounded_but_gives_at_least_one_batch() -> Outcome {
 }
 
 #[test]
+fn a_read_over_several_segments_has_no_gap() -> Outcome {
+    let keep = Retention {
+        bytes: Some(SMALLEST_SEGMENT as u64 * 8 * 8),
+        millis: None,
+    };
+    let mut log = Log::open(None, keep)?;
+    // Large batches end a segment, small ones begin the next: they fit where the large one did not.
+    for at in 0..300_usize {
+        let value = vec![7; if at % 3 == 2 { 9_000 } else { 20 }];
+        log.append(&batch(&[1], Compression::None, &value), NOW)?;
+    }
+    assert!(log.segments.len() > 5 && log.start_offset() == 0);
+    for max_bytes in [1, 100, 5_000, 9_500, 20_000, 40_000, 1 << 20] {
+        let mut next = 0;
+        while next < 300 {
+            let bytes = log.read(next, max_bytes, true)?;
+            for (header, _) in batch::split_batches(&bytes)? {
+                assert_eq!(header.base_offset, next, "{max_bytes} bytes at most");
+                next = header.last_offset() + 1;
+            }
+        }
+        assert_eq!(next, 300);
+    }
+    Ok(())
+}
+
+#[test]
 fn retention_by_bytes_moves_the_start() -> Outcome {
     let mut log = Log::open(
         None,

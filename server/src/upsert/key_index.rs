@@ -136,7 +136,7 @@ impl Shard {
     }
 
     fn grow(&mut self, room: &mut Vec<u32>) {
-        let homes = (self.homes + self.homes / 6 + 1).max(FIRST_CELLS);
+        let homes = (self.homes + self.homes / 10 + 1).max(FIRST_CELLS);
         self.cells.retain(|cell| !cell.is_empty());
         self.spread(homes, room);
     }
@@ -183,7 +183,7 @@ impl Shard {
             }
         }
         self.len = total;
-        let homes = (total + total / 5 + 1).max(FIRST_CELLS).max(self.homes);
+        let homes = (total + total / 7 + 1).max(FIRST_CELLS).max(self.homes);
         self.spread(homes, room);
     }
 
