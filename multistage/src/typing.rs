@@ -266,7 +266,7 @@ fn decimals_alike(mut case: Case, schema: &DFSchema) -> Result<Case> {
         DataType::BigDecimal
     }));
     for answer in answers {
-        *answer = Box::new(converted((**answer).clone(), &target, schema)?);
+        **answer = converted((**answer).clone(), &target, schema)?;
     }
     Ok(case)
 }
