@@ -306,25 +306,20 @@ impl<'a> Gather<'a> {
                 }
                 Ok(Some((table, columns)))
             }
-            // An argument of a function over aggregations that has no form in its type.
-            Err(
-                error @ (QueryError::Cast(_)
-                | QueryError::Function(functions::FunctionError::Cast(_))),
-            ) => {
-                let message = QueryException::from(error).message;
-                let exception = QueryException::new(
-                    ErrorCode::QueryExecution,
-                    format!("Invalid conversion: {message}"),
-                );
-                self.fail(Failure::plain(exception));
-                Ok(None)
-            }
             Err(error) => {
-                let message = QueryException::from(error).message;
-                let exception = QueryException::new(
-                    ErrorCode::MergeResponse,
-                    format!("Caught exception while reducing data tables: {message}"),
+                // An argument of a function over aggregations that has no form in its type.
+                let conversion = matches!(
+                    error,
+                    QueryError::Cast(_) | QueryError::Function(functions::FunctionError::Cast(_))
                 );
+                let (code, what) = if conversion {
+                    (ErrorCode::QueryExecution, "Invalid conversion")
+                } else {
+                    let what = "Caught exception while reducing data tables";
+                    (ErrorCode::MergeResponse, what)
+                };
+                let message = QueryException::from(error).message;
+                let exception = QueryException::new(code, format!("{what}: {message}"));
                 self.fail(Failure::plain(exception));
                 Ok(None)
             }

@@ -37,12 +37,6 @@ enum Measure {
     Greatest(Number),
 }
 
-impl Measure {
-    fn is_sum(&self) -> bool {
-        matches!(self, Self::Sum(_) | Self::Average(_))
-    }
-}
-
 /// One pass over the rows of a task.
 pub(crate) struct Kernel<'a> {
     keys: GroupKeys<'a>,
@@ -77,9 +71,8 @@ impl<'a> Kernel<'a> {
             .map(|aggregation| measure(aggregation, &mut slots, columns, rows))
             .collect::<Option<Vec<_>>>()?;
         let (measures, spans): (Vec<Measure>, Vec<Option<Span>>) = measures.into_iter().unzip();
-        let sums = measures.iter().zip(spans).enumerate();
-        let sums = sums.filter(|(_, (measure, _))| measure.is_sum());
-        let sums = sums.filter_map(|(at, (_, span))| Some((at, span?)));
+        let sums = spans.into_iter().enumerate();
+        let sums = sums.filter_map(|(at, span)| Some((at, span?)));
         let packed = keys.few().and_then(|places| Packed::new(places, sums));
         let mut kernel = Self::with(keys, slots, measures, None);
         kernel.packed = packed;
@@ -302,6 +295,7 @@ fn pick(totals: &mut [i64], places: Places<'_>, values: &[i64], better: fn(i64, 
     }
 }
 
+/// What an aggregation computes, with the span of what it adds up.
 fn measure<'a>(
     aggregation: &PlanAggregation,
     slots: &mut Slots<'a>,
@@ -315,14 +309,13 @@ fn measure<'a>(
         ("count", []) => Some((Measure::Count, None)),
         (name, [input]) => {
             let (number, span) = slots.number(input, columns)?;
-            let measure = match name {
-                "sum" => Measure::Sum(summable(number, span, rows)?),
-                "avg" => Measure::Average(summable(number, span, rows)?),
-                "min" => Measure::Least(number),
-                "max" => Measure::Greatest(number),
+            Some(match name {
+                "sum" => (Measure::Sum(summable(number, span, rows)?), Some(span)),
+                "avg" => (Measure::Average(summable(number, span, rows)?), Some(span)),
+                "min" => (Measure::Least(number), None),
+                "max" => (Measure::Greatest(number), None),
                 _ => return None,
-            };
-            Some((measure, Some(span)))
+            })
         }
         _ => None,
     }

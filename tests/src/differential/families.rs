@@ -173,13 +173,10 @@ const MISTAKEN: &[&str] = &[
 
 /// The table's first column of a kind that is not its key.
 fn first(table: &'static Table, kind: Kind) -> Option<&'static str> {
-    let further = match table.name.starts_with("alltypes") {
-        true => wide::COLUMNS,
-        false => &[],
-    };
     let fits = |column: &&Column| column.kind == kind && column.name != table.key;
-    let found = table.columns.iter().chain(further).find(fits);
-    found.map(|column| column.name)
+    wide::columns(table, true)
+        .find(fits)
+        .map(|column| column.name)
 }
 
 /// A template with the table's own names in their places.

@@ -135,9 +135,7 @@ impl Generator {
 
     /// The columns that may be asked for.
     fn columns(&self) -> impl Iterator<Item = &'static Column> {
-        let all_types = self.wide && self.table.name.starts_with("alltypes");
-        let further = if all_types { wide::COLUMNS } else { &[] };
-        self.table.columns.iter().chain(further)
+        wide::columns(self.table, self.wide)
     }
 
     pub(super) fn table(&self) -> &'static Table {

@@ -5,10 +5,10 @@
 //! know: what anything answers. Invariant: every template is valid SQL of the single-stage engine for some arguments.
 
 use super::node::Kind;
-use super::vocabulary::{Column, column};
+use super::vocabulary::{Column, Table, column};
 
 /// Further columns of the tables with all types.
-pub(super) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     column(
         Kind::Number,
         "big_col",
@@ -26,6 +26,16 @@ pub(super) const COLUMNS: &[Column] = &[
     column(Kind::Json, "json_col", &["'x'"]),
     column(Kind::Texts, "mv_str", &["'iota'", "'null'", "'Gama'"]),
 ];
+
+/// The columns of a table, with its further ones where it has them and they are `wanted`.
+pub(super) fn columns(
+    table: &'static Table,
+    wanted: bool,
+) -> impl Iterator<Item = &'static Column> {
+    let all_types = wanted && table.name.starts_with("alltypes");
+    let further = if all_types { COLUMNS } else { &[] };
+    table.columns.iter().chain(further)
+}
 
 /// Templates of the common vocabulary that are not asked: Pinot's single-stage engine takes no columns for the bounds of
 /// BETWEEN and subtracts texts that it compares in WHERE; times of FIRSTWITHTIME that are equal leave the answer to the
