@@ -263,6 +263,7 @@ fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> 
         table_statistics: Arc::default(),
         leaving: Default::default(),
         multi_stage_memory: Arc::new(Memory::new(settings.memory.clone())),
+        stages: settings.servers.channels(),
         next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),
     }
 }

@@ -171,6 +171,7 @@ impl ClusterBuilder {
         if self.roles.contains(&Role::Server) {
             let server = self.start_server(&cluster, Arc::clone(&service)).await?;
             local.add(&server.instance_id, Arc::clone(&server.query));
+            local.add_stages(&server.instance_id, server.stages.clone());
             cluster.server = Some(server);
         }
         if self.roles.contains(&Role::Broker) {
@@ -427,6 +428,12 @@ impl Cluster {
     #[must_use]
     pub fn server_admin_port(&self) -> Option<u16> {
         self.server.as_ref().map(|s| s.admin_port)
+    }
+
+    /// How many queries of the multi-stage engine run stages on this server now.
+    #[must_use]
+    pub fn stage_queries(&self) -> Option<usize> {
+        self.server.as_ref().map(|server| server.stages.queries())
     }
 
     /// Port of the Postgres protocol, where the setting `postgres.port` opens it here.

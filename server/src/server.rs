@@ -16,6 +16,7 @@ use crate::query_pool::QueryPool;
 use crate::query_service::Queries;
 use crate::settings::ServerSettings;
 use crate::shared::{Parts, Shared};
+use crate::stage_leaves::StageLeaves;
 use crate::{admin, membership};
 
 /// How long the controller may take to hear that a server goes.
@@ -37,6 +38,8 @@ pub struct ServerHandle {
     /// The query service without a network between.
     pub query: Arc<dyn QueryService>,
     queries: Arc<Queries>,
+    /// Runs stages of the multi-stage engine.
+    pub stages: multistage::StageWorker,
     shared: Arc<Shared>,
     listeners: TaskGroup,
     stops: Vec<oneshot::Sender<()>>,
@@ -89,7 +92,14 @@ impl Server {
         let listeners = TaskGroup::new();
         let grpc = proto::grpc::query_server(Arc::clone(&query));
         let guard = axum::middleware::from_fn_with_state(Arc::clone(&queries), admin::guard_peers);
+        let memory = multistage::Memory::new(settings.stage_memory);
+        let leaves = StageLeaves::new(Arc::clone(&queries));
+        let stages = multistage::StageWorker::new(Arc::new(leaves), Arc::new(memory));
         let grpc = axum::Router::new()
+            .route_service(
+                multistage::WORKER_PATH,
+                stages.worker().into_worker_server(),
+            )
             .route_service(proto::grpc::QUERY_PATH, grpc)
             .layer(guard);
         let stops = vec![
@@ -108,6 +118,7 @@ impl Server {
             admin_port,
             query,
             queries,
+            stages,
             shared,
             listeners,
             stops,

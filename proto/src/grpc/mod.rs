@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::ClientConfig;
 
 pub use controller::{GrpcController, controller_server};
-pub use query::{GrpcQuery, query_server};
+pub use query::{GrpcQuery, query_server, request_bytes, request_of};
 
 /// Route of the controller's service.
 pub const CONTROLLER_PATH: &str = "/touriga.Controller/{*method}";
