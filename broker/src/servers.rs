@@ -49,10 +49,9 @@ impl ServerConnector for GrpcServers {
         )?))
     }
 
-    /// Stages talk without TLS: where processes are set to use it, there are none.
     fn channels(&self) -> Option<Channels> {
-        let open = self.tls.grpc().is_none();
-        open.then(|| Channels::new(self.token.clone()))
+        let dialled = proto::grpc::dialled(self.tls.grpc());
+        Some(Channels::new(dialled, self.token.clone()))
     }
 }
 

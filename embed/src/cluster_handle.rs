@@ -327,6 +327,7 @@ impl ClusterBuilder {
         settings.port = self.server_port;
         settings.admin_port = self.server_admin_port;
         settings.access = self.access(access::SERVER)?;
+        settings.dial = self.dial()?;
         settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
         settings.apply(&self.settings).map_err(refused)?;
         if self.server_port == 0 && cluster.controller.is_some() && settings.instance_id.is_none() {
@@ -430,10 +431,10 @@ impl Cluster {
         self.server.as_ref().map(|s| s.admin_port)
     }
 
-    /// How many queries of the multi-stage engine run stages on this server now.
+    /// Bytes that stages of the multi-stage engine hold on the server now, where it runs here.
     #[must_use]
-    pub fn stage_queries(&self) -> Option<usize> {
-        self.server.as_ref().map(|server| server.stages.queries())
+    pub fn stage_bytes(&self) -> Option<usize> {
+        self.server.as_ref().map(|s| s.stages.taken_bytes())
     }
 
     /// Port of the Postgres protocol, where the setting `postgres.port` opens it here.

@@ -34,7 +34,7 @@ mod unnest;
 mod window_order;
 
 pub use distributed::{
-    Channels, Place, Share, SharePart, ShareRows, Shares, StageWorker, WORKER_PATH,
+    Channels, Dialled, Place, Share, SharePart, ShareRows, Shares, StageWorker, WORKER_PATH,
 };
 pub use engine::{Request, answer};
 pub use error::MultiStageError;

@@ -126,7 +126,7 @@ pub(crate) async fn answered(
                 Ok(Some(answered)) => return Ok(answered),
                 Ok(None) => tracing::debug!("the plan has no stages"),
                 // Whatever it was: the plan in the broker says it in its own words, or answers.
-                Err(error) => tracing::debug!(%error, "once more in the broker"),
+                Err(error) => tracing::warn!(%error, "stages failed, once more in the broker"),
             }
             leaves.asked_again();
             operators = self::operators(plan, session()).await?;

@@ -93,8 +93,10 @@ impl Server {
         let grpc = proto::grpc::query_server(Arc::clone(&query));
         let guard = axum::middleware::from_fn_with_state(Arc::clone(&queries), admin::guard_peers);
         let memory = multistage::Memory::new(settings.stage_memory);
-        let leaves = StageLeaves::new(Arc::clone(&queries));
-        let stages = multistage::StageWorker::new(Arc::new(leaves), Arc::new(memory));
+        let dialled = proto::grpc::dialled(settings.dial.grpc());
+        let channels = multistage::Channels::new(dialled, None);
+        let leaves = Arc::new(StageLeaves::new(Arc::clone(&queries), settings.dial));
+        let stages = multistage::StageWorker::new(leaves, Arc::new(memory), channels);
         let grpc = axum::Router::new()
             .route_service(
                 multistage::WORKER_PATH,

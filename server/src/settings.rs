@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::listen::Tls;
-use cluster::{Access, DeepStore, Settings, SettingsError};
+use cluster::{Access, DeepStore, Dial, Settings, SettingsError};
 use common::clock::Clock;
 use multistage::MemorySettings;
 use proto::ControllerService;
@@ -47,6 +47,8 @@ pub struct ServerSettings {
     pub access: Arc<Access>,
     /// Certificate of both ports.
     pub tls: Option<Arc<Tls>>,
+    /// How it reaches other servers.
+    pub dial: Dial,
     /// How long a server that shall end goes on answering, so that brokers learn of it.
     pub drain: Duration,
 }
@@ -82,6 +84,7 @@ impl ServerSettings {
             heartbeat: Duration::from_secs(2),
             access: Arc::new(Access::open()),
             tls: None,
+            dial: Dial::default(),
             drain: Duration::ZERO,
         }
     }

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cluster::Dial;
 use common::{ErrorCode, QueryException};
 use futures::{StreamExt, TryStreamExt};
 use multistage::{Share, SharePart, ShareRows, Shares};
@@ -19,13 +20,16 @@ use crate::query_service::Queries;
 /// The leaves of this server's stages.
 pub(crate) struct StageLeaves {
     queries: Arc<Queries>,
+    dial: Dial,
     others: Mutex<HashMap<String, GrpcQuery>>,
 }
 
 impl StageLeaves {
-    pub(crate) fn new(queries: Arc<Queries>) -> Self {
+    /// Other servers are reached by `dial`.
+    pub(crate) fn new(queries: Arc<Queries>, dial: Dial) -> Self {
         Self {
             queries,
+            dial,
             others: Mutex::default(),
         }
     }
@@ -36,7 +40,7 @@ impl StageLeaves {
         if let Some(known) = others.get(&key) {
             return Ok(known.clone());
         }
-        let made = GrpcQuery::connect(url, token).map_err(|error| {
+        let made = GrpcQuery::connect_by(url, token, self.dial.grpc()).map_err(|error| {
             QueryException::new(ErrorCode::ServerNotResponding, error.to_string())
         })?;
         others.insert(key, made.clone());

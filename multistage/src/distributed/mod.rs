@@ -33,7 +33,7 @@ use crate::error::MultiStageError;
 use crate::leaf::{LeafExec, Leaves};
 use crate::window_order;
 
-pub use places::{Channels, Place, Share, SharePart, ShareRows, Shares};
+pub use places::{Channels, Dialled, Place, Share, SharePart, ShareRows, Shares};
 pub(crate) use share::{SpreadExec, TABLE};
 pub use worker::StageWorker;
 
@@ -173,7 +173,7 @@ pub(crate) fn session(
         .with_query_planner(Arc::new(window_order::Planner))
         .with_distributed_planner()
         .with_distributed_worker_resolver(Urls(urls))
-        .with_distributed_channel_resolver(asked.channels.resolver.clone())
+        .with_distributed_channel_resolver(asked.channels.clone())
         .with_distributed_user_codec(codec::ShareCodec)
         .with_distributed_passthrough_headers(headers(plan, asked)?)?
         // A branch of a union in one task would have to read all servers.

@@ -2,20 +2,27 @@
 //!
 //! Must not know: plans, transports. Invariant: a share names exactly the segments that one server answers for.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::QueryException;
 use datafusion::arrow::array::RecordBatch;
-use datafusion_distributed::grpc::DefaultChannelResolver;
+use datafusion::error::{DataFusionError, Result};
+use datafusion_distributed::grpc::{BoxCloneSyncChannel, create_worker_client};
+use datafusion_distributed::{ChannelResolver, WorkerChannel};
 use futures::Stream;
+use parking_lot::Mutex;
 use query::QueryStats;
 use serde::{Deserialize, Serialize};
+use tonic::transport::Channel;
 use url::Url;
 
 use super::worker::StageWorker;
+use crate::error::MultiStageError;
 
 /// A server that runs stages.
 #[derive(Clone)]
@@ -71,20 +78,45 @@ pub trait Shares: Send + Sync {
     ) -> Result<Vec<ShareRows>, QueryException>;
 }
 
-/// A broker's way to the servers' stages.
-#[derive(Clone, Default)]
+/// Opens a channel to an address, which connects by itself.
+pub type Dialled = Arc<dyn Fn(&str) -> Result<Channel, QueryException> + Send + Sync>;
+
+/// The way to the stages of servers: one channel to each, opened when it is first asked for.
+#[derive(Clone)]
 pub struct Channels {
-    pub(super) resolver: DefaultChannelResolver,
+    dialled: Dialled,
+    known: Arc<Mutex<HashMap<Url, Channel>>>,
     pub(super) token: Option<String>,
 }
 
 impl Channels {
     /// None is open yet; `token` is the `Authorization` header of this process.
     #[must_use]
-    pub fn new(token: Option<String>) -> Self {
+    pub fn new(dialled: Dialled, token: Option<String>) -> Self {
         Self {
-            resolver: DefaultChannelResolver::default(),
+            dialled,
+            known: Arc::default(),
             token,
         }
+    }
+
+    fn channel(&self, url: &Url) -> Result<Channel, QueryException> {
+        let mut known = self.known.lock();
+        if let Some(channel) = known.get(url) {
+            return Ok(channel.clone());
+        }
+        let channel = (self.dialled)(url.as_str())?;
+        known.insert(url.clone(), channel.clone());
+        Ok(channel)
+    }
+}
+
+#[async_trait]
+impl ChannelResolver for Channels {
+    async fn get_worker_client_for_url(&self, url: &Url) -> Result<Box<dyn WorkerChannel>> {
+        let channel = self.channel(url);
+        let channel =
+            channel.map_err(|error| DataFusionError::from(MultiStageError::from(error)))?;
+        Ok(create_worker_client(BoxCloneSyncChannel::new(channel)))
     }
 }

@@ -12,14 +12,13 @@ use base64::engine::general_purpose::STANDARD;
 use datafusion::error::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
-use datafusion_distributed::grpc::DefaultChannelResolver;
 use datafusion_distributed::{DistributedExt, Worker, WorkerQueryContext, WorkerSessionBuilder};
 use http::HeaderMap;
 use url::Url;
 
 use super::codec::ShareCodec;
 use super::functions::Functions;
-use super::places::Shares;
+use super::places::{Channels, Shares};
 use crate::error::MultiStageError;
 use crate::memory::Memory;
 
@@ -35,7 +34,7 @@ const AUTHORIZATION: &str = "authorization";
 #[derive(Clone)]
 pub struct StageWorker {
     worker: Worker,
-    sessions: Sessions,
+    memory: Arc<Memory>,
 }
 
 /// What leaves of a stage find in their session.
@@ -44,37 +43,33 @@ pub(super) struct Here {
     pub(super) token: Option<String>,
 }
 
-#[derive(Clone)]
 struct Sessions {
     shares: Arc<dyn Shares>,
     memory: Arc<Memory>,
-    channels: DefaultChannelResolver,
-    running: Arc<Mutex<HashMap<String, Weak<RuntimeEnv>>>>,
+    channels: Channels,
+    running: Mutex<HashMap<String, Weak<RuntimeEnv>>>,
 }
 
 impl StageWorker {
-    /// A worker whose leaves read `shares`, within `memory`.
+    /// A worker whose leaves read `shares`, within `memory`, and which reaches others by `channels`.
     #[must_use]
-    pub fn new(shares: Arc<dyn Shares>, memory: Arc<Memory>) -> Self {
+    pub fn new(shares: Arc<dyn Shares>, memory: Arc<Memory>, channels: Channels) -> Self {
         let sessions = Sessions {
             shares,
-            memory,
-            channels: DefaultChannelResolver::default(),
-            running: Arc::default(),
+            memory: Arc::clone(&memory),
+            channels,
+            running: Mutex::default(),
         };
         Self {
-            worker: Worker::from_session_builder(sessions.clone()),
-            sessions,
+            worker: Worker::from_session_builder(sessions),
+            memory,
         }
     }
 
-    /// How many queries have stages here now.
+    /// Bytes that stages hold here now.
     #[must_use]
-    pub fn queries(&self) -> usize {
-        let running = self.sessions.running.lock();
-        let running = running.unwrap_or_else(PoisonError::into_inner);
-        let alive = |environment: &&Weak<RuntimeEnv>| environment.strong_count() > 0;
-        running.values().filter(alive).count()
+    pub fn taken_bytes(&self) -> usize {
+        self.memory.taken_bytes()
     }
 
     /// The service that brokers and other servers reach; its route is [`super::WORKER_PATH`].

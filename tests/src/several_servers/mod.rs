@@ -239,6 +239,9 @@ async fn one_two_and_four_servers_answer_alike() -> Result<()> {
             cluster.counts_and_stages(servers, distributed).await?;
         }
         cluster.ends_early().await?;
+        if servers > 1 {
+            cluster.stops().await?;
+        }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
@@ -289,6 +292,40 @@ impl Several {
         ensure!(nodes(&tree, "HASH_JOIN").len() == 1, "{tree}");
         ensure!(parts.operator_rows >= matched as u64);
         Ok(())
+    }
+
+    /// Bytes that stages hold, on all servers.
+    fn stage_bytes(&self) -> usize {
+        let servers = std::iter::once(&self.first).chain(&self.others);
+        servers.filter_map(Cluster::stage_bytes).sum()
+    }
+
+    /// Stages end with their query, on all servers.
+    async fn stops(&self) -> Result<()> {
+        let sql = "SET useMultistageEngine=true; SET distributed=true; SET timeoutMs=2500; \
+            SELECT COUNT(*) FROM visits v JOIN visits w ON v.visitor = w.visitor JOIN visits x ON w.visitor = x.visitor";
+        let watched = async {
+            for _ in 0..1000 {
+                if self.stage_bytes() > 1 << 20 {
+                    return true;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            false
+        };
+        let (answer, ran) = tokio::join!(self.first.query(sql), watched);
+        ensure!(ran, "the query had no stages");
+        let failed = answer.is_some_and(|answer| !answer.failures.is_empty());
+        for _ in 0..100 {
+            // What ended is forgotten when another query comes.
+            self.rows(queries::SMALL, true).await?;
+            if self.stage_bytes() < 1 << 20 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let left = self.stage_bytes();
+        anyhow::bail!("stages hold {left} bytes without their query, which failed: {failed}")
     }
 
     /// A query that needs few rows does not read them all.

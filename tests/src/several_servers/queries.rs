@@ -2,6 +2,10 @@
 //!
 //! Must not know: answers. Invariant: each has rows, and nothing in it depends on the order in which rows arrive.
 
+/// One that is answered at once.
+pub(super) const SMALL: &str =
+    "SELECT COUNT(*) FROM orders o JOIN customers c ON o.buyer = c.customer";
+
 /// The queries; those that order their rows say `ORDER BY 1`.
 pub(super) const ALL: &[&str] = &[
     "SELECT COUNT(*) FROM visits",
