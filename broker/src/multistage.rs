@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException, Schema};
-use multistage::{LeafAnswer, LeafPart, Leaves, Request, Stages};
+use multistage::{Channels, LeafAnswer, LeafPart, Leaves, Request, Stages};
+use query::QueryStats;
 use sql::Statement;
 use sql::statement::Options;
 
@@ -68,6 +69,14 @@ impl Leaves for LeafQueries {
         }
         let (job, statement) = self.leaf(sql);
         Ok(self.core.streams(job, statement, &self.counted).await?)
+    }
+
+    fn counted(&self, stats: &QueryStats) {
+        self.counted.lock().stats.add(stats);
+    }
+
+    fn channels(&self) -> Option<&Channels> {
+        self.core.stages.as_ref()
     }
 
     fn asked_again(&self) {

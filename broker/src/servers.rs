@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cluster::Dial;
+use multistage::{Channels, StageWorker};
 use parking_lot::RwLock;
 use proto::controller_service::Instance;
 use proto::grpc::GrpcQuery;
@@ -18,6 +19,15 @@ pub trait ServerConnector: Send + Sync {
     /// # Errors
     /// Where the instance's address is none.
     fn connect(&self, instance: &Instance) -> Result<Arc<dyn QueryService>, ServiceError>;
+    /// Where the instance is in this process: what runs its stages.
+    fn stages(&self, instance: &Instance) -> Option<StageWorker> {
+        let _ = instance;
+        None
+    }
+    /// The way to stages on servers; none where there is none.
+    fn channels(&self) -> Option<Channels> {
+        None
+    }
 }
 
 /// Servers in other processes, at `host:port` of their instance.
@@ -38,12 +48,18 @@ impl ServerConnector for GrpcServers {
             self.tls.grpc(),
         )?))
     }
+
+    fn channels(&self) -> Option<Channels> {
+        let dialled = proto::grpc::dialled(self.tls.grpc());
+        Some(Channels::new(dialled, self.token.clone()))
+    }
 }
 
 /// Servers of this process by their instance id; every other one by gRPC.
 #[derive(Clone, Default)]
 pub struct LocalServers {
     here: Arc<RwLock<HashMap<String, Arc<dyn QueryService>>>>,
+    stages: Arc<RwLock<HashMap<String, StageWorker>>>,
     elsewhere: GrpcServers,
 }
 
@@ -63,6 +79,7 @@ impl LocalServers {
         };
         Self {
             here: Arc::default(),
+            stages: Arc::default(),
             elsewhere,
         }
     }
@@ -73,7 +90,22 @@ impl LocalServers {
     }
 }
 
+impl LocalServers {
+    /// Makes known what runs the stages of a server of this process.
+    pub fn add_stages(&self, instance_id: &str, stages: StageWorker) {
+        self.stages.write().insert(instance_id.to_owned(), stages);
+    }
+}
+
 impl ServerConnector for LocalServers {
+    fn stages(&self, instance: &Instance) -> Option<StageWorker> {
+        self.stages.read().get(&instance.id).cloned()
+    }
+
+    fn channels(&self) -> Option<Channels> {
+        self.elsewhere.channels()
+    }
+
     fn connect(&self, instance: &Instance) -> Result<Arc<dyn QueryService>, ServiceError> {
         if let Some(service) = self.here.read().get(&instance.id) {
             return Ok(Arc::clone(service));

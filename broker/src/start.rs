@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cluster::listen::{Listener, Tls};
+use cluster::serve::{LAST_REQUESTS, serve};
 use cluster::{Access, Settings, SettingsError, TaskGroup};
 use common::clock::Clock;
 use common::ids;
@@ -211,11 +212,12 @@ impl Broker {
         let (stop, stopped) = oneshot::channel::<()>();
         let app = rest::router(Arc::clone(&core), settings.request_bytes_limit);
         let listeners = TaskGroup::new();
+        let last_requests = settings.drain.min(LAST_REQUESTS);
         listeners.spawn(async move {
-            let served = axum::serve(listener, app).with_graceful_shutdown(async {
+            let stopped = async {
                 let _ = stopped.await;
-            });
-            if let Err(error) = served.await {
+            };
+            if let Err(error) = serve(listener, app, stopped, last_requests).await {
                 tracing::error!(%error, "the broker's listener ended");
             }
         });
@@ -263,6 +265,7 @@ fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> 
         table_statistics: Arc::default(),
         leaving: Default::default(),
         multi_stage_memory: Arc::new(Memory::new(settings.memory.clone())),
+        stages: settings.servers.channels(),
         next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),
     }
 }

@@ -12,6 +12,7 @@ pub mod metadata_store;
 pub mod objects;
 pub mod process;
 pub mod rates;
+pub mod serve;
 pub mod settings;
 pub mod task_group;
 pub mod web;

@@ -1,8 +1,10 @@
 //! Listening: plain connections, and TLS on the same port where a certificate is set; the first byte of a connection tells which.
 //!
 //! Must not know: what is served. Invariants: a slow or broken handshake holds up nobody else; a changed certificate is used for new
-//! connections without a restart; keys are never logged.
+//! connections without a restart; keys are never logged; a connection that the system took before [`Listener::close`] is not lost.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -194,16 +197,17 @@ pub enum Listener {
         /// Where it listens.
         address: SocketAddr,
         /// Accepts; ends with the listener.
-        accepting: tokio::task::JoinHandle<()>,
+        accepting: JoinSet<()>,
+        /// Until it closes.
+        open: Option<oneshot::Sender<Infallible>>,
     },
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Self::Tls { accepting, .. } = self {
-            accepting.abort();
-        }
-    }
+    /// Closed, with what the system had taken by then.
+    Closed {
+        /// Connections that nobody has accepted yet.
+        last: VecDeque<(Connection, SocketAddr)>,
+        /// Where it listened.
+        address: SocketAddr,
+    },
 }
 
 impl Listener {
@@ -218,12 +222,37 @@ impl Listener {
         };
         let (done, ready) = mpsc::channel(WAITING);
         let address = tcp.local_addr()?;
-        let accepting = tokio::spawn(accept_all(tcp, Arc::clone(tls), done));
+        let (open, closed) = oneshot::channel();
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept_all(tcp, Arc::clone(tls), done, closed));
         Ok(Self::Tls {
             ready,
             address,
             accepting,
+            open: Some(open),
         })
+    }
+
+    /// Frees the port. Connections that the system has taken already can still be accepted.
+    ///
+    /// # Errors
+    /// Where the system fails; the port is free nevertheless.
+    pub fn close(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(tcp) => {
+                let address = tcp.local_addr()?;
+                let last = VecDeque::new();
+                let open = std::mem::replace(self, Self::Closed { last, address });
+                let (Self::Plain(tcp), Self::Closed { last, .. }) = (open, self) else {
+                    return Ok(());
+                };
+                let left = backlog(tcp)?.into_iter();
+                last.extend(left.map(|(stream, peer)| (Connection::Plain(stream), peer)));
+            }
+            Self::Tls { open, .. } => drop(open.take()),
+            Self::Closed { .. } => {}
+        }
+        Ok(())
     }
 
     /// Where it listens.
@@ -233,34 +262,70 @@ impl Listener {
     pub fn address(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Plain(tcp) => tcp.local_addr(),
-            Self::Tls { address, .. } => Ok(*address),
+            Self::Tls { address, .. } | Self::Closed { address, .. } => Ok(*address),
         }
     }
 }
 
-async fn accept_all(tcp: TcpListener, tls: Arc<Tls>, done: mpsc::Sender<(Connection, SocketAddr)>) {
+/// What the system has taken of a listener that ends here: closing it with them would reset them.
+fn backlog(tcp: TcpListener) -> io::Result<Vec<(TcpStream, SocketAddr)>> {
+    // Asked of the system itself: the runtime may not have heard of the last ones.
+    let tcp = tcp.into_std()?;
+    let mut left = Vec::new();
+    while let Ok((stream, peer)) = tcp.accept() {
+        stream.set_nonblocking(true)?;
+        left.push((TcpStream::from_std(stream)?, peer));
+    }
+    Ok(left)
+}
+
+async fn accept_all(
+    tcp: TcpListener,
+    tls: Arc<Tls>,
+    done: mpsc::Sender<(Connection, SocketAddr)>,
+    mut closed: oneshot::Receiver<Infallible>,
+) {
     loop {
-        let (stream, peer) = match tcp.accept().await {
-            Ok(accepted) => accepted,
+        let accepted = tokio::select! {
+            _ = &mut closed => break,
+            accepted = tcp.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => begin(stream, peer, &tls, &done),
             Err(error) => {
                 // Out of file handles, mostly: others must end first.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
             }
-        };
-        let (tls, done) = (Arc::clone(&tls), done.clone());
-        tokio::spawn(async move {
-            match tokio::time::timeout(HANDSHAKE_TIME, begun(stream, peer, &tls)).await {
-                Ok(Ok(connection)) => {
-                    // Nobody takes it where the listener is gone.
-                    let _ = done.send((connection, peer)).await;
-                }
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection was not begun"),
-                Err(_) => tracing::debug!(%peer, "a connection was not begun in time"),
-            }
-        });
+        }
     }
+    match backlog(tcp) {
+        Ok(left) => {
+            for (stream, peer) in left {
+                begin(stream, peer, &tls, &done);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "cannot accept the last connections"),
+    }
+}
+
+fn begin(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: &Arc<Tls>,
+    done: &mpsc::Sender<(Connection, SocketAddr)>,
+) {
+    let (tls, done) = (Arc::clone(tls), done.clone());
+    tokio::spawn(async move {
+        match tokio::time::timeout(HANDSHAKE_TIME, begun(stream, peer, &tls)).await {
+            Ok(Ok(connection)) => {
+                // Nobody takes it where the listener is gone.
+                let _ = done.send((connection, peer)).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection was not begun"),
+            Err(_) => tracing::debug!(%peer, "a connection was not begun in time"),
+        }
+    });
 }
 
 async fn begun(stream: TcpStream, peer: SocketAddr, tls: &Tls) -> io::Result<Connection> {
@@ -292,6 +357,10 @@ impl axum::serve::Listener for Listener {
                     .await
                     .map(|(stream, peer)| (Connection::Plain(stream), peer)),
                 Self::Tls { ready, .. } => match ready.recv().await {
+                    Some(connection) => Ok(connection),
+                    None => std::future::pending().await,
+                },
+                Self::Closed { last, .. } => match last.pop_front() {
                     Some(connection) => Ok(connection),
                     None => std::future::pending().await,
                 },

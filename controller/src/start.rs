@@ -4,8 +4,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster::listen::{Listener, Tls};
+use cluster::serve::serve;
 use cluster::{Access, DeepStore, Dial, EmbeddedStore, MetadataStore, SharedStore, TaskGroup};
 use common::clock::Clock;
 use proto::ControllerService;
@@ -122,10 +124,10 @@ impl Controller {
         let listeners = TaskGroup::new();
         let (stop, stopped) = oneshot::channel::<()>();
         listeners.spawn(async move {
-            let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+            let stopped = async {
                 let _ = stopped.await;
-            });
-            if let Err(error) = serving.await {
+            };
+            if let Err(error) = serve(listener, router, stopped, Duration::ZERO).await {
                 tracing::error!(%error, "the controller's listener ended");
             }
         });

@@ -171,6 +171,7 @@ impl ClusterBuilder {
         if self.roles.contains(&Role::Server) {
             let server = self.start_server(&cluster, Arc::clone(&service)).await?;
             local.add(&server.instance_id, Arc::clone(&server.query));
+            local.add_stages(&server.instance_id, server.stages.clone());
             cluster.server = Some(server);
         }
         if self.roles.contains(&Role::Broker) {
@@ -326,6 +327,7 @@ impl ClusterBuilder {
         settings.port = self.server_port;
         settings.admin_port = self.server_admin_port;
         settings.access = self.access(access::SERVER)?;
+        settings.dial = self.dial()?;
         settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
         settings.apply(&self.settings).map_err(refused)?;
         if self.server_port == 0 && cluster.controller.is_some() && settings.instance_id.is_none() {
@@ -427,6 +429,12 @@ impl Cluster {
     #[must_use]
     pub fn server_admin_port(&self) -> Option<u16> {
         self.server.as_ref().map(|s| s.admin_port)
+    }
+
+    /// Bytes that stages of the multi-stage engine hold on the server now, where it runs here.
+    #[must_use]
+    pub fn stage_bytes(&self) -> Option<usize> {
+        self.server.as_ref().map(|s| s.stages.taken_bytes())
     }
 
     /// Port of the Postgres protocol, where the setting `postgres.port` opens it here.

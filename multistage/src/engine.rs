@@ -18,9 +18,11 @@ use sql::Statement;
 use sql::statement::EXPLAIN_IMPLEMENTATION;
 
 use crate::catalog::{Catalog, Table};
+use crate::distributed::Channels;
 use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::leaf::{self, Leaves};
 use crate::memory::Memory;
+use crate::run::Wish;
 use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::DUPLICATE;
@@ -70,8 +72,13 @@ pub async fn answer(
         .and_then(run::pruned)
         .map_err(|error| of(&error, Phase::Planning))?;
     let plan = leaf::cut(plan, &leaves).map_err(|error| of(&error, Phase::Planning))?;
+    let options = &request.statement.options;
+    let wish = Wish {
+        distributed: options.is_true("distributed"),
+        now_ms: request.now_ms,
+    };
     if request.statement.explain {
-        return explained(&request.statement, &plan).await;
+        return explained(&request.statement, &plan, &wish, leaves.channels()).await;
     }
     let budget = request
         .memory
@@ -80,7 +87,10 @@ pub async fn answer(
         .memory
         .environment(budget)
         .map_err(|error| of(&error, Phase::Execution))?;
-    let answered = run::answered(&plan, &environment, budget, leaves.as_ref()).await?;
+    let answered = {
+        let stages = leaves.channels().map(|channels| (&wish, channels));
+        run::answered(&plan, &environment, budget, leaves.as_ref(), stages).await?
+    };
     rows_of(&answered.batches, names, answered.types)
 }
 
@@ -230,10 +240,21 @@ fn names_of(plan: &LogicalPlan) -> Vec<String> {
 async fn explained(
     statement: &Statement,
     plan: &LogicalPlan,
+    wish: &Wish,
+    channels: Option<&Channels>,
 ) -> Result<ResultTable, MultiStageError> {
     let (words, text) = if statement.options.is_true(EXPLAIN_IMPLEMENTATION) {
-        let operators = run::operators(plan, run::session()).await?;
-        let text = displayable(operators.as_ref()).indent(false).to_string();
+        let stages = match channels {
+            Some(channels) => run::shown_stages(plan, wish, channels).await?,
+            None => None,
+        };
+        let text = match stages {
+            Some(text) => text,
+            None => {
+                let operators = run::operators(plan, run::session()).await?;
+                displayable(operators.as_ref()).indent(false).to_string()
+            }
+        };
         ("EXPLAIN IMPLEMENTATION PLAN FOR", text)
     } else {
         ("EXPLAIN PLAN FOR", format!("{}\n", plan.display_indent()))

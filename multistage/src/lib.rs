@@ -10,6 +10,7 @@ mod convert;
 mod correlated;
 mod decimal;
 mod defaults;
+mod distributed;
 mod engine;
 mod error;
 mod held_keys;
@@ -32,6 +33,9 @@ mod typing;
 mod unnest;
 mod window_order;
 
+pub use distributed::{
+    Channels, Dialled, Place, Share, SharePart, ShareRows, Shares, StageWorker, WORKER_PATH,
+};
 pub use engine::{Request, answer};
 pub use error::MultiStageError;
 pub use leaf::{LeafAnswer, LeafPart, LeafRows, Leaves, batch_of};

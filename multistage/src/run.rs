@@ -4,6 +4,7 @@
 //! whose hash table does not fit is run again with joins that spill.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use common::ColumnType;
 use datafusion::arrow::array::RecordBatch;
@@ -19,7 +20,9 @@ use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
+use uuid::Uuid;
 
+use crate::distributed::{self, Asked, Channels, Place};
 use crate::error::{MultiStageError, Phase, of};
 use crate::leaf::{self, Leaves};
 use crate::small_batches;
@@ -41,6 +44,9 @@ const TOLD_BYTES: usize = 1 << 20;
 
 /// Batches that a merge of spilled sorts wants to hold at least, as a share of the budget.
 const MERGE_SHARE: usize = 64;
+
+/// How long the figures of stages are waited for.
+const FIGURES: Duration = Duration::from_millis(300);
 
 /// Bytes that a partition of a query that spills should have.
 const PARTITION_BYTES: usize = 64 << 20;
@@ -69,6 +75,10 @@ fn spilling_session(budget: usize) -> SessionState {
 }
 
 fn state(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionState {
+    builder(changed).build()
+}
+
+fn builder(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionStateBuilder {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut config = changed(SessionConfig::new().with_target_partitions(cores));
     let optimizer = &mut config.options_mut().optimizer;
@@ -82,7 +92,6 @@ fn state(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionState {
     SessionStateBuilder::new()
         .with_config(config)
         .with_optimizer_rules(rules)
-        .build()
 }
 
 /// A plan without the columns that nothing above them reads.
@@ -105,8 +114,24 @@ pub(crate) async fn answered(
     environment: &Arc<RuntimeEnv>,
     budget: usize,
     leaves: &dyn Leaves,
+    stages: Option<(&Wish, &Channels)>,
 ) -> Result<Answered, MultiStageError> {
-    let operators = operators(plan, session()).await?;
+    let mut operators = self::operators(plan, session()).await?;
+    if let Some((wish, channels)) = stages.filter(|(wish, _)| wish.distributed) {
+        let places = distributed::places(&operators);
+        if !places.is_empty() {
+            leaves.asked_again();
+            let asked = wish.asked(budget, channels);
+            match on_servers(plan, places, &asked, environment, leaves).await {
+                Ok(Some(answered)) => return Ok(answered),
+                Ok(None) => tracing::debug!("the plan has no stages"),
+                // Whatever it was: the plan in the broker says it in its own words, or answers.
+                Err(error) => tracing::warn!(%error, "stages failed, once more in the broker"),
+            }
+            leaves.asked_again();
+            operators = self::operators(plan, session()).await?;
+        }
+    }
     let error = match collected(&operators, session(), environment, budget).await {
         Ok(answered) => {
             leaves.ran(stages::of(&operators));
@@ -128,6 +153,75 @@ pub(crate) async fn answered(
         .map_err(|error| of(&error, Phase::Execution))?;
     leaves.ran(stages::of(&operators));
     Ok(answered)
+}
+
+/// What a query says of stages on servers.
+pub(crate) struct Wish {
+    /// The option `distributed`.
+    pub(crate) distributed: bool,
+    /// The query's time.
+    pub(crate) now_ms: i64,
+}
+
+impl Wish {
+    fn asked<'a>(&self, budget: usize, channels: &'a Channels) -> Asked<'a> {
+        Asked {
+            now_ms: self.now_ms,
+            budget,
+            channels,
+            query: Uuid::new_v4().to_string(),
+        }
+    }
+}
+
+/// Runs a plan in stages on servers; `None` where it has none.
+async fn on_servers(
+    plan: &LogicalPlan,
+    places: Vec<Place>,
+    asked: &Asked<'_>,
+    environment: &Arc<RuntimeEnv>,
+    leaves: &dyn Leaves,
+) -> Result<Option<Answered>, DataFusionError> {
+    let session = distributed::session(builder(|config| config), plan, places, asked, false)?;
+    let planner = session.query_planner();
+    let operators = planner.create_physical_plan(plan, &session).await?;
+    if !distributed::has_stages(&operators) {
+        return Ok(None);
+    }
+    let answered = collected(&operators, &session, environment, asked.budget).await?;
+    match tokio::time::timeout(FIGURES, distributed::figures(&operators, leaves)).await {
+        Ok(Ok(operators)) => leaves.ran(stages::of(&operators)),
+        Ok(Err(error)) => tracing::debug!(%error, "figures of stages"),
+        Err(_) => tracing::debug!("the figures of some stages did not come"),
+    }
+    Ok(Some(answered))
+}
+
+/// The stages of a plan as text; `None` where it stays in the broker.
+pub(crate) async fn shown_stages(
+    plan: &LogicalPlan,
+    wish: &Wish,
+    channels: &Channels,
+) -> Result<Option<String>, MultiStageError> {
+    if !wish.distributed {
+        return Ok(None);
+    }
+    let operators = operators(plan, session()).await?;
+    let places = distributed::places(&operators);
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let asked = wish.asked(0, channels);
+    let session = distributed::session(builder(|config| config), plan, places, &asked, true);
+    let Ok(session) = session else {
+        return Ok(None);
+    };
+    let planned = session
+        .query_planner()
+        .create_physical_plan(plan, &session)
+        .await;
+    let operators = planned.map_err(|error| of(&error, Phase::Planning))?;
+    Ok(distributed::has_stages(&operators).then(|| distributed::shown(&operators)))
 }
 
 /// The operators of a plan.

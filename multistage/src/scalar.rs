@@ -85,6 +85,12 @@ pub(crate) fn found(
     })))
 }
 
+/// True where a function is one of Pinot's.
+pub(crate) fn is_own(function: &ScalarUDF) -> bool {
+    let inner: &dyn std::any::Any = function.inner().as_ref();
+    inner.is::<PinotScalar>()
+}
+
 /// Conditions that only an index or a scan of a segment answers.
 const LEAF_ONLY: [&str; 9] = [
     "jsonmatch",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::ExecutionPlan;
 use serde_json::{Map, Value as Json};
 
+use crate::distributed::TABLE;
 use crate::leaf::LeafExec;
 
 /// The operators of a query that has ended.
@@ -37,7 +38,7 @@ enum Kind {
 
 fn kind_of(name: &str) -> Kind {
     Kind::Named(match name {
-        "LeafExec" => "LEAF",
+        "LeafExec" | "SpreadExec" | "DistributedLeafExec" => "LEAF",
         "AggregateExec" => "AGGREGATE",
         "ProjectionExec" => "TRANSFORM",
         "FilterExec" => "FILTER",
@@ -52,7 +53,13 @@ fn kind_of(name: &str) -> Kind {
         | "SymmetricHashJoinExec"
         | "PiecewiseMergeJoinExec" => "HASH_JOIN",
         "PlaceholderRowExec" | "EmptyExec" | "DataSourceExec" | "WorkTableExec" => "LITERAL",
-        "RepartitionExec" | "CoalescePartitionsExec" | "SortPreservingMergeExec" => {
+        "RepartitionExec"
+        | "CoalescePartitionsExec"
+        | "SortPreservingMergeExec"
+        | "NetworkShuffleExec"
+        | "NetworkCoalesceExec"
+        | "NetworkBroadcastExec"
+        | "BroadcastExec" => {
             return Kind::Boundary;
         }
         _ => return Kind::Through,
@@ -157,6 +164,10 @@ impl Walk {
         let parallelism = lanes(plan);
         if let Some(leaf) = plan.downcast_ref::<LeafExec>() {
             members.insert("table".to_owned(), leaf.table().into());
+        }
+        let label = metrics.iter().flat_map(|metric| metric.labels());
+        if let Some(table) = label.into_iter().find(|label| label.name() == TABLE) {
+            members.insert("table".to_owned(), table.value().into());
         }
         members.insert("parallelism".to_owned(), parallelism.into());
         members.insert("clockTimeMs".to_owned(), (ms / parallelism).into());

@@ -186,6 +186,11 @@ struct Ordinals {
     signature: Signature,
 }
 
+/// `$ordinals` as one of the engine's functions.
+pub(crate) fn ordinals() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(Ordinals::new()))
+}
+
 impl Ordinals {
     fn new() -> Self {
         Self {

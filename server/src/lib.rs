@@ -24,6 +24,7 @@ mod segments;
 mod server;
 pub mod settings;
 mod shared;
+mod stage_leaves;
 mod tables;
 mod upsert;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cluster::TaskGroup;
 use cluster::listen::{Listener, Tls};
+use cluster::serve::{LAST_REQUESTS, serve};
 use proto::QueryService;
 use proto::controller_service::Instance;
 use tokio::sync::oneshot;
@@ -16,6 +17,7 @@ use crate::query_pool::QueryPool;
 use crate::query_service::Queries;
 use crate::settings::ServerSettings;
 use crate::shared::{Parts, Shared};
+use crate::stage_leaves::StageLeaves;
 use crate::{admin, membership};
 
 /// How long the controller may take to hear that a server goes.
@@ -37,6 +39,8 @@ pub struct ServerHandle {
     /// The query service without a network between.
     pub query: Arc<dyn QueryService>,
     queries: Arc<Queries>,
+    /// Runs stages of the multi-stage engine.
+    pub stages: multistage::StageWorker,
     shared: Arc<Shared>,
     listeners: TaskGroup,
     stops: Vec<oneshot::Sender<()>>,
@@ -89,16 +93,23 @@ impl Server {
         let listeners = TaskGroup::new();
         let grpc = proto::grpc::query_server(Arc::clone(&query));
         let guard = axum::middleware::from_fn_with_state(Arc::clone(&queries), admin::guard_peers);
+        let memory = multistage::Memory::new(settings.stage_memory);
+        let dialled = proto::grpc::dialled(settings.dial.grpc());
+        let channels = multistage::Channels::new(dialled, None);
+        let leaves = Arc::new(StageLeaves::new(Arc::clone(&queries), settings.dial));
+        let stages = multistage::StageWorker::new(leaves, Arc::new(memory), channels);
         let grpc = axum::Router::new()
+            .route_service(
+                multistage::WORKER_PATH,
+                stages.worker().into_worker_server(),
+            )
             .route_service(proto::grpc::QUERY_PATH, grpc)
             .layer(guard);
+        let last_requests = settings.drain.min(LAST_REQUESTS);
+        let admin = admin::router(Arc::clone(&queries));
         let stops = vec![
-            serve(&listeners, query_listener, grpc),
-            serve(
-                &listeners,
-                admin_listener,
-                admin::router(Arc::clone(&queries)),
-            ),
+            served(&listeners, query_listener, grpc, last_requests),
+            served(&listeners, admin_listener, admin, last_requests),
         ];
         membership::start(&shared, instance, settings.heartbeat);
         tracing::info!(port, admin_port, id = instance_id, "server listens");
@@ -108,6 +119,7 @@ impl Server {
             admin_port,
             query,
             queries,
+            stages,
             shared,
             listeners,
             stops,
@@ -128,13 +140,18 @@ async fn listen(port: u16, tls: Option<&Arc<Tls>>) -> Result<(Listener, u16), Se
     Ok((listener, port))
 }
 
-fn serve(group: &TaskGroup, listener: Listener, router: axum::Router) -> oneshot::Sender<()> {
+fn served(
+    group: &TaskGroup,
+    listener: Listener,
+    router: axum::Router,
+    last_requests: Duration,
+) -> oneshot::Sender<()> {
     let (stop, stopped) = oneshot::channel::<()>();
     group.spawn(async move {
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        let stopped = async {
             let _ = stopped.await;
-        });
-        if let Err(error) = serving.await {
+        };
+        if let Err(error) = serve(listener, router, stopped, last_requests).await {
             tracing::error!(%error, "a listener of the server ended");
         }
     });

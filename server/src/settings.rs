@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::listen::Tls;
-use cluster::{Access, DeepStore, Settings, SettingsError};
+use cluster::{Access, DeepStore, Dial, Settings, SettingsError};
 use common::clock::Clock;
+use multistage::MemorySettings;
 use proto::ControllerService;
 
 /// Settings of a server.
@@ -38,12 +39,16 @@ pub struct ServerSettings {
     pub queued_queries: usize,
     /// Bytes that groups and rows of one query may hold.
     pub query_memory_bytes: usize,
+    /// Memory and spill files of the multi-stage engine's stages.
+    pub stage_memory: MemorySettings,
     /// How often the controller hears from this server.
     pub heartbeat: Duration,
     /// Who may do what.
     pub access: Arc<Access>,
     /// Certificate of both ports.
     pub tls: Option<Arc<Tls>>,
+    /// How it reaches other servers.
+    pub dial: Dial,
     /// How long a server that shall end goes on answering, so that brokers learn of it.
     pub drain: Duration,
 }
@@ -57,6 +62,11 @@ impl ServerSettings {
         controller: Arc<dyn ControllerService>,
         deep_store: DeepStore,
     ) -> Self {
+        // Beside the tables: their folders end with a type.
+        let stage_memory = MemorySettings {
+            spill_folder: Some(data_dir.join("spill")),
+            ..MemorySettings::default()
+        };
         Self {
             data_dir,
             host: cluster::identity::announced_host(None),
@@ -70,9 +80,11 @@ impl ServerSettings {
             query_threads: std::thread::available_parallelism().map_or(2, usize::from),
             queued_queries: 1024,
             query_memory_bytes: 1 << 30,
+            stage_memory,
             heartbeat: Duration::from_secs(2),
             access: Arc::new(Access::open()),
             tls: None,
+            dial: Dial::default(),
             drain: Duration::ZERO,
         }
     }
@@ -96,6 +108,14 @@ impl ServerSettings {
         let memory = ["query.memory.max.bytes"];
         if let Some(bytes) = settings.number(&memory)? {
             self.query_memory_bytes = bytes;
+        }
+        let memory = &mut self.stage_memory;
+        if let Some(bytes) = settings.number(&["query.multistage.memory.max.bytes"])? {
+            memory.total_bytes = bytes;
+            memory.query_bytes = memory.query_bytes.min(bytes);
+        }
+        if let Some(bytes) = settings.number(&["query.multistage.spill.max.bytes"])? {
+            memory.spill_bytes = bytes;
         }
         if let Some(ms) = settings.number(&["pinot.server.delayShutdownTimeMs"])? {
             self.drain = Duration::from_millis(ms);

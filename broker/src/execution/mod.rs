@@ -85,6 +85,8 @@ pub(crate) struct Core {
     pub(crate) multi_stage_memory: Arc<::multistage::Memory>,
     /// Figures of tables for the multi-stage engine.
     pub(crate) table_statistics: Arc<::multistage::Statistics>,
+    /// The way to stages on the servers, where there is one.
+    pub(crate) stages: Option<::multistage::Channels>,
     /// Next request id.
     pub(crate) next_id: AtomicU64,
 }

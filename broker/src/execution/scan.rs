@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{ErrorCode, QueryException};
 use futures::{StreamExt, TryStreamExt};
-use multistage::{LeafPart, LeafRows};
+use multistage::{LeafPart, LeafRows, Place, Share};
 use parking_lot::Mutex;
 use proto::{QueryRequest, ScanPart, ScanStream};
 use query::QueryStats;
@@ -57,6 +57,8 @@ struct Turn {
 /// A lane of a scan.
 struct Lane {
     scan: Arc<Scan>,
+    /// The first tells of the share.
+    first: bool,
     turn: AtomicUsize,
 }
 
@@ -65,6 +67,28 @@ impl LeafPart for Lane {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let scan = Arc::clone(&self.scan);
         Box::pin(futures::stream::once(async move { scan.lane(turn).await }).try_flatten())
+    }
+
+    fn share(&self) -> Option<(Place, Share)> {
+        let scan = self.first.then_some(&self.scan)?;
+        let server = &scan.server;
+        let instance = &server.instance;
+        let url = format!("http://{}:{}", instance.host, instance.port);
+        let place = Place {
+            id: instance.id.clone(),
+            url: url.parse().ok()?,
+            here: server.stages.clone(),
+        };
+        let mut request = request(scan, &scan.side, &scan.segments);
+        request.plan = None;
+        let running = &scan.core.running;
+        running.works_on(request.request_id, std::iter::once(Arc::clone(server)));
+        let share = Share {
+            server: instance.id.clone(),
+            url,
+            request: proto::grpc::request_bytes(request),
+        };
+        Some((place, share))
     }
 
     fn estimate(&self) -> Option<usize> {
@@ -148,9 +172,10 @@ impl Core {
         note(counted, &compiled.table, scans.len());
         let mut parts: Vec<Arc<dyn LeafPart>> = Vec::new();
         for scan in scans {
-            parts.extend((0..scan.lanes.get()).map(|_| {
+            parts.extend((0..scan.lanes.get()).map(|at| {
                 Arc::new(Lane {
                     scan: Arc::clone(&scan),
+                    first: at == 0,
                     turn: AtomicUsize::new(0),
                 }) as Arc<dyn LeafPart>
             }));
@@ -335,8 +360,18 @@ async fn ask(
     let left = job.left_ms();
     core.running
         .works_on(job.request_id, std::iter::once(Arc::clone(server)));
+    let request = request(scan, side, segments);
+    let call = server.service.scan(request, lanes);
+    match tokio::time::timeout(Duration::from_millis(left), call).await {
+        Ok(answer) => answer,
+        Err(_) => Err(late()),
+    }
+}
+
+fn request(scan: &Scan, side: &Side, segments: &[String]) -> QueryRequest {
+    let (core, job) = (&scan.core, &scan.job);
     let options = scan.statement.options.iter();
-    let request = QueryRequest {
+    QueryRequest {
         request_id: job.request_id,
         broker_id: core.id.clone(),
         table: side.table.view.name.clone(),
@@ -344,14 +379,9 @@ async fn ask(
         sql: job.input.sql.clone(),
         options: options.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
         time_boundary: side.boundary.clone(),
-        timeout_ms: left,
+        timeout_ms: job.left_ms(),
         now_ms: job.now_ms,
         plan: Some(Arc::clone(&side.plan) as _),
-    };
-    let call = server.service.scan(request, lanes);
-    match tokio::time::timeout(Duration::from_millis(left), call).await {
-        Ok(answer) => answer,
-        Err(_) => Err(late()),
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Server {
     pub(crate) service: Arc<dyn QueryService>,
     /// When it was first said that it lives no more.
     left: Option<Instant>,
+    /// Runs its stages, where it is in this process.
+    pub(crate) stages: Option<multistage::StageWorker>,
 }
 
 impl Server {
@@ -146,6 +148,7 @@ impl Routing {
                 Some(old) => Ok(Arc::clone(&old.service)),
                 None => connector.connect(&instance),
             };
+            let stages = connector.stages(&instance);
             match service {
                 Ok(service) => {
                     servers.insert(
@@ -154,6 +157,7 @@ impl Routing {
                             instance,
                             service,
                             left,
+                            stages,
                         }),
                     );
                 }

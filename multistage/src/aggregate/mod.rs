@@ -39,7 +39,7 @@ pub(crate) struct PinotAggregate {
     pub(crate) arguments: Vec<Option<Value>>,
     /// `autoRewriteAggregationType`: MIN and MAX of texts are those of texts.
     pub(crate) rewrite_extremes: bool,
-    over_window: bool,
+    pub(crate) over_window: bool,
     display: String,
     signature: Signature,
 }
@@ -162,7 +162,7 @@ fn literal_of(expr: &Expr) -> Option<Value> {
 }
 
 impl PinotAggregate {
-    fn new(
+    pub(crate) fn new(
         name: &str,
         arguments: Vec<Option<Value>>,
         rewrite_extremes: bool,

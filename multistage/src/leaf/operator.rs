@@ -39,6 +39,7 @@ use super::narrowed::{Wanted, narrowed};
 use super::provider::{LeafAnswer, LeafPart, Leaves, batches, sliced};
 use super::rows::planned;
 use super::traced::Traced;
+use crate::distributed::{Place, Share};
 use crate::error::MultiStageError;
 use crate::held_keys::HeldKeys;
 use crate::run::bytes_of;
@@ -102,6 +103,43 @@ impl LeafExec {
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    /// True where the servers give rows as they are found.
+    pub(super) fn is_streamed(&self) -> bool {
+        !self.asked.parts.is_empty()
+    }
+
+    /// The servers that have the rows.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let shares = self.asked.parts.iter().filter_map(|part| part.share());
+        shares.map(|(place, _)| place).collect()
+    }
+
+    /// The shares of each of the places.
+    pub(super) fn shares(&self, places: &[Place]) -> Vec<Vec<Share>> {
+        let mut all = vec![Vec::new(); places.len()];
+        for (place, share) in self.asked.parts.iter().filter_map(|part| part.share()) {
+            let at = places.iter().position(|known| known.id == place.id);
+            if let Some(shares) = all.get_mut(at.unwrap_or(0)) {
+                shares.push(share);
+            }
+        }
+        all
+    }
+
+    /// About how many rows there are.
+    pub(crate) fn known(&self, partition: Option<usize>) -> Statistics {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        let parts = match partition {
+            Some(at) => self.asked.parts.get(at..=at).unwrap_or_default(),
+            None => self.asked.parts.as_slice(),
+        };
+        let rows: Option<usize> = parts.iter().map(|part| part.estimate()).sum();
+        if let Some(rows) = rows.filter(|_| !parts.is_empty()) {
+            statistics.num_rows = Precision::Inexact(rows);
+        }
+        statistics
     }
 
     /// The table that is read.
@@ -310,16 +348,7 @@ impl ExecutionPlan for LeafExec {
     }
 
     fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        let parts = match partition {
-            Some(at) => self.asked.parts.get(at..=at).unwrap_or_default(),
-            None => self.asked.parts.as_slice(),
-        };
-        let rows: Option<usize> = parts.iter().map(|part| part.estimate()).sum();
-        if let Some(rows) = rows.filter(|_| !parts.is_empty()) {
-            statistics.num_rows = Precision::Inexact(rows);
-        }
-        Ok(Arc::new(statistics))
+        Ok(Arc::new(self.known(partition)))
     }
 
     /// The other sides of joins are taken where they tell what they hold; rows are left out in the hope of it, not as a promise.

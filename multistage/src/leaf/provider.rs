@@ -18,12 +18,18 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 use futures::Stream;
-use query::ResultTable;
+use query::{QueryStats, ResultTable};
 
 use super::Leaf;
 use super::operator::{Asked, LeafExec};
 use crate::convert::array_of;
+use crate::distributed::{Channels, Place, Share, Spread, SpreadExec};
+use crate::error::MultiStageError;
+use crate::run::bytes_of;
 use crate::stages::Stages;
+
+/// Bytes of merged rows that a plan carries to the servers.
+const MOST_CARRIED: usize = 16 << 20;
 
 /// Rows of a batch.
 const BATCH: usize = 8192;
@@ -49,6 +55,14 @@ pub trait Leaves: Send + Sync {
     }
     /// What was answered so far is not used: the query begins again.
     fn asked_again(&self) {}
+    /// Counters of scans that ran beside the servers.
+    fn counted(&self, stats: &QueryStats) {
+        let _ = stats;
+    }
+    /// The way to stages on the servers; none where there is none.
+    fn channels(&self) -> Option<&Channels> {
+        None
+    }
     /// Hears what ran, once all is done.
     fn ran(&self, stages: Stages) {
         let _ = stages;
@@ -64,6 +78,10 @@ pub trait LeafPart: Send + Sync {
     fn rows(self: Arc<Self>) -> LeafRows;
     /// About how many rows there will be, where it is known.
     fn estimate(&self) -> Option<usize> {
+        None
+    }
+    /// The server that could run a stage with these rows, and what is asked of it; none for further streams of the same share.
+    fn share(&self) -> Option<(Place, Share)> {
         None
     }
 }
@@ -101,6 +119,40 @@ impl LeafProvider {
     }
 }
 
+impl LeafProvider {
+    /// The leaf of a plan with stages: its shares by place, or its rows where they are merged here.
+    async fn spread(&self, leaf: Arc<LeafExec>, spread: &Spread) -> Result<SpreadExec> {
+        let places = spread.places.len();
+        if leaf.is_streamed() {
+            let shares = leaf.shares(&spread.places);
+            return Ok(SpreadExec::new(leaf, shares, Vec::new(), places));
+        }
+        let rows = if spread.shown {
+            Vec::new()
+        } else {
+            let answer = self.leaves.answer(&self.sql).await;
+            answered(answer.map_err(MultiStageError::from)?, &self.schema)?
+        };
+        if rows.iter().map(bytes_of).sum::<usize>() > MOST_CARRIED {
+            return Err(MultiStageError::new(
+                common::ErrorCode::QueryPlanning,
+                "a leaf has more rows than a plan carries",
+            )
+            .into());
+        }
+        Ok(SpreadExec::new(leaf, Vec::new(), rows, places))
+    }
+}
+
+/// The answer of a query in batches.
+fn answered(answer: LeafAnswer, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    let batches = match answer {
+        LeafAnswer::Columns(columns) => sliced(columns, schema)?,
+        LeafAnswer::Rows(table) => batches(&table, schema),
+    };
+    batches.into_iter().collect()
+}
+
 #[async_trait]
 impl TableProvider for LeafProvider {
     fn schema(&self) -> SchemaRef {
@@ -113,7 +165,7 @@ impl TableProvider for LeafProvider {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         _limit: Option<usize>,
@@ -124,6 +176,10 @@ impl TableProvider for LeafProvider {
             Arc::clone(&self.schema),
             Arc::clone(&self.leaves),
         ));
+        let leaf: Arc<dyn ExecutionPlan> = match state.config().get_extension::<Spread>() {
+            Some(spread) => Arc::new(self.spread(leaf, &spread).await?),
+            None => leaf,
+        };
         let Some(projection) = projection else {
             return Ok(leaf);
         };

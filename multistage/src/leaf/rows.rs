@@ -37,7 +37,7 @@ fn assembled(blocks: Vec<Block>, rows: usize) -> Result<RecordBatch> {
 }
 
 /// A batch as the plan wants it: columns by position, those beyond the plan's left out.
-pub(super) fn planned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub(crate) fn planned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let arrays = batch
         .columns()
         .iter()

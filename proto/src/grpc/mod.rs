@@ -14,10 +14,11 @@ mod secure;
 
 use std::sync::Arc;
 
+use common::{ErrorCode, QueryException};
 use tokio_rustls::rustls::ClientConfig;
 
 pub use controller::{GrpcController, controller_server};
-pub use query::{GrpcQuery, query_server};
+pub use query::{GrpcQuery, query_server, request_bytes, request_of};
 
 /// Route of the controller's service.
 pub const CONTROLLER_PATH: &str = "/touriga.Controller/{*method}";
@@ -106,6 +107,19 @@ fn lazy(
         None => endpoint.connect_lazy(),
         Some(tls) => endpoint.connect_with_connector_lazy(secure::Secure(tls)),
     }
+}
+
+/// Opens a channel to an address, which connects by itself.
+pub type Dialled =
+    Arc<dyn Fn(&str) -> Result<tonic::transport::Channel, QueryException> + Send + Sync>;
+
+/// Opens channels for a service that another crate defines, behind TLS where a config is given.
+#[must_use]
+pub fn dialled(tls: Option<Arc<ClientConfig>>) -> Dialled {
+    Arc::new(move |url| {
+        attentive_channel(url, tls.clone())
+            .map_err(|error| QueryException::new(ErrorCode::ServerNotResponding, error.to_string()))
+    })
 }
 
 /// A channel that also notices a process which is there and says nothing.

@@ -24,6 +24,26 @@ pub fn query_server(service: Arc<dyn QueryService>) -> QueryServer<impl Query + 
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
+/// A request in the form that servers read.
+#[must_use]
+pub fn request_bytes(request: QueryRequest) -> Vec<u8> {
+    prost::Message::encode_to_vec(&wire::QueryRequest::from(request))
+}
+
+/// The request that [`request_bytes`] wrote.
+///
+/// # Errors
+/// Where the bytes are foreign.
+pub fn request_of(bytes: &[u8]) -> Result<QueryRequest, QueryException> {
+    let read: Result<wire::QueryRequest, _> = prost::Message::decode(bytes);
+    read.map(Into::into).map_err(|error| {
+        QueryException::new(
+            ErrorCode::QueryPlanning,
+            format!("a request cannot be read: {error}"),
+        )
+    })
+}
+
 struct Adapter(Arc<dyn QueryService>);
 
 #[async_trait]

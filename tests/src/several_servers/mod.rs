@@ -21,7 +21,7 @@ const CUSTOMERS: usize = 25;
 /// A cluster with so many servers.
 struct Several {
     first: Cluster,
-    _others: Vec<Cluster>,
+    others: Vec<Cluster>,
     _folder: tempfile::TempDir,
     client: reqwest::Client,
     controller: String,
@@ -53,7 +53,7 @@ impl Several {
         }
         Ok(Self {
             first,
-            _others: others,
+            others: others,
             _folder: folder,
             client: reqwest::Client::new(),
             controller,
@@ -156,9 +156,26 @@ impl Several {
         self.first.query(&text).await.context("no broker")
     }
 
+    /// True where the plan of a query has stages on servers.
+    async fn has_stages(&self, sql: &str) -> Result<bool> {
+        let (options, select) = match sql.strip_prefix("SET enableNullHandling=true; ") {
+            Some(select) => ("SET enableNullHandling=true; ", select),
+            None => ("", sql),
+        };
+        let text =
+            format!("{options}SET distributed=true; EXPLAIN IMPLEMENTATION PLAN FOR {select}");
+        let answer = self.ask(&text).await?;
+        ensure!(answer.failures.is_empty(), "{sql}: {:?}", answer.failures);
+        let rows = answer.table.map(|table| table.rows).unwrap_or_default();
+        let plan = rows.first().and_then(|row| row.get(1));
+        Ok(plan.is_some_and(|plan| plan.to_text().contains("Stage 1")))
+    }
+
     /// The rows as text, in an order of their own where the query has none.
-    async fn rows(&self, sql: &str) -> Result<Vec<String>> {
-        let answer = self.ask(sql).await?;
+    async fn rows(&self, sql: &str, distributed: bool) -> Result<Vec<String>> {
+        let answer = self
+            .ask(&format!("SET distributed={distributed}; {sql}"))
+            .await?;
         ensure!(
             answer.failures.is_empty(),
             "{sql}: {:?}",
@@ -180,11 +197,21 @@ async fn one_two_and_four_servers_answer_alike() -> Result<()> {
     for servers in [1, 2, 4] {
         let cluster = Several::start(servers).await?;
         cluster.fill().await?;
+        let mut in_stages = 0;
         for (at, sql) in queries::ALL.iter().enumerate() {
-            let rows = cluster.rows(sql).await.unwrap_or_else(|error| {
+            let rows = cluster.rows(sql, false).await.unwrap_or_else(|error| {
                 wrong.push(format!("{servers} servers: {error}"));
                 Vec::new()
             });
+            match cluster.rows(sql, true).await {
+                Ok(again) if again == rows => {}
+                Ok(again) => wrong.push(format!(
+                    "{servers} servers, in stages: {sql}\n{}",
+                    different(&rows, &again)
+                )),
+                Err(error) => wrong.push(format!("{servers} servers, in stages: {error}")),
+            }
+            in_stages += usize::from(cluster.has_stages(sql).await?);
             match expected.get(at) {
                 None if rows.is_empty() => {
                     wrong.push(format!("no rows: {sql}"));
@@ -193,14 +220,28 @@ async fn one_two_and_four_servers_answer_alike() -> Result<()> {
                 None => expected.push(rows),
                 Some(expected) if *expected == rows => {}
                 Some(expected) => wrong.push(format!(
-                    "{servers} servers: {sql}\n{:?}\n{:?}",
-                    &expected[..expected.len().min(5)],
-                    &rows[..rows.len().min(5)]
+                    "{servers} servers: {sql}\n{}",
+                    different(expected, &rows)
                 )),
             }
         }
-        cluster.counts_and_stages(servers).await?;
+        let most = queries::ALL.len() * 2 / 3;
+        ensure!(
+            if servers == 1 {
+                in_stages == 0
+            } else {
+                in_stages >= most
+            },
+            "{servers} servers: {in_stages} of {} queries in stages",
+            queries::ALL.len()
+        );
+        for distributed in [false, true] {
+            cluster.counts_and_stages(servers, distributed).await?;
+        }
         cluster.ends_early().await?;
+        if servers > 1 {
+            cluster.stops().await?;
+        }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
@@ -208,20 +249,26 @@ async fn one_two_and_four_servers_answer_alike() -> Result<()> {
 
 impl Several {
     /// What the response tells of the work.
-    async fn counts_and_stages(&self, servers: usize) -> Result<()> {
+    async fn counts_and_stages(&self, servers: usize, distributed: bool) -> Result<()> {
+        let sql = "SELECT COUNT(*) FROM orders o JOIN customers c ON o.buyer = c.customer WHERE o.amount >= 0";
         let answer = self
-            .ask("SELECT COUNT(*) FROM orders o JOIN customers c ON o.buyer = c.customer WHERE o.amount >= 0")
+            .ask(&format!("SET distributed={distributed}; {sql}"))
             .await?;
         let both = ((ORDERS + CUSTOMERS) * SEGMENTS) as u64;
         let matched = answer.table.as_ref().and_then(|table| table.rows.first());
         let matched = matched
             .and_then(|row| row[0].as_i64())
             .context("no count")? as usize;
-        // Orders that no customer made are not read.
-        let read = (matched + CUSTOMERS * SEGMENTS) as u64;
+        // Orders that no customer made are not read; leaves of stages do not hear of the customers.
+        let orders = if distributed && servers > 1 {
+            ORDERS * SEGMENTS
+        } else {
+            matched
+        };
+        let read = (orders + CUSTOMERS * SEGMENTS) as u64;
         ensure!(answer.stats.num_docs_scanned == read, "{:?}", answer.stats);
         ensure!(
-            answer.stats.total_docs == both && read < both,
+            answer.stats.total_docs == both && matched < ORDERS * SEGMENTS,
             "{:?}",
             answer.stats
         );
@@ -236,7 +283,7 @@ impl Several {
         ensure!(leaves.len() == 2, "{tree}");
         for leaf in leaves {
             let rows = if leaf["table"] == "orders" {
-                matched
+                orders
             } else {
                 CUSTOMERS * SEGMENTS
             };
@@ -247,23 +294,75 @@ impl Several {
         Ok(())
     }
 
+    /// Bytes that stages hold, on all servers.
+    fn stage_bytes(&self) -> usize {
+        let servers = std::iter::once(&self.first).chain(&self.others);
+        servers.filter_map(Cluster::stage_bytes).sum()
+    }
+
+    /// Stages end with their query, on all servers.
+    async fn stops(&self) -> Result<()> {
+        let sql = "SET useMultistageEngine=true; SET distributed=true; SET timeoutMs=2500; \
+            SELECT COUNT(*) FROM visits v JOIN visits w ON v.visitor = w.visitor JOIN visits x ON w.visitor = x.visitor";
+        let watched = async {
+            for _ in 0..1000 {
+                if self.stage_bytes() > 1 << 20 {
+                    return true;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            false
+        };
+        let (answer, ran) = tokio::join!(self.first.query(sql), watched);
+        ensure!(ran, "the query had no stages");
+        let failed = answer.is_some_and(|answer| !answer.failures.is_empty());
+        for _ in 0..100 {
+            // What ended is forgotten when another query comes.
+            self.rows(queries::SMALL, true).await?;
+            if self.stage_bytes() < 1 << 20 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let left = self.stage_bytes();
+        anyhow::bail!("stages hold {left} bytes without their query, which failed: {failed}")
+    }
+
     /// A query that needs few rows does not read them all.
     async fn ends_early(&self) -> Result<()> {
+        for distributed in [false, true] {
+            self.ends_early_where(distributed).await?;
+        }
+        Ok(())
+    }
+
+    async fn ends_early_where(&self, distributed: bool) -> Result<()> {
+        let set = format!("SET distributed={distributed};");
         let answer = self
-            .ask("SELECT v.page FROM visits v JOIN visits w ON v.visit = w.visit LIMIT 5")
+            .ask(&format!(
+                "{set} SELECT v.page FROM visits v JOIN visits w ON v.visit = w.visit LIMIT 5"
+            ))
             .await?;
         ensure!(answer.failures.is_empty(), "{:?}", answer.failures);
         ensure!(answer.table.is_some_and(|table| table.rows.len() == 5));
         let answer = self
-            .ask("SELECT v.page, CAST(v.page AS INT) FROM visits v JOIN customers c ON v.visitor = c.customer")
+            .ask(&format!("{set} SELECT v.page, CAST(v.page AS INT) FROM visits v JOIN customers c ON v.visitor = c.customer"))
             .await?;
         ensure!(!answer.failures.is_empty(), "`page1` is no INT");
-        let text = "SET useMultistageEngine=true; SET timeoutMs=1; \
-            SELECT COUNT(*) FROM visits v JOIN visits w ON v.visitor < w.visitor";
-        let answer = self.first.query(text).await.context("no broker")?;
+        let text = format!(
+            "SET useMultistageEngine=true; SET timeoutMs=1; {set} \
+            SELECT COUNT(*) FROM visits v JOIN visits w ON v.visitor < w.visitor"
+        );
+        let answer = self.first.query(&text).await.context("no broker")?;
         ensure!(!answer.failures.is_empty(), "1 ms is not enough");
         Ok(())
     }
+}
+
+/// The beginnings of two answers.
+fn different(one: &[String], other: &[String]) -> String {
+    let shown = |rows: &[String]| format!("{} rows, {:?}", rows.len(), &rows[..rows.len().min(5)]);
+    format!("{}\n{}", shown(one), shown(other))
 }
 
 /// Every operator of a type.

@@ -2,6 +2,10 @@
 //!
 //! Must not know: answers. Invariant: each has rows, and nothing in it depends on the order in which rows arrive.
 
+/// One that is answered at once.
+pub(super) const SMALL: &str =
+    "SELECT COUNT(*) FROM orders o JOIN customers c ON o.buyer = c.customer";
+
 /// The queries; those that order their rows say `ORDER BY 1`.
 pub(super) const ALL: &[&str] = &[
     "SELECT COUNT(*) FROM visits",
@@ -47,4 +51,13 @@ pub(super) const ALL: &[&str] = &[
     "SELECT c.city, AVG(v.n) FROM (SELECT visitor, COUNT(*) AS n FROM visits GROUP BY visitor) v JOIN customers c ON v.visitor = c.customer GROUP BY c.city",
     "SELECT COUNT(*) FROM visits v JOIN visits w ON v.visit = w.visit WHERE v.page = 'page3'",
     "SET enableNullHandling=true; SELECT COUNT(*), COUNT(c.city), COUNT(o.id) FROM orders o FULL JOIN customers c ON o.buyer = c.customer",
+    "SELECT /*+ joinOptions(join_strategy='lookup') */ o.id, c.city FROM orders o JOIN customers c ON o.buyer = c.customer",
+    "SELECT /*+ joinOptions(join_strategy='lookup'), aggOptions(is_partitioned_by_group_by_keys='true') */ c.city, SUM(o.amount) FROM orders o LEFT JOIN customers c ON o.buyer = c.customer GROUP BY c.city",
+    "SELECT a.state, b.city, a.n FROM (SELECT buyer, state, COUNT(*) AS n FROM orders GROUP BY buyer, state) a JOIN customers b ON a.buyer = b.customer",
+    "SELECT v.page, COUNT(DISTINCT o.state), MAX(o.amount) FROM visits v JOIN orders o ON v.visitor = o.id GROUP BY v.page HAVING MAX(o.amount) > 900",
+    "SELECT c.city, o.id, RANK() OVER (PARTITION BY c.city ORDER BY o.amount, o.id) FROM orders o JOIN customers c ON o.buyer = c.customer",
+    "SELECT page, n, SUM(n) OVER (ORDER BY page) FROM (SELECT page, COUNT(*) AS n FROM visits GROUP BY page) t",
+    "SELECT buyer, state FROM orders WHERE amount > 900 INTERSECT SELECT buyer, state FROM orders WHERE id > 100",
+    "SELECT o.buyer FROM orders o JOIN customers c ON o.buyer = c.customer EXCEPT SELECT buyer FROM orders WHERE state = 'new' AND amount > 900",
+    "SELECT c.city, t.n FROM customers c JOIN (SELECT buyer, COUNT(*) AS n FROM orders WHERE state IN ('new', 'paid') GROUP BY buyer UNION ALL SELECT visitor, COUNT(*) FROM visits WHERE visitor < 50 GROUP BY visitor) t ON c.customer = t.buyer",
 ];

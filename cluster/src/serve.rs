@@ -1,0 +1,89 @@
+//! Serving HTTP until told to stop, without a request that is lost on its way.
+//!
+//! Must not know: what is served. Invariant: whoever got a connection before the port was freed is answered, if the request comes
+//! within the time for last ones.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::serve::Listener as _;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::listen::{Connection, Listener};
+
+/// Time for the requests of connections that were just made; a server closes those without a request when it stops.
+pub const LAST_REQUESTS: Duration = Duration::from_millis(100);
+
+/// Serves until `stopped`: then the port is freed, connections are read for the time of `last_requests`, and what runs is waited for.
+///
+/// # Errors
+/// Where the listener fails for good.
+pub async fn serve(
+    listener: Listener,
+    router: axum::Router,
+    stopped: impl Future<Output = ()> + Send + 'static,
+    last_requests: Duration,
+) -> io::Result<()> {
+    let (settled, all_begun) = oneshot::channel();
+    let ending = Ending {
+        listener,
+        stopped: Box::pin(stopped),
+        last_requests,
+        until: None,
+        settled: Some(settled),
+    };
+    axum::serve(ending, router)
+        .with_graceful_shutdown(async {
+            let _ = all_begun.await;
+        })
+        .await
+}
+
+/// A listener that ends in two steps: first the port, then, when the last requests are there, the connections.
+struct Ending {
+    listener: Listener,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+    last_requests: Duration,
+    /// Set when it was stopped.
+    until: Option<Instant>,
+    settled: Option<oneshot::Sender<()>>,
+}
+
+impl axum::serve::Listener for Ending {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        loop {
+            let Some(until) = self.until else {
+                tokio::select! {
+                    accepted = self.listener.accept() => return accepted,
+                    () = &mut self.stopped => {
+                        if let Err(error) = self.listener.close() {
+                            tracing::warn!(%error, "cannot accept the last connections");
+                        }
+                        self.until = Some(Instant::now() + self.last_requests);
+                    }
+                }
+                continue;
+            };
+            tokio::select! {
+                biased;
+                accepted = self.listener.accept() => return accepted,
+                () = tokio::time::sleep_until(until), if self.settled.is_some() => {
+                    if let Some(settled) = self.settled.take() {
+                        let _ = settled.send(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.address()
+    }
+}

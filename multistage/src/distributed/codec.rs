@@ -1,0 +1,110 @@
+//! Leaves on their way to servers.
+//!
+//! Must not know: transports. Invariant: what was encoded comes back; foreign bytes are an error.
+
+use std::sync::Arc;
+
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::StreamWriter;
+use datafusion::common::{internal_datafusion_err, internal_err};
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use serde::{Deserialize, Serialize};
+
+use super::places::Share;
+use super::share::ShareExec;
+
+/// Reads and writes [`ShareExec`].
+#[derive(Debug)]
+pub(super) struct ShareCodec;
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    table: String,
+    lanes: usize,
+    shares: Vec<Share>,
+}
+
+impl PhysicalExtensionCodec for ShareCodec {
+    fn try_decode(
+        &self,
+        buf: &[u8],
+        _: &[Arc<dyn ExecutionPlan>],
+        _: &TaskContext,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let broken = || internal_datafusion_err!("a leaf of a stage is cut short");
+        let (length, rest) = buf.split_first_chunk::<8>().ok_or_else(broken)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| broken())?;
+        let (head, rows) = rest.split_at_checked(length).ok_or_else(broken)?;
+        let head: Head = serde_json::from_slice(head)
+            .map_err(|error| internal_datafusion_err!("a leaf of a stage: {error}"))?;
+        let reader = StreamReader::try_new(rows, None)?;
+        let schema = reader.schema();
+        let rows = reader.collect::<Result<Vec<_>, _>>()?;
+        let leaf = ShareExec::new(&head.table, schema, head.lanes, head.shares, rows);
+        Ok(Arc::new(leaf))
+    }
+
+    fn try_encode(
+        &self,
+        node: Arc<dyn ExecutionPlan>,
+        buf: &mut Vec<u8>,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<()> {
+        let Some(leaf) = node.downcast_ref::<ShareExec>() else {
+            return internal_err!("`{}` cannot travel", node.name());
+        };
+        let head = Head {
+            table: leaf.table().to_owned(),
+            lanes: leaf.lanes(),
+            shares: leaf.shares().to_vec(),
+        };
+        let head = serde_json::to_vec(&head)
+            .map_err(|error| internal_datafusion_err!("a leaf of a stage: {error}"))?;
+        buf.extend_from_slice(&(head.len() as u64).to_le_bytes());
+        buf.extend_from_slice(&head);
+        let mut writer = StreamWriter::try_new(buf, &leaf.schema())?;
+        for batch in leaf.rows() {
+            writer.write(batch)?;
+        }
+        writer.finish()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use datafusion_proto::physical_plan::DefaultPhysicalProtoConverter;
+
+    use super::*;
+
+    #[test]
+    fn a_share_comes_back_and_a_part_of_one_is_refused() {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
+        let batch = RecordBatch::try_from_iter([("x", column)]).unwrap();
+        let share = Share {
+            server: "Server_a_1".to_owned(),
+            url: "http://a:1".to_owned(),
+            request: vec![1, 2, 3],
+        };
+        let (shares, rows) = (vec![share.clone()], vec![batch.clone()]);
+        let leaf = Arc::new(ShareExec::new("t", batch.schema(), 3, shares, rows));
+        let mut bytes = Vec::new();
+        let converter = DefaultPhysicalProtoConverter {};
+        ShareCodec.try_encode(leaf, &mut bytes, &converter).unwrap();
+        let decoded =
+            |bytes: &[u8]| ShareCodec.try_decode(bytes, &[], &TaskContext::default(), &converter);
+        let back = decoded(&bytes).unwrap();
+        let back = back.downcast_ref::<ShareExec>().unwrap();
+        assert_eq!((back.table(), back.lanes()), ("t", 3));
+        assert_eq!(back.shares(), [share]);
+        assert_eq!(back.rows(), [batch]);
+        for cut in 0..64 {
+            assert!(decoded(&bytes[..cut]).is_err(), "{cut}");
+        }
+    }
+}
