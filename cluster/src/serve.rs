@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use axum::serve::Listener as _;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 

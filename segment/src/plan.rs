@@ -29,6 +29,8 @@ pub struct ColumnPlan {
     pub default: Value,
     /// Mutable segments keep posting lists.
     pub inverted: bool,
+    /// Mutable segments keep the extremes of blocks.
+    pub ranged: bool,
     /// Indexes that mutable segments only announce.
     pub announced: Vec<(&'static str, Json)>,
     /// A sealed segment may store numbers instead of ids where nearly every row has its own.
@@ -121,6 +123,7 @@ fn column_plan(
         nullable: schema.records_nulls(field, indexing.null_handling_enabled),
         default,
         inverted: inverted && !raw,
+        ranged: index::ranged(table, field, raw),
         announced: index::unbuilt(table, field),
         may_drop_dictionary: !raw && !inverted && may_drop_dictionary(table, field),
         partition: table

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::TaskGroup;
 use cluster::listen::{Listener, Tls};
 use cluster::serve::{LAST_REQUESTS, serve};
+use cluster::{Dial, TaskGroup};
+use multistage::{Channels, Memory, StageWorker, WORKER_PATH};
 use proto::QueryService;
 use proto::controller_service::Instance;
 use tokio::sync::oneshot;
@@ -91,20 +92,9 @@ impl Server {
         });
         let query: Arc<dyn QueryService> = Arc::clone(&queries) as Arc<dyn QueryService>;
         let listeners = TaskGroup::new();
-        let grpc = proto::grpc::query_server(Arc::clone(&query));
-        let guard = axum::middleware::from_fn_with_state(Arc::clone(&queries), admin::guard_peers);
-        let memory = multistage::Memory::new(settings.stage_memory);
-        let dialled = proto::grpc::dialled(settings.dial.grpc());
-        let channels = multistage::Channels::new(dialled, None);
-        let leaves = Arc::new(StageLeaves::new(Arc::clone(&queries), settings.dial));
-        let stages = multistage::StageWorker::new(leaves, Arc::new(memory), channels);
-        let grpc = axum::Router::new()
-            .route_service(
-                multistage::WORKER_PATH,
-                stages.worker().into_worker_server(),
-            )
-            .route_service(proto::grpc::QUERY_PATH, grpc)
-            .layer(guard);
+        let memory = Memory::new(settings.stage_memory);
+        let stages = worker(&queries, memory, settings.dial);
+        let grpc = of_peers(&queries, &stages);
         let last_requests = settings.drain.min(LAST_REQUESTS);
         let admin = admin::router(Arc::clone(&queries));
         let stops = vec![
@@ -126,6 +116,23 @@ impl Server {
             drain: settings.drain,
         })
     }
+}
+
+/// Runs stages beside the segments of this server.
+fn worker(queries: &Arc<Queries>, memory: Memory, dial: Dial) -> StageWorker {
+    let channels = Channels::new(proto::grpc::dialled(dial.grpc()), None);
+    let leaves = Arc::new(StageLeaves::new(Arc::clone(queries), dial));
+    StageWorker::new(leaves, Arc::new(memory), channels)
+}
+
+/// What brokers and other servers ask.
+fn of_peers(queries: &Arc<Queries>, stages: &StageWorker) -> axum::Router {
+    let query: Arc<dyn QueryService> = Arc::clone(queries) as Arc<dyn QueryService>;
+    let guard = axum::middleware::from_fn_with_state(Arc::clone(queries), admin::guard_peers);
+    axum::Router::new()
+        .route_service(WORKER_PATH, stages.worker().into_worker_server())
+        .route_service(proto::grpc::QUERY_PATH, proto::grpc::query_server(query))
+        .layer(guard)
 }
 
 async fn listen(port: u16, tls: Option<&Arc<Tls>>) -> Result<(Listener, u16), ServerError> {

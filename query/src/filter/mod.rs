@@ -11,6 +11,7 @@ mod index;
 pub mod mask;
 mod members;
 mod pair;
+mod range;
 mod scan;
 
 use std::ops::Range;
@@ -332,6 +333,9 @@ impl<'a> Compiler<'a> {
         if let Some(node) = self.candidates(column, test) {
             return node;
         }
+        if let Some(found) = range::unordered(column, test) {
+            return self.maybe_negated(found, test.negated);
+        }
         if let Some(ids) = dictionary_ids(column, &test.matcher) {
             return self.by_ids(index, column, ids, test.negated);
         }
@@ -344,7 +348,7 @@ impl<'a> Compiler<'a> {
         if let Some(predicate) = test.matcher.predicate(data_type)
             && let Some(Answer::Exact(bitmap)) = ask(column, &predicate)
         {
-            return self.maybe_negated(Node::Bitmap(bitmap), test.negated);
+            return self.maybe_negated(range::run_or_bitmap(bitmap), test.negated);
         }
         Node::Values(test)
     }
@@ -388,6 +392,7 @@ impl<'a> Compiler<'a> {
                 rest.insert_range(0..self.docs);
                 Node::Bitmap(rest - bitmap)
             }
+            Node::Constant(value) => Node::Constant(!value),
             other => Node::Not(Box::new(other)),
         }
     }

@@ -95,6 +95,11 @@ pub(crate) fn unbuilt(table: &TableConfig, field: &FieldSpec) -> Vec<Announced> 
         .collect()
 }
 
+/// True where a range index is configured.
+pub(crate) fn ranged(table: &TableConfig, field: &FieldSpec, raw: bool) -> bool {
+    range::RangeIndex.configure(table, field, raw).is_some()
+}
+
 /// What an index is built from.
 pub(crate) struct ColumnSource<'a> {
     /// Type of a value.

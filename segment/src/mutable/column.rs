@@ -1,4 +1,4 @@
-//! One growing column: encodes batches, keeps statistics, nulls and posting lists.
+//! One growing column: encodes batches, keeps statistics, nulls and indexes.
 //!
 //! Must not know: other columns. Invariant: `publish` makes whole rows visible; readers see at most what was published.
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use common::{DataType, Value, Values};
 
 use super::dictionary::DictionaryWriter;
+use super::extremes::ExtremesWriter;
 use super::postings::Postings;
 use super::snapshot::{ColumnShared, Encoded, PublishedColumn};
 use super::store::StoreWriter;
@@ -34,6 +35,7 @@ pub(crate) struct ColumnWriter {
     max_entries: u32,
     shared: Arc<ColumnShared>,
     terms: Vec<TermsWriter>,
+    extremes: Option<ExtremesWriter>,
     scratch: Vec<u32>,
 }
 
@@ -55,11 +57,13 @@ impl ColumnWriter {
         let terms: Vec<TermsWriter> = announced
             .filter_map(|(id, _)| TermsWriter::new(id))
             .collect();
+        let extremes = ExtremesWriter::new(plan);
         let shared = ColumnShared {
             name: plan.name.clone(),
             column_type: plan.column_type,
             announced: plan.announced.clone(),
             terms: terms.iter().map(TermsWriter::shared).collect(),
+            extremes: extremes.as_ref().map(ExtremesWriter::shared),
             encoded: match &encoding {
                 Encoding::Dictionary {
                     dictionary,
@@ -88,6 +92,7 @@ impl ColumnWriter {
             max_entries: 0,
             shared: Arc::new(shared),
             terms,
+            extremes,
             scratch: Vec::new(),
         }
     }
@@ -122,6 +127,9 @@ impl ColumnWriter {
         }
         for terms in &mut self.terms {
             terms.append(&column.values, first_row);
+        }
+        if let Some(extremes) = &mut self.extremes {
+            extremes.append(&column.values);
         }
         let before = self.entries();
         match (&column.values, &mut self.offsets) {
@@ -182,6 +190,9 @@ impl ColumnWriter {
         for appender in [&mut self.offsets, &mut self.nulls].into_iter().flatten() {
             appender.publish();
         }
+        if let Some(extremes) = &mut self.extremes {
+            extremes.publish();
+        }
         PublishedColumn {
             dictionary_len,
             entries: self.entries() as u32,
@@ -209,7 +220,11 @@ impl ColumnWriter {
         let rows = self.offsets.as_ref().map_or(0, Appender::len)
             + self.nulls.as_ref().map_or(0, Appender::len);
         let terms: usize = self.terms.iter().map(TermsWriter::memory_bytes).sum();
-        values + rows * 4 + terms
+        let extremes = self
+            .extremes
+            .as_ref()
+            .map_or(0, ExtremesWriter::memory_bytes);
+        values + rows * 4 + terms + extremes
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod column;
 pub(crate) mod dictionary;
+mod extremes;
 mod hash_table;
 mod postings;
 mod snapshot;
@@ -64,6 +65,7 @@ impl MutableSegment {
         let mut plan = SegmentPlan::new(schema, table)?;
         for column in &mut plan.columns {
             column.inverted = false;
+            column.ranged = false;
             column.announced.clear();
         }
         Ok(Self::of_plan(name, plan))

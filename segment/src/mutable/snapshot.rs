@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use roaring::RoaringBitmap;
 
 use super::dictionary::GrowingDictionary;
+use super::extremes::{Extremes, GrowingRange};
 use super::hash_table::Table;
 use super::postings::{GrowingInverted, Postings};
 use super::store::Store;
@@ -37,6 +38,8 @@ pub(crate) struct ColumnShared {
     pub(crate) announced: Vec<Announced>,
     /// Indexes of terms, which are kept.
     pub(crate) terms: Vec<Arc<TermsShared>>,
+    /// Of a range index.
+    pub(crate) extremes: Option<Extremes>,
     pub(crate) offsets: Option<Arc<Chunks<u32>>>,
     pub(crate) nulls: Option<Arc<Chunks<u32>>>,
 }
@@ -120,6 +123,9 @@ impl SnapshotColumn {
             }
         }
         let dictionary = growing_dictionary(shared, published);
+        if let Some(extremes) = &shared.extremes {
+            indexes.push(Arc::new(GrowingRange::new(extremes, shared, rows)));
+        }
         if let Some(index) = growing_index(shared, rows, published) {
             indexes.push(Arc::new(index));
         }

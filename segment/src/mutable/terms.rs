@@ -52,6 +52,7 @@ impl TermsWriter {
             nullable: false,
             default: Value::Array(DataType::String, Vec::new()),
             inverted: true,
+            ranged: false,
             announced: Vec::new(),
             may_drop_dictionary: false,
             partition: None,

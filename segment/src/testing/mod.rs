@@ -2,6 +2,7 @@
 //!
 //! Must not know: one implementation from another. Invariant: everything follows from a seed.
 
+pub mod damage;
 mod predicates;
 
 use std::path::Path;

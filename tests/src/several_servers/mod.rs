@@ -53,7 +53,7 @@ impl Several {
         }
         Ok(Self {
             first,
-            others: others,
+            others,
             _folder: folder,
             client: reqwest::Client::new(),
             controller,
