@@ -20,6 +20,9 @@ use crate::routing::Routing;
 /// Option: false makes the broker gather the rows of every leaf before they go on.
 const STREAM_LEAVES: &str = "streamleaves";
 
+/// Option: whether stages run on the servers.
+const DISTRIBUTED: &str = "distributed";
+
 /// Groups that a leaf keeps: exact, and bounded by memory alone.
 const LEAF_GROUPS: &str = "100000000";
 
@@ -125,13 +128,16 @@ impl LeafQueries {
 pub(crate) async fn answer(
     core: Arc<Core>,
     mut job: Job,
-    statement: Statement,
+    mut statement: Statement,
     database: Option<String>,
 ) -> Result<BrokerResponse, Stop> {
     let mut options = statement.options.clone();
     options.set("multistageleaf", "true");
     options.set("usemultistageengine", "false");
     options.set("numgroupslimit", LEAF_GROUPS);
+    if core.distributed && statement.options.get(DISTRIBUTED).is_none() {
+        statement.options.set(DISTRIBUTED, "true");
+    }
     let request = Request {
         statement,
         now_ms: job.now_ms,

@@ -65,6 +65,8 @@ pub struct BrokerSettings {
     pub tls: Option<Arc<Tls>>,
     /// Memory and spill files of the multi-stage engine.
     pub memory: MemorySettings,
+    /// Multi-stage queries run in stages on the servers where their option `distributed` does not say otherwise.
+    pub distributed: bool,
     /// How long a broker that shall end goes on answering, so that clients and balancers learn of it.
     pub drain: Duration,
 }
@@ -89,6 +91,7 @@ impl BrokerSettings {
             slow_query_ms: 2_000,
             tls: None,
             memory: MemorySettings::default(),
+            distributed: false,
             drain: Duration::ZERO,
         }
     }
@@ -134,6 +137,9 @@ impl BrokerSettings {
         }
         if let Some(bytes) = settings.number(&["query.multistage.spill.max.bytes"])? {
             memory.spill_bytes = bytes;
+        }
+        if let Some(wanted) = settings.get("query.multistage.distributed") {
+            self.distributed = wanted == "true";
         }
         if let Some(tenant) = settings.get("pinot.broker.tenant") {
             self.tags = vec![format!("{}_BROKER", tenant.trim_end_matches("_BROKER"))];
@@ -265,6 +271,7 @@ fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> 
         table_statistics: Arc::default(),
         leaving: Default::default(),
         multi_stage_memory: Arc::new(Memory::new(settings.memory.clone())),
+        distributed: settings.distributed,
         stages: settings.servers.channels(),
         next_id: AtomicU64::new((seed % 1_000_000_000) * 1_000_000_000),
     }

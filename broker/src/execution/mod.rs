@@ -83,6 +83,8 @@ pub(crate) struct Core {
     pub(crate) slow_query: std::time::Duration,
     /// What queries of the multi-stage engine may take.
     pub(crate) multi_stage_memory: Arc<::multistage::Memory>,
+    /// Whether they run in stages on the servers where they do not say.
+    pub(crate) distributed: bool,
     /// Figures of tables for the multi-stage engine.
     pub(crate) table_statistics: Arc<::multistage::Statistics>,
     /// The way to stages on the servers, where there is one.
