@@ -9,6 +9,7 @@ mod catalog;
 mod convert;
 mod correlated;
 mod decimal;
+mod decimal_rows;
 mod defaults;
 mod distributed;
 mod engine;

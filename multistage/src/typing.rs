@@ -21,10 +21,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::defaults;
 use crate::error::{MultiStageError, Phase, of};
 use crate::scalar;
 use crate::types::{arrow_type, column_type, scalar_of, value_of};
+use crate::{decimal_rows, defaults};
 
 /// Types a plan.
 ///
@@ -60,6 +60,7 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
         })?;
         let typed = match changed.data {
             LogicalPlan::Union(union) => {
+                let union = decimal_rows::union(union)?;
                 LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?)
             }
             other => other.recompute_schema()?,
@@ -163,10 +164,14 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::Case(case) => conditions_checked(decimals_alike(case, schema)?, schema)?,
         Expr::ScalarFunction(function) => match formatted(&function) {
             Some(object) => object,
-            None => rounded_whole(folded(texts_taken(function, schema)?, schema)?, schema)?,
+            None => {
+                let function = beyond_long(texts_taken(function, schema)?, schema);
+                rounded_whole(folded(function, schema)?, schema)?
+            }
         },
         Expr::WindowFunction(window) => {
-            Expr::WindowFunction(Box::new(defaults::typed(*window, schema)?))
+            let window = defaults::typed(*window, schema)?;
+            Expr::WindowFunction(Box::new(decimal_rows::framed(window, schema)?))
         }
         Expr::IsNull(inner) => Expr::IsNull(uncast(inner)),
         Expr::IsNotNull(inner) => Expr::IsNotNull(uncast(inner)),
@@ -187,6 +192,48 @@ fn rounded_whole(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         cast(expr, ColumnType::sv(DataType::Long))
     } else {
         Ok(expr)
+    }
+}
+
+/// Arithmetic with rounded exact decimals: their sums and differences with INT alone stay within a LONG's digits, all else
+/// goes back to DOUBLE.
+fn beyond_long(mut function: ScalarFunction, schema: &DFSchema) -> ScalarFunction {
+    let rounded = |arg: &Expr| match arg {
+        Expr::ScalarFunction(cast) if cast.func.name() == "cast" => match cast.args.first() {
+            Some(Expr::ScalarFunction(inner)) if matches!(inner.func.name(), "ceil" | "floor") => {
+                let exact = inner.args.first().is_some_and(|arg| is_exact(arg, schema));
+                exact.then(|| inner.clone())
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let small = |arg: &Expr| match rounded(arg) {
+        Some(inner) => inner.args.iter().all(|arg| !has_long(arg, schema)),
+        None => matches!(arg.get_type(schema), Ok(ArrowType::Int32)),
+    };
+    let stays = match function.func.name() {
+        "$plus" | "$minus" => function.args.iter().all(small),
+        "$times" | "$divide" => false,
+        _ => true,
+    };
+    if !stays {
+        for arg in &mut function.args {
+            if let Some(inner) = rounded(arg) {
+                *arg = Expr::ScalarFunction(inner);
+            }
+        }
+    }
+    function
+}
+
+/// True where a part of exact arithmetic is a LONG.
+fn has_long(expr: &Expr, schema: &DFSchema) -> bool {
+    match expr {
+        Expr::ScalarFunction(call) if is_exact(expr, schema) => {
+            call.args.iter().any(|arg| has_long(arg, schema))
+        }
+        _ => matches!(expr.get_type(schema), Ok(ArrowType::Int64)),
     }
 }
 

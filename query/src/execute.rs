@@ -5,13 +5,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use common::Values;
+use common::{Block, Values};
 use functions::{Grouped, Groups};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 use segment::{Docs, Segment};
 
+use crate::expr::BoundExpr;
 use crate::filter::{SegmentFilter, bounds};
 use crate::group_by::{GroupTable, SegmentKeys};
 use crate::kernel::Kernel;
@@ -573,7 +574,7 @@ impl Scan<'_> {
         }
         let mut inputs = Vec::with_capacity(aggregation.inputs.len());
         for input in &aggregation.inputs {
-            let block = input.evaluate(projection, &self.plan.context)?;
+            let block = argument(aggregation, input, projection, self.plan)?;
             inputs.push(match &entries {
                 Some(entries) => block.take(entries),
                 None => block,
@@ -614,6 +615,21 @@ fn own_filters<'b>(
         .collect()
 }
 
+/// An argument's values. An aggregation that never looks at nulls takes a function of the values that stand for them.
+fn argument(
+    aggregation: &PlanAggregation,
+    input: &BoundExpr,
+    projection: &mut Projection<'_>,
+    plan: &Plan,
+) -> Result<Block, QueryError> {
+    let plain =
+        plan.null_handling && !aggregation.function.sees_nulls() && input.is_blind_to_nulls();
+    if plain {
+        return input.evaluate(&mut projection.plain(), &plan.context);
+    }
+    input.evaluate(projection, &plan.context)
+}
+
 fn update(
     aggregation: &PlanAggregation,
     state: &mut dyn Grouped,
@@ -623,7 +639,7 @@ fn update(
 ) -> Result<(), QueryError> {
     let mut inputs = Vec::with_capacity(aggregation.inputs.len());
     for input in &aggregation.inputs {
-        inputs.push(input.evaluate(projection, &plan.context)?);
+        inputs.push(argument(aggregation, input, projection, plan)?);
     }
     debug_assert!(
         inputs

@@ -108,6 +108,20 @@ impl BoundExpr {
         }
     }
 
+    /// True for a call in which no function looks at nulls.
+    #[must_use]
+    pub fn is_blind_to_nulls(&self) -> bool {
+        fn blind(expr: &BoundExpr) -> bool {
+            match expr {
+                BoundExpr::Column(..) | BoundExpr::Literal(..) => true,
+                BoundExpr::Call { function, args } => {
+                    function.function().nulls != NullRule::Sees && args.iter().all(blind)
+                }
+            }
+        }
+        matches!(self, Self::Call { .. }) && blind(self)
+    }
+
     /// Evaluates over rows.
     ///
     /// # Errors

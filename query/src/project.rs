@@ -161,6 +161,12 @@ impl<'a> Projection<'a> {
         self
     }
 
+    /// The same rows once more, as [`Self::ignoring_nulls`].
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        Self::new(self.columns, self.docs.clone()).ignoring_nulls()
+    }
+
     /// The rows.
     #[must_use]
     pub fn docs(&self) -> &Docs<'a> {

@@ -174,7 +174,13 @@ pub(super) fn multi_value_counts(mut query: Query, schema: &Schema) -> Query {
         _ => false,
     };
     let mut replace = |expr: Expr| {
+        let nested = !expr.is_aggregation();
         expr.rewrite(&mut |e| match e {
+            Expr::Call(call)
+                if nested && call.name == "distinctcount" && call.args.iter().any(multi) =>
+            {
+                Expr::call("distinctcountmv", call.args)
+            }
             Expr::Call(call) if call.name == "count" && call.args.iter().any(multi) => {
                 Expr::call("countmv", call.args)
             }

@@ -158,6 +158,21 @@ fn array_made(test: &BoundExpr) -> bool {
     }
 }
 
+/// The error of an aggregation in WHERE: `COUNT(*)` lacks a column, any other one is no function of rows.
+fn misplaced(filter: &Filter) -> QueryError {
+    const MESSAGE: &str =
+        "an aggregation cannot be tested before rows are aggregated: expected a condition on rows";
+    let mut counts = false;
+    filter.visit(&mut |expr, _| {
+        counts |= matches!(expr, Expr::Call(call) if call.args.contains(&Expr::Star));
+    });
+    if counts {
+        QueryError::execution(MESSAGE)
+    } else {
+        QueryError::validation(MESSAGE)
+    }
+}
+
 impl BoundFilter {
     pub(super) fn bind(
         filter: &Filter,
@@ -165,9 +180,7 @@ impl BoundFilter {
         binder: &mut Binder<'_>,
     ) -> Result<Self, QueryError> {
         if filter.has_aggregation() {
-            return Err(QueryError::execution(
-                "an aggregation cannot be tested before rows are aggregated: expected a condition on rows",
-            ));
+            return Err(misplaced(filter));
         }
         Self::bind_over(filter, literals, &mut |expr| {
             binder.bind(expr, Role::Transform)

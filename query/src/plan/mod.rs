@@ -142,23 +142,37 @@ const JSON_INDEX: &str = "json_index";
 
 impl Plan {
     /// The result's types where no segment was left to execute: nobody evaluated the expressions over rows, so that only
-    /// columns (with their own types, not their elements') and aggregations are known; the others are STRING.
+    /// columns under their own names (with their own types, not their elements') and aggregations are known; the others are STRING.
     #[must_use]
     pub fn types_without_segments(&self) -> Vec<ColumnType> {
-        let known = |expr: &BoundExpr| match expr {
-            BoundExpr::Column(_, column_type) | BoundExpr::Literal(_, column_type) => *column_type,
-            BoundExpr::Call { .. } => DataType::String.into(),
+        let known = |(name, expr): (&String, &BoundExpr)| match expr {
+            BoundExpr::Literal(_, column_type) => *column_type,
+            _ => self
+                .type_by_name(name, expr)
+                .unwrap_or(DataType::String.into()),
         };
+        let named = self.names.iter();
         match &self.shape {
-            Shape::Selection { outputs } => outputs.iter().map(known).collect(),
-            Shape::Distinct { keys } => keys.iter().map(known).collect(),
-            Shape::Aggregation { keys, outputs, .. } => outputs
-                .iter()
-                .map(|output| {
+            Shape::Selection { outputs } => named.zip(outputs).map(known).collect(),
+            Shape::Distinct { keys } => named.zip(keys).map(known).collect(),
+            Shape::Aggregation { keys, outputs, .. } => named
+                .zip(outputs)
+                .map(|(name, output)| {
                     let key = output.as_column().and_then(|slot| keys.get(slot));
-                    key.map_or_else(|| output.column_type(), known)
+                    key.map_or_else(|| output.column_type(), |key| known((name, key)))
                 })
                 .collect(),
+        }
+    }
+
+    /// A column's type, where it is shown under its own name: an alias hides it.
+    fn type_by_name(&self, name: &str, expr: &BoundExpr) -> Option<ColumnType> {
+        match expr {
+            BoundExpr::Column(at, column_type) => {
+                let column = self.columns.get(*at)?;
+                (column.name == name).then_some(*column_type)
+            }
+            _ => None,
         }
     }
 
@@ -168,14 +182,13 @@ impl Plan {
         let Shape::Aggregation { keys, outputs, .. } = &self.shape else {
             return self.types.clone();
         };
-        let whole = |(output, shown): (&BoundExpr, &ColumnType)| {
+        let whole = |((name, output), shown): ((&String, &BoundExpr), &ColumnType)| {
             let key = output.as_column().and_then(|slot| keys.get(slot));
-            key.map_or(*shown, |key| match key {
-                BoundExpr::Column(_, column_type) => *column_type,
-                _ => *shown,
-            })
+            let own = key.and_then(|key| self.type_by_name(name, key));
+            own.unwrap_or(*shown)
         };
-        outputs.iter().zip(&self.types).map(whole).collect()
+        let named = self.names.iter().zip(outputs);
+        named.zip(&self.types).map(whole).collect()
     }
 
     /// Plans a query over a table with that schema.

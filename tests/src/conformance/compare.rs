@@ -102,6 +102,11 @@ fn sort_key(cell: &Json) -> String {
     }
 }
 
+/// True where two cells agree.
+pub(crate) fn agree(a: &Json, b: &Json) -> bool {
+    close(a, b, RELATIVE)
+}
+
 fn close(a: &Json, b: &Json, relative: f64) -> bool {
     let near = |x: f64, y: f64| {
         x == y

@@ -3,17 +3,23 @@
 //! Must not know: how queries are made. Invariant: a panic of an engine is an answer that no other one equals.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Result;
 use common::{ErrorCode, QueryException};
+use parking_lot::Mutex;
 use query::ResultTable;
 use serde_json::{Value as Json, json};
 use sql::Options;
 use tokio::runtime::Runtime;
 
 use crate::conformance::{self, compare, dataset::Dataset, multi_stage};
+
+/// Characters of a message of Pinot that are kept: what follows is a stack.
+const MESSAGE: usize = 1500;
 
 /// What an engine answers.
 pub(super) type Answer = Result<ResultTable, QueryException>;
@@ -77,8 +83,53 @@ pub(super) fn rows_differ(a: &ResultTable, b: &ResultTable) -> Option<String> {
     compare::rows(&case, a)
 }
 
-/// What a real Pinot answers, as the recorded corpus has it; `None` where it gave up for reasons of its own.
-pub(super) fn of_peer(broker: &str, sql: &str) -> Option<Json> {
+/// A real Pinot, and what it answered in earlier runs.
+pub(super) struct Peer {
+    broker: String,
+    kept: Mutex<BTreeMap<String, Json>>,
+    file: Option<Mutex<File>>,
+}
+
+impl Peer {
+    /// The Pinot that `TOURIGA_PINOT_BROKER` names; its answers are kept in the file that `TOURIGA_PINOT_ANSWERS` names.
+    pub(super) fn named() -> Result<Option<Self>> {
+        let Ok(broker) = std::env::var("TOURIGA_PINOT_BROKER") else {
+            return Ok(None);
+        };
+        let (mut kept, mut file) = (BTreeMap::new(), None);
+        if let Some(path) = std::env::var_os("TOURIGA_PINOT_ANSWERS") {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            for line in text.lines() {
+                let (sql, answer): (String, Json) = serde_json::from_str(line)?;
+                kept.insert(sql, answer);
+            }
+            let opened = File::options().create(true).append(true).open(path)?;
+            file = Some(Mutex::new(opened));
+        }
+        Ok(Some(Self {
+            broker,
+            kept: Mutex::new(kept),
+            file,
+        }))
+    }
+
+    /// What it answers, as the recorded corpus has it; `None` where it gave up for reasons of its own.
+    pub(super) fn answer(&self, sql: &str) -> Option<Json> {
+        if let Some(answer) = self.kept.lock().get(sql) {
+            return Some(answer.clone());
+        }
+        let answer = of_peer(&self.broker, sql)?;
+        if let Some(file) = &self.file {
+            let line = json!([sql, answer]);
+            writeln!(file.lock(), "{line}").ok()?;
+        }
+        self.kept.lock().insert(sql.to_owned(), answer.clone());
+        Some(answer)
+    }
+}
+
+/// What a real Pinot answers, an error with its message.
+fn of_peer(broker: &str, sql: &str) -> Option<Json> {
     /// Timeouts, servers away and requests that never came to be planned.
     const NO_ANSWER: &[u64] = &[235, 240, 250, 305, 400, 427];
     let body = json!({"sql": sql, "queryOptions": "serverReturnFinalResult=false;timeoutMs=20000"});
@@ -96,7 +147,9 @@ pub(super) fn of_peer(broker: &str, sql: &str) -> Option<Json> {
     let answer: Json = serde_json::from_str(&text).ok()?;
     if let Some(first) = answer["exceptions"].as_array().and_then(|all| all.first()) {
         let code = first["errorCode"].as_u64()?;
-        return (!NO_ANSWER.contains(&code)).then(|| json!({"error": code}));
+        let message = first["message"].as_str().unwrap_or_default();
+        let message: String = message.chars().take(MESSAGE).collect();
+        return (!NO_ANSWER.contains(&code)).then(|| json!({"error": code, "message": message}));
     }
     let table = answer.get("resultTable").filter(|t| !t.is_null())?;
     Some(json!({
