@@ -180,3 +180,31 @@ fn another_format_version_is_refused_by_name() -> Outcome {
     assert!(error.to_string().contains(&wanted), "{error}");
     Ok(())
 }
+
+#[test]
+fn encodings_that_the_type_cannot_have_are_refused() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("s");
+    segment_of_every_kind(&path, 20)?;
+    let whole = std::fs::read(&path)?;
+    let tail = whole.len() - TAIL;
+    let length = u64::from_le_bytes(*whole[tail..].first_chunk::<8>().ok_or("no tail")?);
+    let start = tail - usize::try_from(length)?;
+    let text = std::str::from_utf8(&whole[start..tail])?;
+    let column = text.find(r#""name":"raw""#).ok_or("no column")?;
+    let (before, after) = text.split_at(column);
+    for (from, to) in [
+        (r#""chunk_entries":"#, r#""other_entries":"#),
+        (r#""encoding":"raw""#, r#""encoding":"packed""#),
+    ] {
+        let footer = format!("{before}{}", after.replacen(from, to, 1));
+        assert!(footer != text, "{from}");
+        std::fs::write(&path, with_footer(&whole[..start], footer.as_bytes()))?;
+        let refused = SealedSegment::open(&path).err();
+        assert!(
+            matches!(refused, Some(SegmentError::Corrupt { .. })),
+            "{to}: {refused:?}"
+        );
+    }
+    Ok(())
+}

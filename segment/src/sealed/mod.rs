@@ -12,6 +12,7 @@ mod star_trees;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use common::DataType;
 use hashbrown::HashMap;
 
 use crate::buffer::bits;
@@ -276,6 +277,9 @@ fn open_forward(buffers: &Buffers<'_>, metadata: &ColumnMetadata, entries: u32) 
             ends: buffers.sized(kind::RUNS, u64::from(cardinality) * 4)?,
             cardinality,
         },
+        Encoding::Packed if !matches!(data_type.stored(), DataType::Int | DataType::Long) => {
+            return Err(buffers.corrupt(0, &format!("packed values of {}", data_type.name())));
+        }
         Encoding::Packed => {
             let heads = buffers.optional(kind::PACKED_HEADS);
             let bytes = buffers.optional(kind::RAW);
@@ -285,6 +289,9 @@ fn open_forward(buffers: &Buffers<'_>, metadata: &ColumnMetadata, entries: u32) 
         }
         Encoding::Raw if metadata.chunk_entries == 0 => {
             let width = with_number!(data_type.stored(), T => width_of::<T>(), _ => 0);
+            if width == 0 && entries > 0 {
+                return Err(buffers.corrupt(0, "values of varying length without chunks"));
+            }
             Forward::Plain {
                 bytes: buffers.sized(kind::RAW, u64::from(entries) * width)?,
                 data_type,
