@@ -23,8 +23,7 @@ fn named(core: &Core, statement: &Statement) -> Option<Vec<String>> {
     if !statement.sql.to_lowercase().contains(SCHEMA) || statement.explain {
         return None;
     }
-    let dialect = sqlparser::dialect::GenericDialect {};
-    let syntax = sqlparser::parser::Parser::parse_sql(&dialect, &statement.sql).ok()?;
+    let syntax = sql::parse::statements(&statement.sql).ok()?;
     let mut names = Vec::new();
     let _ = sqlparser::ast::visit_relations(&syntax, |relation| {
         let name = relation.to_string().replace(['"', '`'], "").to_lowercase();

@@ -2,6 +2,7 @@
 //!
 //! Must not know: schemas. Invariant: what only the multi-stage engine can answer is refused with that hint.
 
+mod bounded;
 mod expression;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ use sqlparser::ast::{
     self, GroupByExpr, LimitClause, OrderByKind, SelectItem as AstItem, SetExpr, TableFactor,
 };
 use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::Parser;
+use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::query::{OrderBy, Query, SelectItem};
@@ -40,6 +41,14 @@ pub fn syntax(sql: &str) -> Result<ast::Statement, SqlError> {
     syntax_of(sql, None)
 }
 
+/// Parses a text of any number of statements, as they stand.
+///
+/// # Errors
+/// With line and column where the text is not SQL.
+pub fn statements(sql: &str) -> Result<Vec<ast::Statement>, ParserError> {
+    bounded::statements(sql, None)
+}
+
 /// As [`syntax`], without the words that mean nothing to the single-stage engine.
 ///
 /// # Errors
@@ -61,13 +70,7 @@ fn syntax_of(sql: &str, tokens: Option<Vec<TokenWithSpan>>) -> Result<ast::State
     if has_bare_comma(sql) {
         return Err(wrong(&"Encountered `,` before FROM: expected an item"));
     }
-    let mut statements = match tokens {
-        Some(tokens) => Parser::new(&GenericDialect {})
-            .with_tokens_with_locations(tokens)
-            .parse_statements(),
-        None => Parser::parse_sql(&GenericDialect {}, sql),
-    }
-    .map_err(|e| wrong(&e))?;
+    let mut statements = bounded::statements(sql, tokens).map_err(|e| wrong(&e))?;
     match (statements.pop(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
         _ => Err(wrong(&"expected one statement")),
@@ -143,13 +146,9 @@ pub fn expression_text(text: &str) -> Result<Expr, SqlError> {
             text.trim()
         ))
     };
-    let mut parser = Parser::new(&GenericDialect {})
-        .try_with_sql(text)
-        .map_err(|e| wrong(&e))?;
-    let ast = parser.parse_expr().map_err(|e| wrong(&e))?;
-    match parser.peek_token().token {
-        Token::EOF => expression::scalar(&ast),
-        other => Err(wrong(&format!("unexpected `{other}` after the expression"))),
+    match bounded::expression(text).map_err(|e| wrong(&e))? {
+        (ast, Token::EOF) => expression::scalar(&ast),
+        (_, other) => Err(wrong(&format!("unexpected `{other}` after the expression"))),
     }
 }
 
@@ -211,9 +210,7 @@ fn not_in_the_grammar(sql: &str, query: &ast::Query, select: &ast::Select) -> Re
 /// # Errors
 /// Where the text is no expression.
 pub fn condition(text: &str) -> Result<Expr, SqlError> {
-    let ast = Parser::new(&GenericDialect {})
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_expr())
+    let (ast, _) = bounded::expression(text)
         .map_err(|error| SqlError::Parse(format!("`{text}` is no condition: {error}")))?;
     scalar(&ast)
 }

@@ -39,6 +39,31 @@ fn the_grammar_is_pinots() {
     }
 }
 
+/// Each of these leaves the parser two readings at every dot or bracket: doubling, they would never end.
+#[test]
+fn many_readings_end() {
+    let names = "a.".repeat(60);
+    let subscripts = "a[".repeat(45);
+    for sql in [
+        format!("SELECT {names}( FROM t"),
+        format!("SELECT {names}+ FROM t"),
+        format!("SELECT {names}b[+ FROM t"),
+        format!("SELECT b FROM t WHERE {subscripts}+"),
+        format!("SELECT a.{} FROM t", subscripts.replace("a[", "a.b[")),
+        format!("SELECT a FROM {}a", "(".repeat(45)),
+        names.clone() + "(",
+    ] {
+        assert!(matches!(parsed(&sql), Err(SqlError::Parse(_))), "{sql}");
+        assert!(super::syntax(&sql).is_err(), "{sql}");
+        assert!(super::expression_text(&sql).is_err(), "{sql}");
+        assert!(super::condition(&sql).is_err(), "{sql}");
+    }
+    let nested = "group.topics.interval.case.key.a.b.c.d.e.f.g.h.end.timestamp";
+    assert!(parsed(&format!("SELECT {nested} FROM t")).is_ok());
+    let many = vec!["t.a.b + abs(c)"; 20_000].join(", ");
+    assert!(super::syntax(&format!("SELECT {many} FROM t")).is_ok());
+}
+
 #[test]
 fn literals_are_pinots() -> Result<(), SqlError> {
     assert_eq!(names("SELECT -0.0 * 3")?, ["'0.0'"]);

@@ -5,8 +5,6 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor};
-use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::Parser;
 
 /// The query option that decides it.
 pub(crate) const ENGINE_OPTION: &str = "useMultistageEngine";
@@ -48,7 +46,7 @@ impl Visitor for BeyondOneTable {
 
 /// Whether a statement joins, nests, or has windows or set operations; false where it cannot be read.
 pub(crate) fn needs_multi_stage(sql: &str) -> bool {
-    let Ok(statements) = Parser::parse_sql(&GenericDialect {}, sql) else {
+    let Ok(statements) = sql::parse::statements(sql) else {
         return false;
     };
     let [statement @ Statement::Query(_)] = statements.as_slice() else {

@@ -5,8 +5,6 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, LimitClause, SetExpr, Statement, Value, VisitMut, VisitorMut};
-use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::Parser;
 
 struct LimitZero;
 
@@ -32,7 +30,7 @@ impl VisitorMut for LimitZero {
 
 /// The statement with `LIMIT 0`.
 pub(crate) fn without_rows(sql: &str) -> Option<String> {
-    let mut statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
+    let mut statements = sql::parse::statements(sql).ok()?;
     let [statement @ Statement::Query(_)] = statements.as_mut_slice() else {
         return None;
     };
