@@ -9,7 +9,6 @@ use common::{Block, Values};
 use functions::{Grouped, Groups};
 use parking_lot::Mutex;
 use rayon::prelude::*;
-use roaring::RoaringBitmap;
 use segment::{Docs, Segment};
 
 use crate::expr::BoundExpr;
@@ -20,6 +19,7 @@ use crate::limits::Limits;
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanAggregation, Shape};
 use crate::project::{BLOCK_ROWS, Projection, SegmentColumns};
+use crate::scan::Scan;
 use crate::select::Cut;
 use crate::star_tree::Search;
 use crate::statistics::SeenIds;
@@ -30,10 +30,11 @@ use crate::{QueryError, prune, select, star_tree, statistics, truncated};
 /// cheaper to find together.
 const TASK_ROWS: Range<u32> = 1 << 16..1 << 20;
 
+/// Rows of one task where the best segment's rows make those of the others needless: all threads look at that segment first.
+const CUT_ROWS: u32 = 1 << 18;
+
 /// Rows up to which other threads are not woken.
 const ALONE_ROWS: u32 = 1 << 13;
-/// Rows of an index that are looked at first: a small LIMIT needs no more.
-const FIRST_LISTED: usize = 256;
 
 /// What a server answers with: the merged partial result and its counters.
 pub struct Executed {
@@ -69,9 +70,12 @@ pub fn execute(
         .map(|segment| bounds::possible(plan, segment.as_ref()))
         .collect();
     let rows: u64 = possible.iter().map(|rows| rows.len() as u64).sum();
+    let cut = Cut::new(plan);
     // Outside a pool, where short queries run, even the number of threads is not asked for: it would start some.
     let task_rows = if rows <= u64::from(TASK_ROWS.start) {
         rows
+    } else if cut.is_known() {
+        u64::from(CUT_ROWS)
     } else {
         let threads = rayon::current_num_threads().max(1) as u64;
         (rows / (threads * 2)).clamp(u64::from(TASK_ROWS.start), TASK_ROWS.end.into())
@@ -82,7 +86,7 @@ pub fn execute(
         .flat_map(|(segment, rows)| tasks_of(plan, segment.as_ref(), rows, task_rows as u32))
         .collect();
     let alone = rows <= u64::from(ALONE_ROWS);
-    let parts = run_all(plan, tasks, alone, limits, host)?;
+    let parts = run_all(plan, tasks, &cut, alone, limits, host)?;
     let mut partials = Vec::with_capacity(parts.len());
     for (part, part_stats) in parts {
         stats.add(&part_stats);
@@ -99,14 +103,14 @@ type Part = (Partial, QueryStats);
 fn run_all(
     plan: &Plan,
     tasks: Vec<Task<'_>>,
+    cut: &Cut,
     alone: bool,
     limits: &Limits,
     host: &str,
 ) -> Result<Vec<Part>, QueryError> {
     let alone = alone || tasks.len() < 2 || tasks.iter().all(|task| task.search.is_some());
-    let cut = Cut::new(plan);
     if alone {
-        let run = |task| run_task(plan, task, &cut, limits, host);
+        let run = |task| run_task(plan, task, cut, limits, host);
         return tasks.into_iter().map(run).collect();
     }
     let mut queue: Vec<(usize, Task<'_>)> = tasks.into_iter().enumerate().collect();
@@ -119,7 +123,7 @@ fn run_all(
         .with_max_len(1)
         .filter_map(|_| {
             let (at, task) = queue.lock().pop()?;
-            Some(run_task(plan, task, &cut, limits, host).map(|part| (at, part)))
+            Some(run_task(plan, task, cut, limits, host).map(|part| (at, part)))
         })
         .collect::<Result<_, _>>()?;
     parts.sort_by_key(|(at, _)| *at);
@@ -238,136 +242,7 @@ fn distinct_limit(plan: &Plan) -> usize {
     }
 }
 
-/// The rows of one task that pass the filter, block by block.
-pub(crate) struct Scan<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) columns: &'a SegmentColumns<'a>,
-    pub(crate) filter: &'a SegmentFilter<'a>,
-    pub(crate) rows: Range<u32>,
-    limits: &'a Limits,
-    pub(crate) stats: QueryStats,
-}
-
-impl<'a> Scan<'a> {
-    /// Some rows of a segment.
-    pub(crate) fn new(
-        plan: &'a Plan,
-        columns: &'a SegmentColumns<'a>,
-        filter: &'a SegmentFilter<'a>,
-        rows: Range<u32>,
-        limits: &'a Limits,
-    ) -> Self {
-        Self {
-            plan,
-            columns,
-            filter,
-            rows,
-            limits,
-            stats: QueryStats::default(),
-        }
-    }
-}
-
 impl Scan<'_> {
-    /// Calls `f` with the matching rows, at most a block of them at a time; `f` answers false to stop.
-    pub(crate) fn for_each_block(
-        &mut self,
-        f: impl FnMut(&mut Self, Docs<'_>) -> Result<bool, QueryError>,
-    ) -> Result<(), QueryError> {
-        if self.filter.matches_nothing() {
-            return Ok(());
-        }
-        match self.filter.listed() {
-            Some(found) => self.for_each_listed(found, f),
-            None => self.for_each_range(f),
-        }
-    }
-
-    /// Walks the rows that an index found.
-    fn for_each_listed(
-        &mut self,
-        found: &RoaringBitmap,
-        mut f: impl FnMut(&mut Self, Docs<'_>) -> Result<bool, QueryError>,
-    ) -> Result<(), QueryError> {
-        let filter = self.filter;
-        let mut walk = found.range(self.rows.clone());
-        let mut list = vec![0; FIRST_LISTED];
-        loop {
-            self.limits.check()?;
-            let rows = walk.next_many(&mut list);
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let mask = filter.among_listed(
-                Docs::List(rows),
-                &mut self.stats.num_entries_scanned_in_filter,
-            )?;
-            let kept: Vec<u32>;
-            let rows = if mask.is_full() {
-                &*rows
-            } else {
-                let mut positions = Vec::new();
-                mask.collect_into(0, &mut positions);
-                kept = positions.iter().map(|at| rows[*at as usize]).collect();
-                &kept
-            };
-            self.stats.num_docs_scanned += rows.len() as u64;
-            if !rows.is_empty() && !f(self, Docs::List(rows))? {
-                return Ok(());
-            }
-            list.resize(BLOCK_ROWS, 0);
-        }
-    }
-
-    /// Looks at all rows that the filter leaves possible, block by block.
-    fn for_each_range(
-        &mut self,
-        mut f: impl FnMut(&mut Self, Docs<'_>) -> Result<bool, QueryError>,
-    ) -> Result<(), QueryError> {
-        let bounds = self.filter.bounds();
-        let mut start = self
-            .rows
-            .start
-            .max(bounds.start / BLOCK_ROWS as u32 * BLOCK_ROWS as u32);
-        let end = self.rows.end.min(bounds.end);
-        let mut list = Vec::new();
-        while start < end {
-            self.limits.check()?;
-            let stop = (start + BLOCK_ROWS as u32).min(self.rows.end);
-            let all = self.filter.matches_all();
-            let docs = if all {
-                Docs::Range(start..stop)
-            } else {
-                let mask = self.filter.among(
-                    Docs::Range(start..stop),
-                    &mut self.stats.num_entries_scanned_in_filter,
-                )?;
-                if mask.is_full() {
-                    Docs::Range(start..stop)
-                } else {
-                    list.clear();
-                    mask.collect_into(start, &mut list);
-                    Docs::List(&list)
-                }
-            };
-            start = stop;
-            if docs.is_empty() {
-                continue;
-            }
-            self.stats.num_docs_scanned += docs.len() as u64;
-            if !f(self, docs)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Accounts what a result holds once it is there.
-    pub(crate) fn account(&self, what: &'static str, bytes: usize) -> Result<(), QueryError> {
-        self.limits.account(what, 0, bytes)?;
-        self.limits.account(what, bytes, 0)
-    }
-
     /// Aggregations without keys.
     fn totals(
         &mut self,
@@ -514,7 +389,7 @@ impl Scan<'_> {
             aggregations.iter().map(|a| a.function.grouped()).collect();
         let stops_early = aggregations.is_empty() && self.plan.order_by.is_empty();
         let mut held = 0;
-        self.for_each_block(|scan, docs| {
+        let add = |scan: &mut Self, docs: Docs<'_>| {
             let mut projection = Projection::new(columns, docs.clone());
             let rows = grouping.group(&mut projection, &scan.plan.context)?;
             for ((aggregation, state), filter) in aggregations.iter().zip(&mut states).zip(&filters)
@@ -533,7 +408,12 @@ impl Scan<'_> {
             scan.limits.account("groups", held, now)?;
             held = now;
             Ok(!(stops_early && grouping.count() >= limit))
-        })?;
+        };
+        if stops_early {
+            self.until_enough(add)?;
+        } else {
+            self.for_each_block(add)?;
+        }
         self.limits.account("groups", held, 0)?;
         self.stats.num_groups_limit_reached |= grouping.limit_reached && !aggregations.is_empty();
         self.count_entries(aggregations, keys);

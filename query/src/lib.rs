@@ -19,6 +19,7 @@ pub mod plan;
 pub mod project;
 pub mod prune;
 pub mod reduce;
+mod scan;
 pub mod select;
 mod short;
 mod star_states;

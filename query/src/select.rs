@@ -9,11 +9,11 @@ use common::{Block, DataType, Value};
 use segment::{Docs, Segment};
 
 use crate::QueryError;
-use crate::execute::Scan;
 use crate::expr::{BoundExpr, without_nulls};
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanOrder, Shape};
 use crate::project::{Projection, Source};
+use crate::scan::Scan;
 
 /// How far the first ORDER BY key may reach into the segments, as tasks find better rows: whole numbers of a column only.
 pub(crate) struct Cut {
@@ -40,6 +40,11 @@ impl Cut {
             key,
             worst: AtomicI64::new(i64::MAX),
         }
+    }
+
+    /// True where segments can be told apart by what they may add.
+    pub(crate) fn is_known(&self) -> bool {
+        self.key.is_some()
     }
 
     /// The best rank that a segment's rows can have.
@@ -108,7 +113,7 @@ pub(crate) fn rows(
 
 fn first(scan: &mut Scan<'_>, wanted: usize) -> Result<Vec<u32>, QueryError> {
     let mut kept = Vec::new();
-    scan.for_each_block(|_, docs| {
+    scan.until_enough(|_, docs| {
         docs.for_each(|doc| {
             if kept.len() < wanted {
                 kept.push(doc);

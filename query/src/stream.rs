@@ -9,12 +9,12 @@ use std::sync::Arc;
 use common::Block;
 use segment::{Docs, Segment};
 
-use crate::execute::Scan;
 use crate::expr::{BoundExpr, without_nulls};
 use crate::filter::SegmentFilter;
 use crate::limits::Limits;
 use crate::plan::{Plan, Shape};
 use crate::project::{BLOCK_ROWS, Projection, SegmentColumns};
+use crate::scan::Scan;
 use crate::stats::QueryStats;
 use crate::{QueryError, prune};
 
@@ -61,7 +61,7 @@ pub fn pieces(plan: &Plan, segments: &[Arc<dyn Segment>]) -> (Vec<Piece>, QueryS
     (pieces, stats)
 }
 
-/// Searches a piece. Blocks in which few rows match are read together, so that no batch is small without need.
+/// Searches a piece.
 ///
 /// # Errors
 /// Where an expression refuses a value, or a limit of the query is reached.
@@ -89,22 +89,10 @@ pub fn search(
     )?;
     let mut scan = Scan::new(plan, &columns, &filter, piece.rows.clone(), limits);
     let mut found = Vec::new();
-    let mut list: Vec<u32> = Vec::new();
-    scan.for_each_block(|scan, docs| {
-        if list.is_empty() && docs.len() == BLOCK_ROWS {
-            found.push(read(scan, outputs, docs)?);
-            return Ok(true);
-        }
-        docs.for_each(|doc| list.push(doc));
-        if list.len() >= BLOCK_ROWS {
-            found.push(read(scan, outputs, Docs::List(&list))?);
-            list.clear();
-        }
+    scan.for_batches(BLOCK_ROWS, |scan, docs| {
+        found.push(read(scan, outputs, docs)?);
         Ok(true)
     })?;
-    if !list.is_empty() {
-        found.push(read(&scan, outputs, Docs::List(&list))?);
-    }
     let mut stats = scan.stats;
     count(plan, piece, outputs, &mut stats);
     Ok((found, stats))

@@ -22,6 +22,7 @@ pub mod testing;
 pub mod time;
 mod var;
 
+pub use buffer::positions::push_positions;
 pub use error::SegmentError;
 pub use format::footer::{ColumnMetadata, SegmentMetadata};
 pub use ids::IdSet;

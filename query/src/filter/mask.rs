@@ -140,19 +140,7 @@ impl Mask {
 
     /// The rows in ascending order, offset by `base`.
     pub fn collect_into(&self, base: u32, out: &mut Vec<u32>) {
-        out.reserve(self.count());
-        for (index, word) in self.words.iter().enumerate() {
-            let mut word = *word;
-            if word == u64::MAX {
-                let first = base + index as u32 * 64;
-                out.extend(first..first + 64);
-                continue;
-            }
-            while word != 0 {
-                out.push(base + index as u32 * 64 + word.trailing_zeros());
-                word &= word - 1;
-            }
-        }
+        segment::push_positions(&self.words, base, out);
     }
 }
 

@@ -17,6 +17,10 @@ use crate::project::{Projection, SegmentColumns, Source};
 
 /// Below one candidate in this many rows, candidates are read one by one.
 const SPARSE: usize = 8;
+/// The same where all rows can be compared as they are packed, many at once.
+const SPARSE_PACKED: usize = 64;
+/// Ids of a set that most likely are few runs, which packed ids can be compared with.
+const FEW_IDS: u32 = 16;
 
 /// The rows that are asked about. A mask has one bit for each, by its position among them.
 pub(super) struct Run<'r> {
@@ -85,7 +89,7 @@ impl Run<'_> {
                 ..
             } => self.scan_ids(*column, ids, *negated != wanted, mask),
             Node::Pair(pair) => {
-                let sparse = self.sparse(mask);
+                let sparse = self.sparse(mask, SPARSE);
                 let docs = self.read(sparse.as_ref());
                 let (rows, found) = (docs.len() as u64, pair.matching(&docs));
                 *self.scanned += rows;
@@ -162,9 +166,9 @@ impl Run<'_> {
     }
 
     /// The candidates where they are few; otherwise all rows are read.
-    fn sparse(&self, mask: &Mask) -> Option<Candidates> {
+    fn sparse(&self, mask: &Mask, below: usize) -> Option<Candidates> {
         let count = mask.count();
-        if count * SPARSE >= mask.rows() {
+        if count * below >= mask.rows() {
             return None;
         }
         let mut positions = Vec::with_capacity(count);
@@ -182,14 +186,21 @@ impl Run<'_> {
     }
 
     fn scan_ids(&mut self, column: &dyn Column, ids: &IdSet, wanted: bool, mask: &mut Mask) {
-        let sparse = self.sparse(mask);
-        let mut words = Vec::with_capacity(mask.rows().div_ceil(64));
-        if let (None, Docs::Range(rows)) = (&sparse, &self.rows)
-            && column.match_ids(rows.clone(), ids, &mut words)
+        let below = if ids.len() <= FEW_IDS || matches!(ids, IdSet::Run(_)) {
+            SPARSE_PACKED
+        } else {
+            SPARSE
+        };
+        if let Docs::Range(rows) = &self.rows
+            && mask.count() * below >= mask.rows()
         {
-            *self.scanned += rows.len() as u64;
-            return apply(mask, &Mask::from_words(words, mask.rows()), wanted);
+            let mut words = Vec::with_capacity(mask.rows().div_ceil(64));
+            if column.match_ids(rows.clone(), ids, &mut words) {
+                *self.scanned += rows.len() as u64;
+                return apply(mask, &Mask::from_words(words, mask.rows()), wanted);
+            }
         }
+        let sparse = self.sparse(mask, SPARSE);
         let docs = self.read(sparse.as_ref());
         let rows = docs.len();
         let found = if column.column_type().multi {
@@ -237,14 +248,14 @@ impl Run<'_> {
         wanted: bool,
         mask: &mut Mask,
     ) -> Result<(), QueryError> {
-        let sparse = self.sparse(mask);
-        if sparse.is_none()
+        if mask.count() * SPARSE_PACKED >= mask.rows()
             && let Some(found) = self.packed(test)
         {
             *self.scanned += self.rows.len() as u64;
             apply(mask, &found, wanted != test.negated);
             return Ok(());
         }
+        let sparse = self.sparse(mask, SPARSE);
         let docs = self.read(sparse.as_ref());
         let rows = docs.len();
         let mut projection = Projection::new(self.columns, docs);

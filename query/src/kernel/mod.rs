@@ -14,12 +14,12 @@ use functions::{Grouped, Groups};
 use segment::Docs;
 
 use crate::QueryError;
-use crate::execute::Scan;
 use crate::expr::BoundExpr;
 use crate::group_by::GroupTable;
 use crate::merge::Partial;
 use crate::plan::PlanAggregation;
 use crate::project::{BLOCK_ROWS, SegmentColumns};
+use crate::scan::Scan;
 use group::{GroupKeys, Places};
 use number::{EXACT, Number, Slots, Span};
 use packed::Packed;
@@ -199,6 +199,9 @@ impl<'a> Kernel<'a> {
     }
 
     fn finish(mut self, aggregations: &[PlanAggregation]) -> Result<Partial, QueryError> {
+        if let Some(packed) = &mut self.packed {
+            packed.take_apart(&mut self.counts, &mut self.totals);
+        }
         self.keys.fold_lanes(&mut self.counts, |a, b| a + b);
         for (measure, totals) in self.measures.iter().zip(&mut self.totals) {
             if !totals.is_empty() {

@@ -10,6 +10,7 @@ use common::{DataType, Values};
 use super::packed::{DENSE, PackedNumbers};
 use crate::buffer::bits;
 use crate::buffer::map::Region;
+use crate::buffer::within::{self, Span};
 use crate::format::codec::Codec;
 use crate::number::{Number, with_number};
 use crate::var::VarKind;
@@ -46,6 +47,10 @@ pub(crate) struct ChunkedValues {
 
 /// Ids that are unpacked at a time, so that they stay in the fastest cache.
 const PIECE: usize = 1024;
+
+/// Words of the sets in which runs are looked for: comparing with a few of them is for many rows at once, looking up a row's bit for
+/// one at a time.
+const SPAN_WORDS: usize = 16;
 
 /// Entries within which listed ones are unpacked together.
 const WINDOW: u32 = 4096;
@@ -159,24 +164,19 @@ impl Forward {
         let Self::Ids { bytes, width, .. } = self else {
             return false;
         };
+        let spans = few_spans(ids);
         let mut piece = [0_u32; PIECE];
         let (mut from, end) = (range.start as usize, range.end as usize);
         while from < end {
             let piece = &mut piece[..PIECE.min(end - from)];
             bits::unpack(bytes, *width, from, piece);
-            match ids {
-                IdSet::Run(run) => {
-                    let (start, length) = (run.start, run.end.saturating_sub(run.start));
-                    bits::push_words(piece, out, |id| id.wrapping_sub(start) < length);
+            match (&spans, ids) {
+                (Some(spans), _) => within::push(piece, spans, out),
+                (None, IdSet::Bits { words, .. }) if words.len() == 1 => {
+                    let word = words[0];
+                    bits::push_words(piece, out, |id| word >> (id & 63) & 1 == 1);
                 }
-                IdSet::Bits { words, .. } => match words.as_slice() {
-                    [word] => bits::push_words(piece, out, |id| word >> (id & 63) & 1 == 1),
-                    words => bits::push_words(piece, out, |id| {
-                        words
-                            .get((id / 64) as usize)
-                            .is_some_and(|w| w >> (id % 64) & 1 == 1)
-                    }),
-                },
+                (None, ids) => bits::push_words(piece, out, |id| ids.contains(id)),
             }
             from += piece.len();
         }
@@ -201,6 +201,32 @@ impl Forward {
                 Values::Long(out)
             }
             Self::Ids { .. } | Self::Runs { .. } => Values::empty(DataType::Int),
+        }
+    }
+}
+
+/// The runs of a set; `None` where they are many, or not worth looking for.
+fn few_spans(ids: &IdSet) -> Option<Vec<Span>> {
+    let span = |run: &Range<u32>| Span {
+        first: run.start,
+        reach: run.end - run.start - 1,
+    };
+    match ids {
+        IdSet::Run(run) if run.is_empty() => Some(Vec::new()),
+        IdSet::Run(run) => Some(vec![span(run)]),
+        IdSet::Bits { words, .. } if words.len() > SPAN_WORDS => None,
+        IdSet::Bits { .. } => {
+            let mut runs: Vec<Range<u32>> = Vec::with_capacity(within::MOST);
+            for id in ids.iter() {
+                if let Some(run) = runs.last_mut().filter(|run| run.end == id) {
+                    run.end += 1;
+                } else if runs.len() == within::MOST {
+                    return None;
+                } else {
+                    runs.push(id..id + 1);
+                }
+            }
+            Some(runs.iter().map(span).collect())
         }
     }
 }

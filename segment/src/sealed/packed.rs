@@ -15,6 +15,7 @@ use std::ops::Range;
 use crate::Docs;
 use crate::buffer::bits;
 use crate::buffer::map::Region;
+use crate::buffer::within::{self, Span};
 
 /// Numbers of a block.
 pub(crate) const BLOCK: usize = 4096;
@@ -22,7 +23,7 @@ const HEAD: usize = 32;
 /// Values that are unpacked at a time, so that they stay in the fastest cache.
 const PIECE: usize = 1024;
 /// Where at least one entry in this many is asked for, all between are unpacked: that costs as much as to find one alone.
-pub(super) const DENSE: usize = 24;
+pub(super) const DENSE: usize = 64;
 /// The width of numbers that are stored as they are.
 const PLAIN: u32 = 64;
 
@@ -31,6 +32,12 @@ pub(crate) struct PackedNumbers {
     heads: Region,
     bytes: Region,
     entries: u32,
+}
+
+/// Some neighbouring numbers: as distances from the least of their block, or themselves.
+enum Piece<'p> {
+    Distances(i64, &'p [u32]),
+    Numbers(&'p [i64]),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -97,6 +104,18 @@ impl Head {
         let distance = (at as i64).wrapping_mul(i64::from(self.stride));
         self.least.wrapping_add(distance)
     }
+
+    /// The numbers from a place on, where they are not packed.
+    fn fill(&self, bytes: &[u8], at: usize, out: &mut [i64]) {
+        if self.width == 0 {
+            return (at..).zip(out).for_each(|(at, v)| *v = self.evenly(at));
+        }
+        let words = bytes.get(at * 8..).unwrap_or(&[]).as_chunks::<8>().0;
+        out.fill(0);
+        for (place, word) in out.iter_mut().zip(words) {
+            *place = i64::from_le_bytes(*word);
+        }
+    }
 }
 
 impl PackedNumbers {
@@ -154,7 +173,7 @@ impl PackedNumbers {
     }
 
     /// Calls `f` with the numbers of consecutive entries, some at a time.
-    fn pieces(&self, range: Range<u32>, mut f: impl FnMut(&[i64])) {
+    fn pieces(&self, range: Range<u32>, mut f: impl FnMut(Piece<'_>)) {
         let (mut small, mut wide) = ([0_u32; PIECE], [0_i64; PIECE]);
         let end = range.end as usize;
         let mut from = range.start as usize;
@@ -166,25 +185,14 @@ impl PackedNumbers {
             while from < block_end {
                 let at = from % BLOCK;
                 let count = (block_end - from).min(PIECE);
-                let out = &mut wide[..count];
-                match head.width {
-                    0 => (at..).zip(out).for_each(|(at, v)| *v = head.evenly(at)),
-                    1..=32 => {
-                        let small = &mut small[..count];
-                        bits::unpack(bytes, head.width, at, small);
-                        for (place, distance) in out.iter_mut().zip(small) {
-                            *place = head.least.wrapping_add(i64::from(*distance));
-                        }
-                    }
-                    _ => {
-                        let words = bytes.get(at * 8..).unwrap_or(&[]).as_chunks::<8>().0;
-                        out.fill(0);
-                        for (place, word) in out.iter_mut().zip(words) {
-                            *place = i64::from_le_bytes(*word);
-                        }
-                    }
+                let (small, wide) = (&mut small[..count], &mut wide[..count]);
+                if (1..=32).contains(&head.width) {
+                    bits::unpack(bytes, head.width, at, small);
+                    f(Piece::Distances(head.least, small));
+                } else {
+                    head.fill(bytes, at, wide);
+                    f(Piece::Numbers(wide));
                 }
-                f(&wide[..count]);
                 from += count;
             }
         }
@@ -199,31 +207,37 @@ impl PackedNumbers {
     ) {
         out.reserve(entries.len());
         match entries {
-            Docs::Range(range) => self.pieces(range.clone(), |piece| {
-                out.extend(piece.iter().map(|v| convert(*v)));
+            Docs::Range(range) => self.pieces(range.clone(), |piece| match piece {
+                Piece::Distances(least, distances) => {
+                    let number = |d: &u32| convert(least.wrapping_add(i64::from(*d)));
+                    out.extend(distances.iter().map(number));
+                }
+                Piece::Numbers(numbers) => out.extend(numbers.iter().map(|v| convert(*v))),
             }),
             Docs::List(list) => {
                 let mut rest = *list;
-                let mut dense = Vec::new();
+                let mut distances = Vec::new();
                 while let Some(first) = rest.first() {
                     let block = *first as usize / BLOCK;
                     let end = (block + 1) * BLOCK;
                     let count = rest.partition_point(|entry| (*entry as usize) < end);
                     let (here, after) = rest.split_at(count);
                     rest = after;
-                    let last = here.last().copied().unwrap_or(*first);
-                    let span = (last - first + 1) as usize;
-                    if here.len() * DENSE > span {
-                        dense.clear();
-                        self.pieces(*first..last + 1, |piece| dense.extend_from_slice(piece));
-                        let picked = here.iter().map(|entry| dense[(entry - first) as usize]);
-                        out.extend(picked.map(convert));
-                    } else {
-                        let head = self.head(block);
-                        let bytes = self.block_bytes(&head);
+                    let span = here.last().map_or(0, |last| last - first + 1) as usize;
+                    let head = self.head(block);
+                    let bytes = self.block_bytes(&head);
+                    if here.len() * DENSE > span && (1..=32).contains(&head.width) {
+                        distances.clear();
+                        distances.resize(span, 0);
+                        bits::unpack(bytes, head.width, *first as usize % BLOCK, &mut distances);
                         out.extend(here.iter().map(|entry| {
-                            convert(self.within(&head, bytes, *entry as usize % BLOCK))
+                            let distance = distances[(entry - first) as usize];
+                            convert(head.least.wrapping_add(i64::from(distance)))
                         }));
+                    } else {
+                        let at = |entry: &u32| *entry as usize % BLOCK;
+                        let number = |entry| convert(self.within(&head, bytes, at(entry)));
+                        out.extend(here.iter().map(number));
                     }
                 }
             }
@@ -250,16 +264,19 @@ impl PackedNumbers {
                 let first = low.saturating_sub(head.least).max(0) as u64;
                 let last = high.wrapping_sub(head.least) as u64;
                 let first = u32::try_from(first).unwrap_or(u32::MAX);
-                let length = u32::try_from(last).unwrap_or(u32::MAX) - first;
+                let reach = u32::try_from(last).unwrap_or(u32::MAX) - first;
+                let span = Span { first, reach };
                 let bytes = self.block_bytes(&head);
                 for at in (from..block_end).step_by(PIECE) {
                     let small = &mut small[..PIECE.min(block_end - at)];
                     bits::unpack(bytes, head.width, at % BLOCK, small);
-                    bits::push_words(small, out, |v| v.wrapping_sub(first) <= length);
+                    within::push(small, &[span], out);
                 }
             } else {
                 self.pieces(from as u32..block_end as u32, |piece| {
-                    bits::push_words(piece, out, |v| low <= v && v <= high);
+                    if let Piece::Numbers(numbers) = piece {
+                        bits::push_words(numbers, out, |v| low <= v && v <= high);
+                    }
                 });
             }
             from = block_end;
