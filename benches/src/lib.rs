@@ -1,7 +1,8 @@
-//! What the benchmarks share: a process of the product, its figures from `/proc`, and the topic of trades.
+//! What the benchmarks share: a process of the product, its figures from `/proc`, the topic of trades, and what memory gives.
 //!
 //! Must not know: internals of any crate. Invariant: a process that was started here ends with its handle.
 
+pub mod bandwidth;
 pub mod figures;
 pub mod process;
 pub mod trades;

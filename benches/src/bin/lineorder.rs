@@ -1,7 +1,8 @@
 //! Builds lineorder segments and times its queries in this process: what the engine takes, without HTTP.
 //!
 //! `lineorder build SCHEMA.json TABLE.json CSV_FOLDER SEGMENT_FOLDER` seals one segment a file (header, `|` between values);
-//! `lineorder run SCHEMA.json SEGMENT_FOLDER QUERIES.json [THREADS] [RUNS] [ONLY..]` prints the median and the first row.
+//! `lineorder run SCHEMA.json SEGMENT_FOLDER QUERIES.json [THREADS] [RUNS] [ONLY..]` prints the median, the least, CPU time, for queries
+//! without a filter what their columns' bytes over the median are of the memory's bandwidth, and the rows.
 //! Must not know: servers. Invariant: one warm-up run, then the median.
 #![allow(clippy::print_stdout, reason = "prints figures")]
 
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use benches::bandwidth::read_rate;
 use common::{DataType, Schema, TableConfig, Value};
+use query::plan::BoundFilter;
 use query::{Limits, Plan};
 use segment::build::{BuildSettings, seal_rows};
 use segment::{RowBatch, SealedSegment, Segment};
@@ -19,6 +22,8 @@ use segment::{RowBatch, SealedSegment, Segment};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 8192;
+/// Memory that is read to know the limit: far more than caches hold.
+const BANDWIDTH_MIB: usize = 512;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -119,16 +124,34 @@ fn cpu_ms() -> f64 {
     tasks.filter_map(of_task).sum::<f64>() / 1e6
 }
 
+/// Bytes of the columns of a query that reads every row of them; none where a filter passes rows over.
+fn bytes_read(plan: &Plan, segments: &[Arc<SealedSegment>]) -> Option<u64> {
+    if !matches!(plan.filter, BoundFilter::Constant(true)) || plan.columns.is_empty() {
+        return None;
+    }
+    let buffers = segments.iter().flat_map(|segment| segment.directory());
+    let read = buffers.filter(|buffer| {
+        let of_plan = plan.columns.iter().any(|c| c.name == buffer.column);
+        of_plan && buffer.kind.ends_with("forward_index")
+    });
+    Some(read.map(|buffer| buffer.length).sum())
+}
+
 fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()> {
     let schema: Schema = read(schema)?;
     let queries: serde_json::Value = read(queries)?;
     let threads: usize = rest.first().unwrap_or(&"2").parse()?;
     let runs: usize = rest.get(1).unwrap_or(&"9").parse()?;
     let only = rest.get(2..).unwrap_or(&[]);
-    let opened: Vec<Arc<dyn Segment>> = files(segments)?
+    let sealed: Vec<Arc<SealedSegment>> = files(segments)?
         .iter()
-        .map(|path| Ok(Arc::new(SealedSegment::open(path)?) as Arc<dyn Segment>))
+        .map(|path| Ok(Arc::new(SealedSegment::open(path)?)))
         .collect::<Result<_>>()?;
+    let opened: Vec<Arc<dyn Segment>> = sealed
+        .iter()
+        .map(|segment| Arc::clone(segment) as Arc<dyn Segment>)
+        .collect();
+    let limit = read_rate(BANDWIDTH_MIB, threads);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()?;
@@ -144,6 +167,7 @@ fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()>
         let mut times = Vec::with_capacity(runs);
         let before = cpu_ms();
         let mut shown = String::new();
+        let mut bytes = None;
         for at in 0..=runs {
             let start = Instant::now();
             let statement = sql::Statement::split(sql, &sql::statement::Options::default())?;
@@ -157,6 +181,7 @@ fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()>
                 times.push(start.elapsed().as_secs_f64() * 1000.0);
             }
             if at == runs {
+                bytes = bytes_read(&plan, &sealed);
                 let rows: Vec<Vec<String>> = table
                     .rows
                     .iter()
@@ -174,7 +199,11 @@ fn run(schema: &str, segments: &str, queries: &str, rest: &[&str]) -> Result<()>
         let median = times.get(times.len() / 2).copied().unwrap_or(0.0);
         let least = times.first().copied().unwrap_or(0.0);
         let cpu = (cpu_ms() - before) / (runs + 1) as f64;
-        println!("{id:16} {median:9.3} {least:9.3} cpu {cpu:9.3} {shown}");
+        let drawn = bytes.map_or_else(String::new, |bytes| {
+            let rate = bytes as f64 / median * 1000.0;
+            format!("{:.1} GB/s, {:.0} %", rate / 1e9, rate / limit * 100.0)
+        });
+        println!("{id:16} {median:9.3} {least:9.3} cpu {cpu:9.3} {drawn:>16} {shown}");
     }
     Ok(())
 }
