@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException, Schema};
-use multistage::{Channels, LeafAnswer, LeafPart, Leaves, Request, Stages};
+use multistage::{Channels, LeafAnswer, LeafStreams, Leaves, Request, Stages};
 use query::QueryStats;
 use sql::Statement;
 use sql::statement::Options;
@@ -62,13 +62,13 @@ impl Leaves for LeafQueries {
         }
     }
 
-    async fn streams(&self, sql: &str) -> Result<Vec<Arc<dyn LeafPart>>, QueryException> {
+    async fn streams(&self, sql: &str) -> Result<LeafStreams, QueryException> {
         if self
             .options
             .get(STREAM_LEAVES)
             .is_some_and(|value| value.eq_ignore_ascii_case("false"))
         {
-            return Ok(Vec::new());
+            return Ok(LeafStreams::default());
         }
         let (job, statement) = self.leaf(sql);
         Ok(self.core.streams(job, statement, &self.counted).await?)

@@ -6,7 +6,6 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::TableType;
 use proto::controller_service::{
     ClusterView, CommitEnd, CompletionAnswer, CompletionRequest, Instance, ReplicaReport,
     ReplicaState, Replicas, SegmentRecord, SegmentStatus,
@@ -555,7 +554,7 @@ fn place(table: &TableEntry, servers: &[String], record: &SegmentRecord) -> Repl
     let replicas = config.segments_config.replicas();
     let chosen = if config.is_dim_table {
         servers.to_vec()
-    } else if let (TableType::Realtime, Some(partition)) = (config.table_type, record.partition) {
+    } else if let Some(partition) = assign::home(config, record) {
         assign::by_partition(servers, partition, replicas)
     } else {
         let mut held = std::collections::BTreeMap::new();

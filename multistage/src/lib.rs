@@ -35,11 +35,12 @@ mod unnest;
 mod window_order;
 
 pub use distributed::{
-    Channels, Dialled, Place, Share, SharePart, ShareRows, Shares, StageWorker, WORKER_PATH,
+    Channels, Dialled, Layout, Partitioned, Place, Share, SharePart, ShareRows, Shares, Slot,
+    StageWorker, WORKER_PATH,
 };
 pub use engine::{Request, answer};
 pub use error::MultiStageError;
-pub use leaf::{LeafAnswer, LeafPart, LeafRows, Leaves, batch_of};
+pub use leaf::{LeafAnswer, LeafPart, LeafRows, LeafStreams, Leaves, batch_of};
 pub use memory::{Memory, MemorySettings};
 pub use stages::Stages;
 pub use statistics::Statistics;

@@ -6,6 +6,7 @@ mod compile;
 mod cursor;
 mod explain;
 mod gather;
+mod layout;
 mod quota;
 mod rights;
 mod running;

@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use common::{ErrorCode, QueryException};
 use futures::{StreamExt, TryStreamExt};
-use multistage::{LeafPart, LeafRows, Place, Share};
+use multistage::{Layout, LeafPart, LeafRows, LeafStreams, Place, Share};
 use parking_lot::Mutex;
-use proto::{QueryRequest, ScanPart, ScanStream};
+use proto::{ScanPart, ScanStream};
 use query::QueryStats;
 use query::plan::BoundFilter;
 use sql::Statement;
 use tokio::sync::OnceCell;
 
 use super::compile::Side;
+use super::layout::{Asker, Sides};
 use super::{Core, Job, Prepared, Stop};
 use crate::response::{BrokerResponse, Failure};
 use crate::routing::{Choice, Server};
@@ -35,9 +36,7 @@ pub(crate) type Counted = Arc<Mutex<BrokerResponse>>;
 
 /// One server's share of one side of a query.
 struct Scan {
-    core: Arc<Core>,
-    job: Job,
-    statement: Statement,
+    asker: Arc<Asker>,
     side: Side,
     server: Arc<Server>,
     segments: Vec<String>,
@@ -71,24 +70,7 @@ impl LeafPart for Lane {
 
     fn share(&self) -> Option<(Place, Share)> {
         let scan = self.first.then_some(&self.scan)?;
-        let server = &scan.server;
-        let instance = &server.instance;
-        let url = format!("http://{}:{}", instance.host, instance.port);
-        let place = Place {
-            id: instance.id.clone(),
-            url: url.parse().ok()?,
-            here: server.stages.clone(),
-        };
-        let mut request = request(scan, &scan.side, &scan.segments);
-        request.plan = None;
-        let running = &scan.core.running;
-        running.works_on(request.request_id, std::iter::once(Arc::clone(server)));
-        let share = Share {
-            server: instance.id.clone(),
-            url,
-            request: proto::grpc::request_bytes(request),
-        };
-        Some((place, share))
+        scan.asker.share(&scan.side, &scan.server, &scan.segments)
     }
 
     fn estimate(&self) -> Option<usize> {
@@ -130,36 +112,40 @@ impl Core {
         job: Job,
         statement: Statement,
         counted: &Counted,
-    ) -> Result<Vec<Arc<dyn LeafPart>>, Stop> {
+    ) -> Result<LeafStreams, Stop> {
         let core = self.me.upgrade().ok_or_else(|| {
             QueryException::new(ErrorCode::ServerShuttingDown, "the broker is shutting down")
         })?;
         let (job, statement, compiled) = match self.prepared(job, statement).await? {
             Prepared::Planned(job, statement, compiled) => (job, statement, compiled),
-            Prepared::Answered(_) => return Ok(Vec::new()),
+            Prepared::Answered(_) => return Ok(LeafStreams::default()),
         };
         if !compiled
             .sides
             .iter()
             .all(|side| query::stream::is_streamable(&side.plan))
         {
-            return Ok(Vec::new());
+            return Ok(LeafStreams::default());
         }
-        let mut scans = Vec::new();
+        let asker = Arc::new(Asker {
+            core,
+            job,
+            statement,
+        });
+        let (mut scans, mut sides) = (Vec::new(), Vec::new());
         for side in &compiled.sides {
             if matches!(side.plan.filter, BoundFilter::Constant(false)) {
                 continue;
             }
-            let choice = self.choose(&job, &statement, side, &[], |_| true);
+            let choice = self.choose(&asker.job, &asker.statement, side, &[], |_| true);
             if !choice.unavailable.is_empty() {
                 return Err(unavailable(&choice.unavailable).into());
             }
             counted.lock().num_segments_pruned_by_broker += choice.pruned;
+            sides.push((side.clone(), choice.names()));
             for (server, segments) in choice.shares {
                 scans.push(Arc::new(Scan {
-                    core: Arc::clone(&core),
-                    job: job.clone(),
-                    statement: statement.clone(),
+                    asker: Arc::clone(&asker),
                     lanes: lanes_of(side, &server, &segments),
                     side: side.clone(),
                     server,
@@ -183,7 +169,11 @@ impl Core {
         if parts.is_empty() {
             parts.push(Arc::new(Nothing));
         }
-        Ok(parts)
+        let layout: Arc<dyn Layout> = Arc::new(Sides { asker, sides });
+        Ok(LeafStreams {
+            parts,
+            layout: Some(layout),
+        })
     }
 }
 
@@ -272,15 +262,18 @@ impl Scan {
         segments: &[String],
     ) -> Result<Option<Vec<ScanStream>>, QueryException> {
         let mut side = self.side.clone();
-        if let Some(table) = self.core.routing.load().table(&side.table.view.name) {
+        let Asker {
+            core,
+            job,
+            statement,
+        } = self.asker.as_ref();
+        if let Some(table) = core.routing.load().table(&side.table.view.name) {
             side.table = table;
         }
         let avoided = [self.server.instance.id.clone()];
         let wanted: HashSet<&str> = segments.iter().map(String::as_str).collect();
         let only = |name: &str| wanted.contains(name);
-        let choice: Choice = self
-            .core
-            .choose(&self.job, &self.statement, &side, &avoided, only);
+        let choice: Choice = core.choose(job, statement, &side, &avoided, only);
         if !choice.unavailable.is_empty() || choice.shares.is_empty() {
             return Ok(None);
         }
@@ -350,7 +343,7 @@ async fn ask(
     segments: &[String],
     lanes: NonZeroUsize,
 ) -> Result<Vec<ScanStream>, QueryException> {
-    let (core, job) = (&scan.core, &scan.job);
+    let (core, job) = (&scan.asker.core, &scan.asker.job);
     let late = || {
         QueryException::new(
             ErrorCode::ServerNotResponding,
@@ -360,28 +353,11 @@ async fn ask(
     let left = job.left_ms();
     core.running
         .works_on(job.request_id, std::iter::once(Arc::clone(server)));
-    let request = request(scan, side, segments);
+    let request = scan.asker.request(side, segments);
     let call = server.service.scan(request, lanes);
     match tokio::time::timeout(Duration::from_millis(left), call).await {
         Ok(answer) => answer,
         Err(_) => Err(late()),
-    }
-}
-
-fn request(scan: &Scan, side: &Side, segments: &[String]) -> QueryRequest {
-    let (core, job) = (&scan.core, &scan.job);
-    let options = scan.statement.options.iter();
-    QueryRequest {
-        request_id: job.request_id,
-        broker_id: core.id.clone(),
-        table: side.table.view.name.clone(),
-        segments: segments.to_vec(),
-        sql: job.input.sql.clone(),
-        options: options.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-        time_boundary: side.boundary.clone(),
-        timeout_ms: job.left_ms(),
-        now_ms: job.now_ms,
-        plan: Some(Arc::clone(&side.plan) as _),
     }
 }
 

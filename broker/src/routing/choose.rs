@@ -22,6 +22,14 @@ pub(crate) struct Choice {
     pub(crate) pruned: u64,
 }
 
+impl Choice {
+    /// The segments that servers are asked for.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let shares = self.shares.iter();
+        shares.flat_map(|(_, names)| names).cloned().collect()
+    }
+}
+
 /// What decides between replicas.
 pub(crate) struct Chooser<'a> {
     /// Counts up with each query.

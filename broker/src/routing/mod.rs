@@ -19,8 +19,8 @@ use proto::controller_service::{ClusterView, Instance, TableView};
 use crate::servers::ServerConnector;
 
 pub(crate) use choose::{Choice, Chooser};
-pub(crate) use prune::Pruner;
-pub(crate) use table::RoutedTable;
+pub(crate) use prune::{Pruner, present};
+pub(crate) use table::{RoutedSegment, RoutedTable, Selector};
 
 /// For so long a server that left is asked for what nobody else has yet: it goes on answering while it drains.
 const LEAVING: Duration = Duration::from_secs(5);

@@ -177,13 +177,19 @@ fn keeps(rule: &Rule, record: &SegmentRecord) -> bool {
             (Some(start), Some(end)) if start <= end => start <= *high && end >= *low,
             _ => true,
         },
-        Rule::Partitions(rule) => match record.partitions.get(&rule.column) {
-            Some((function, count, present))
-                if *count == rule.count && function.eq_ignore_ascii_case(&rule.function) =>
-            {
-                rule.wanted.iter().any(|p| present.contains(p))
-            }
-            _ => true,
-        },
+        Rule::Partitions(rule) => {
+            let present = present(record, &rule.column, (&rule.function, rule.count));
+            present.is_none_or(|present| rule.wanted.iter().any(|p| present.contains(p)))
+        }
     }
+}
+
+/// The partitions of a column's values in a segment, where they are known by this function into so many.
+pub(crate) fn present<'a>(
+    record: &'a SegmentRecord,
+    column: &str,
+    (function, count): (&str, u32),
+) -> Option<&'a [u32]> {
+    let (of, into, present) = record.partitions.get(column)?;
+    (*into == count && of.eq_ignore_ascii_case(function)).then_some(present.as_slice())
 }

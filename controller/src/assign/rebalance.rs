@@ -1,7 +1,7 @@
 //! Where every segment of a table should be: as many replicas as wanted on the servers there are, with few moves.
 //!
 //! Must not know: stores, time, network. Invariants: a balanced table stays as it is; no segment loses a replica that may stay while it has
-//! too few; segments of one stream partition go together.
+//! too few; segments that go by a partition go together.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use super::by_partition;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) name: String,
+    /// The partition by which it has its servers.
     pub(crate) partition: Option<u32>,
     pub(crate) servers: Vec<String>,
 }

@@ -18,6 +18,7 @@ use serde_json::{Map, Value as Json, json as object};
 use super::answer::{flag, table_type};
 use super::tables::named;
 use super::{Answer, Parameters, Refusal, Shared, json};
+use crate::assign::home;
 use crate::assign::rebalance::{Placed, rebalanced};
 use crate::core::Core;
 use crate::error::ControllerError;
@@ -47,14 +48,13 @@ fn plan(core: &Core, name: &str, with_consuming: bool) -> Result<(Target, Target
         let config = &entry.record.config;
         let servers =
             tenancy::servers(state, config, tenancy::Use::Sealed).map_err(Refusal::invalid)?;
-        let realtime = config.table_type == TableType::Realtime;
         let segments: Vec<Placed> = entry
             .segments
             .values()
             .filter(|s| with_consuming || s.record.status != SegmentStatus::InProgress)
             .map(|s| Placed {
                 name: s.record.name.clone(),
-                partition: s.record.partition.filter(|_| realtime),
+                partition: home(config, &s.record),
                 servers: s.ideal.keys().cloned().collect(),
             })
             .collect();

@@ -13,8 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use serde::{Deserialize, Serialize};
 
-use super::places::Share;
-use super::share::ShareExec;
+use super::share::{Parts, ShareExec};
 
 /// Reads and writes [`ShareExec`].
 #[derive(Debug)]
@@ -23,8 +22,7 @@ pub(super) struct ShareCodec;
 #[derive(Serialize, Deserialize)]
 struct Head {
     table: String,
-    lanes: usize,
-    shares: Vec<Share>,
+    parts: Parts,
 }
 
 impl PhysicalExtensionCodec for ShareCodec {
@@ -44,7 +42,7 @@ impl PhysicalExtensionCodec for ShareCodec {
         let reader = StreamReader::try_new(rows, None)?;
         let schema = reader.schema();
         let rows = reader.collect::<Result<Vec<_>, _>>()?;
-        let leaf = ShareExec::new(&head.table, schema, head.lanes, head.shares, rows);
+        let leaf = ShareExec::new(&head.table, schema, head.parts, rows);
         Ok(Arc::new(leaf))
     }
 
@@ -59,8 +57,7 @@ impl PhysicalExtensionCodec for ShareCodec {
         };
         let head = Head {
             table: leaf.table().to_owned(),
-            lanes: leaf.lanes(),
-            shares: leaf.shares().to_vec(),
+            parts: leaf.parts().clone(),
         };
         let head = serde_json::to_vec(&head)
             .map_err(|error| internal_datafusion_err!("a leaf of a stage: {error}"))?;
@@ -81,6 +78,7 @@ mod tests {
     use datafusion_proto::physical_plan::DefaultPhysicalProtoConverter;
 
     use super::*;
+    use crate::distributed::Share;
 
     #[test]
     fn a_share_comes_back_and_a_part_of_one_is_refused() {
@@ -91,18 +89,22 @@ mod tests {
             url: "http://a:1".to_owned(),
             request: vec![1, 2, 3],
         };
-        let (shares, rows) = (vec![share.clone()], vec![batch.clone()]);
-        let leaf = Arc::new(ShareExec::new("t", batch.schema(), 3, shares, rows));
-        let mut bytes = Vec::new();
+        let by_lane = Parts::ByLane(vec![Vec::new(), vec![share.clone()]]);
         let converter = DefaultPhysicalProtoConverter {};
-        ShareCodec.try_encode(leaf, &mut bytes, &converter).unwrap();
         let decoded =
             |bytes: &[u8]| ShareCodec.try_decode(bytes, &[], &TaskContext::default(), &converter);
-        let back = decoded(&bytes).unwrap();
-        let back = back.downcast_ref::<ShareExec>().unwrap();
-        assert_eq!((back.table(), back.lanes()), ("t", 3));
-        assert_eq!(back.shares(), [share]);
-        assert_eq!(back.rows(), [batch]);
+        let mut bytes = Vec::new();
+        for parts in [by_lane, Parts::Any(3, vec![share])] {
+            let leaf = ShareExec::new("t", batch.schema(), parts.clone(), vec![batch.clone()]);
+            bytes.clear();
+            ShareCodec
+                .try_encode(Arc::new(leaf), &mut bytes, &converter)
+                .unwrap();
+            let back = decoded(&bytes).unwrap();
+            let back = back.downcast_ref::<ShareExec>().unwrap();
+            assert_eq!((back.table(), back.parts()), ("t", &parts));
+            assert_eq!(back.rows(), [batch.clone()]);
+        }
         for cut in 0..64 {
             assert!(decoded(&bytes[..cut]).is_err(), "{cut}");
         }

@@ -4,7 +4,10 @@
 //! cannot travel, or fails on its way, is answered there.
 
 mod codec;
+mod colocated;
 mod functions;
+mod laid;
+mod layout;
 mod places;
 mod share;
 mod worker;
@@ -33,6 +36,8 @@ use crate::error::MultiStageError;
 use crate::leaf::{LeafExec, Leaves};
 use crate::window_order;
 
+pub(crate) use laid::LeafKey;
+pub use layout::{Layout, Partitioned, Slot};
 pub use places::{Channels, Dialled, Place, Share, SharePart, ShareRows, Shares};
 pub(crate) use share::{SpreadExec, TABLE};
 pub use worker::StageWorker;
@@ -169,8 +174,13 @@ pub(crate) fn session(
         let worker = place.here.as_ref()?.worker();
         Some(worker.to_local_worker_context(place.url.clone()))
     });
+    let planner = colocated::Planner {
+        inner: window_order::Planner,
+        places: places.iter().map(|place| place.id.clone()).collect(),
+        lanes,
+    };
     let mut session = builder
-        .with_query_planner(Arc::new(window_order::Planner))
+        .with_query_planner(Arc::new(planner))
         .with_distributed_planner()
         .with_distributed_worker_resolver(Urls(urls))
         .with_distributed_channel_resolver(asked.channels.clone())

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::sync::{Arc, Mutex as SyncMutex, OnceLock, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -29,7 +29,10 @@ use futures::lock::Mutex;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use query::QueryStats;
+use serde::{Deserialize, Serialize};
 
+use super::laid::LeafKey;
+use super::layout::{Dealt, Slot};
 use super::places::{Share, SharePart};
 use super::worker::Here;
 use crate::error::MultiStageError;
@@ -56,7 +59,16 @@ pub(crate) struct SpreadExec {
     /// By place; none where the broker has the rows.
     shares: Vec<Vec<Share>>,
     rows: Vec<RecordBatch>,
+    /// Where each partition of a column has its lane.
+    laned: Option<Laned>,
+    keys: OnceLock<Vec<LeafKey>>,
     properties: Arc<PlanProperties>,
+}
+
+/// Shares of a leaf by place and lane.
+struct Laned {
+    column: String,
+    shares: Vec<Vec<Vec<Share>>>,
 }
 
 impl SpreadExec {
@@ -71,8 +83,44 @@ impl SpreadExec {
             leaf,
             shares,
             rows,
+            laned: None,
+            keys: OnceLock::new(),
             properties,
         }
+    }
+
+    /// The columns by whose partitions the rows can lie.
+    pub(super) fn keys(&self) -> &[LeafKey] {
+        self.keys.get_or_init(|| self.leaf.keys())
+    }
+
+    /// The same leaf, with the partitions of a column in lanes of places; none where one of them cannot be asked.
+    pub(super) fn in_lanes(&self, column: &str, places: &[String], dealt: &Dealt) -> Option<Self> {
+        let of_places = places.iter().zip(dealt);
+        let slots = of_places.flat_map(|(server, lanes)| {
+            lanes.iter().map(|partitions| Slot {
+                server: server.clone(),
+                partitions: partitions.clone(),
+            })
+        });
+        let slots: Vec<Slot> = slots.collect();
+        let mut shares = self.leaf.slots(column, &slots)?.into_iter();
+        let by_lane = dealt.iter().map(|lanes| {
+            let own = shares.by_ref().take(lanes.len());
+            own.collect()
+        });
+        let laned = Laned {
+            column: column.to_owned(),
+            shares: by_lane.collect(),
+        };
+        Some(Self {
+            leaf: Arc::clone(&self.leaf),
+            shares: self.shares.clone(),
+            rows: Vec::new(),
+            laned: Some(laned),
+            keys: OnceLock::new(),
+            properties: Arc::clone(&self.properties),
+        })
     }
 
     /// The parts of so many tasks.
@@ -80,18 +128,32 @@ impl SpreadExec {
         (0..tasks.max(1))
             .map(|task| {
                 let of = |at: usize| at % tasks.max(1) == task;
-                let shares = self.shares.iter().enumerate().filter(|(at, _)| of(*at));
-                let shares = shares.flat_map(|(_, shares)| shares.iter().cloned());
                 let rows = self.rows.iter().enumerate().filter(|(at, _)| of(*at));
                 Arc::new(ShareExec::new(
                     self.leaf.table(),
                     self.leaf.schema(),
-                    lanes,
-                    shares.collect(),
+                    self.parts(of, lanes),
                     rows.map(|(_, batch)| batch.clone()).collect(),
                 )) as Arc<dyn ExecutionPlan>
             })
             .collect()
+    }
+
+    /// The shares of some places, for at most so many lanes.
+    fn parts(&self, of: impl Fn(usize) -> bool, lanes: usize) -> Parts {
+        let Some(laned) = &self.laned else {
+            let shares = self.shares.iter().enumerate().filter(|(at, _)| of(*at));
+            let shares = shares.flat_map(|(_, shares)| shares.iter().cloned());
+            return Parts::Any(lanes, shares.collect());
+        };
+        let lanes = laned.shares.iter().map(Vec::len).max().unwrap_or(1);
+        let mut by_lane = vec![Vec::new(); lanes];
+        for (_, place) in laned.shares.iter().enumerate().filter(|(at, _)| of(*at)) {
+            for (lane, shares) in by_lane.iter_mut().zip(place) {
+                lane.extend(shares.iter().cloned());
+            }
+        }
+        Parts::ByLane(by_lane)
     }
 }
 
@@ -103,7 +165,11 @@ impl fmt::Debug for SpreadExec {
 
 impl DisplayAs for SpreadExec {
     fn fmt_as(&self, t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.leaf.fmt_as(t, f)
+        self.leaf.fmt_as(t, f)?;
+        match &self.laned {
+            Some(laned) => write!(f, ", in place by {}", laned.column),
+            None => Ok(()),
+        }
     }
 }
 
@@ -169,12 +235,36 @@ impl ExecutionPlan for SpreadExec {
 
 type Slots = Vec<BoxStream<'static, Result<SharePart>>>;
 
+/// The shares of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Parts {
+    /// Rows of any of them in any of so many lanes.
+    Any(usize, Vec<Share>),
+    /// Each lane has its own.
+    ByLane(Vec<Vec<Share>>),
+}
+
+impl Parts {
+    fn lanes(&self) -> usize {
+        match self {
+            Self::Any(lanes, _) => (*lanes).max(1),
+            Self::ByLane(lanes) => lanes.len().max(1),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Any(_, shares) => shares.len(),
+            Self::ByLane(lanes) => lanes.iter().map(Vec::len).sum(),
+        }
+    }
+}
+
 /// One task's part of a leaf.
 pub(super) struct ShareExec {
     table: String,
-    shares: Vec<Share>,
+    parts: Parts,
     rows: Vec<RecordBatch>,
-    lanes: usize,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
     /// How often each partition was executed.
@@ -187,16 +277,14 @@ impl ShareExec {
     pub(super) fn new(
         table: &str,
         schema: SchemaRef,
-        lanes: usize,
-        shares: Vec<Share>,
+        parts: Parts,
         rows: Vec<RecordBatch>,
     ) -> Self {
-        let lanes = lanes.max(1);
+        let lanes = parts.lanes();
         Self {
             table: table.to_owned(),
-            shares,
+            parts,
             rows,
-            lanes,
             properties: properties(&schema, lanes),
             metrics: ExecutionPlanMetricsSet::new(),
             executed: (0..lanes).map(|_| AtomicUsize::new(0)).collect(),
@@ -208,24 +296,29 @@ impl ShareExec {
         &self.table
     }
 
-    pub(super) fn lanes(&self) -> usize {
-        self.lanes
-    }
-
-    pub(super) fn shares(&self) -> &[Share] {
-        &self.shares
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     pub(super) fn rows(&self) -> &[RecordBatch] {
         &self.rows
     }
 
-    /// Rows of one partition; whichever comes first opens the shares for all.
+    /// Rows of one partition; whichever comes first opens the shares that are for all.
     fn taken(
         &self,
         partition: usize,
         context: &TaskContext,
     ) -> BoxStream<'static, Result<SharePart>> {
+        let here = context.session_config().get_extension::<Here>();
+        let lanes = self.parts.lanes();
+        let shares = match &self.parts {
+            Parts::Any(_, shares) => shares.clone(),
+            Parts::ByLane(by_lane) => {
+                let own = by_lane.get(partition).cloned().unwrap_or_default();
+                return alone(own, here);
+            }
+        };
         let turn = self
             .executed
             .get(partition)
@@ -234,8 +327,6 @@ impl ShareExec {
             let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(opened.entry(turn).or_default())
         };
-        let (shares, lanes) = (self.shares.clone(), self.lanes);
-        let here = context.session_config().get_extension::<Here>();
         futures::stream::once(async move {
             let mut slots = slots.lock().await;
             let left = match slots.take() {
@@ -251,6 +342,15 @@ impl ShareExec {
         .try_flatten()
         .boxed()
     }
+}
+
+/// Shares of one lane, one after the other.
+fn alone(shares: Vec<Share>, here: Option<Arc<Here>>) -> BoxStream<'static, Result<SharePart>> {
+    let opened = async move { opened(&shares, 1, here.as_deref()).await };
+    futures::stream::once(opened)
+        .map_ok(|slots| futures::stream::iter(slots).flatten())
+        .try_flatten()
+        .boxed()
 }
 
 async fn opened(shares: &[Share], lanes: usize, here: Option<&Here>) -> Result<Slots> {
@@ -291,7 +391,12 @@ impl fmt::Debug for ShareExec {
 
 impl DisplayAs for ShareExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ShareExec: {}, shares={}", self.table, self.shares.len())
+        let shares = self.parts.count();
+        write!(f, "ShareExec: {}, shares={shares}", self.table)?;
+        match &self.parts {
+            Parts::Any(..) => Ok(()),
+            Parts::ByLane(lanes) => write!(f, ", lanes={}", lanes.len()),
+        }
     }
 }
 

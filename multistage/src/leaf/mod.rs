@@ -24,7 +24,7 @@ use datafusion::logical_expr::{
 };
 
 pub(crate) use operator::LeafExec;
-pub use provider::{LeafAnswer, LeafPart, LeafRows, Leaves};
+pub use provider::{LeafAnswer, LeafPart, LeafRows, LeafStreams, Leaves};
 pub use rows::batch_of;
 pub(crate) use rows::planned;
 pub(crate) use told::told;

@@ -36,13 +36,15 @@ use tokio::sync::OnceCell;
 
 use super::Leaf;
 use super::narrowed::{Wanted, narrowed};
-use super::provider::{LeafAnswer, LeafPart, Leaves, batches, sliced};
+use super::provider::{LeafAnswer, LeafPart, LeafStreams, Leaves, batches, sliced};
 use super::rows::planned;
+use super::text;
 use super::traced::Traced;
-use crate::distributed::{Place, Share};
+use crate::distributed::{Layout, LeafKey, Place, Share, Slot};
 use crate::error::MultiStageError;
 use crate::held_keys::HeldKeys;
 use crate::run::bytes_of;
+use crate::types::arrow_type;
 
 /// A leaf query with the streams of its rows; none where the query's answer is merged.
 #[derive(Clone)]
@@ -50,21 +52,23 @@ pub(super) struct Asked {
     leaf: Leaf,
     sql: Arc<str>,
     parts: Vec<Arc<dyn LeafPart>>,
+    layout: Option<Arc<dyn Layout>>,
 }
 
 impl Asked {
     pub(super) async fn new(leaf: Leaf, leaves: &dyn Leaves) -> Result<Self> {
         let sql = leaf.sql();
-        let parts = if leaf.is_plain() && leaf.order.is_empty() {
+        let LeafStreams { parts, layout } = if leaf.is_plain() && leaf.order.is_empty() {
             let streams = leaves.streams(&sql).await;
             streams.map_err(MultiStageError::from)?
         } else {
-            Vec::new()
+            LeafStreams::default()
         };
         Ok(Self {
             leaf,
             sql: sql.into(),
             parts,
+            layout,
         })
     }
 }
@@ -126,6 +130,27 @@ impl LeafExec {
             }
         }
         all
+    }
+
+    /// The columns by whose partitions the rows lie.
+    pub(crate) fn keys(&self) -> Vec<LeafKey> {
+        let Some(layout) = &self.asked.layout else {
+            return Vec::new();
+        };
+        let outputs = self.asked.leaf.outputs.iter().zip(self.schema.fields());
+        let keys = outputs.enumerate().filter_map(|(at, (sql, field))| {
+            let name = text::column_of(sql)?;
+            let rows = layout.partitioned(&name)?;
+            // A cast to another number has no text of its own.
+            let as_it_is = *field.data_type() == arrow_type(rows.column_type);
+            (as_it_is && rows.is_exact()).then_some(LeafKey { at, name, rows })
+        });
+        keys.collect()
+    }
+
+    /// What gives the rows of partitions of a column; none where some of it cannot be asked.
+    pub(crate) fn slots(&self, column: &str, slots: &[Slot]) -> Option<Vec<Vec<Share>>> {
+        self.asked.layout.as_ref()?.shares(column, slots)
     }
 
     /// About how many rows there are.

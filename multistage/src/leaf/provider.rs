@@ -23,7 +23,7 @@ use query::{QueryStats, ResultTable};
 use super::Leaf;
 use super::operator::{Asked, LeafExec};
 use crate::convert::array_of;
-use crate::distributed::{Channels, Place, Share, Spread, SpreadExec};
+use crate::distributed::{Channels, Layout, Place, Share, Spread, SpreadExec};
 use crate::error::MultiStageError;
 use crate::run::bytes_of;
 use crate::stages::Stages;
@@ -49,9 +49,9 @@ pub trait Leaves: Send + Sync {
     ///
     /// # Errors
     /// As [`Leaves::answer`], without asking any server yet.
-    async fn streams(&self, sql: &str) -> Result<Vec<Arc<dyn LeafPart>>, QueryException> {
+    async fn streams(&self, sql: &str) -> Result<LeafStreams, QueryException> {
         let _ = sql;
-        Ok(Vec::new())
+        Ok(LeafStreams::default())
     }
     /// What was answered so far is not used: the query begins again.
     fn asked_again(&self) {}
@@ -66,6 +66,22 @@ pub trait Leaves: Send + Sync {
     /// Hears what ran, once all is done.
     fn ran(&self, stages: Stages) {
         let _ = stages;
+    }
+}
+
+/// The streams of a leaf.
+#[derive(Clone, Default)]
+pub struct LeafStreams {
+    /// None where the leaf is to be answered as a whole.
+    pub parts: Vec<Arc<dyn LeafPart>>,
+    /// How its rows lie on servers, where that is known.
+    pub layout: Option<Arc<dyn Layout>>,
+}
+
+impl From<Vec<Arc<dyn LeafPart>>> for LeafStreams {
+    fn from(parts: Vec<Arc<dyn LeafPart>>) -> Self {
+        let layout = None;
+        Self { parts, layout }
     }
 }
 

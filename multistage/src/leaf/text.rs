@@ -19,6 +19,15 @@ pub(super) fn column(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The column that a text names, where it is nothing else.
+pub(super) fn column_of(text: &str) -> Option<String> {
+    let name = text
+        .strip_prefix('"')?
+        .strip_suffix('"')?
+        .replace("\"\"", "\"");
+    (column(&name) == text).then_some(name)
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use common::{QueryException, Schema, TableConfig};
 use futures::{StreamExt, TryStreamExt};
 use multistage::{
-    LeafAnswer, LeafPart, LeafRows, Leaves, Memory, MultiStageError, Request, batch_of,
+    LeafAnswer, LeafPart, LeafRows, LeafStreams, Leaves, Memory, MultiStageError, Request, batch_of,
 };
 use query::{Limits, Plan, QueryError, ResultTable};
 use segment::build::{self, BuildSettings};
@@ -83,13 +83,14 @@ impl Leaves for InProcess {
             .map_err(QueryException::from)
     }
 
-    async fn streams(&self, sql: &str) -> Result<Vec<Arc<dyn LeafPart>>, QueryException> {
+    async fn streams(&self, sql: &str) -> Result<LeafStreams, QueryException> {
         let (plan, segment) = self.planned(sql)?;
         if !query::stream::is_streamable(&plan) {
-            return Ok(Vec::new());
+            return Ok(LeafStreams::default());
         }
         let plan = Arc::new(plan);
-        Ok(vec![Arc::new(Rows { plan, segment })])
+        let rows: Arc<dyn LeafPart> = Arc::new(Rows { plan, segment });
+        Ok(vec![rows].into())
     }
 }
 

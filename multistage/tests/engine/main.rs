@@ -2,6 +2,7 @@
 //!
 //! Must not know: brokers, servers. Invariant: a leaf is a single-stage query over sealed segments.
 
+mod colocated;
 mod held;
 mod memory;
 mod narrowed;

@@ -11,7 +11,7 @@ use anyhow::Result;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use common::{QueryException, Schema};
-use multistage::{LeafAnswer, LeafPart, LeafRows, Leaves, Request};
+use multistage::{LeafAnswer, LeafPart, LeafRows, LeafStreams, Leaves, Request};
 use query::{Limits, Plan, ResultTable, stream};
 use serde_json::Value as Json;
 use sql::{Options, Statement};
@@ -54,16 +54,16 @@ impl Leaves for InProcess {
         super::ask(sql, &self.options, &self.datasets).map(LeafAnswer::Rows)
     }
 
-    async fn streams(&self, sql: &str) -> Result<Vec<Arc<dyn LeafPart>>, QueryException> {
+    async fn streams(&self, sql: &str) -> Result<LeafStreams, QueryException> {
         let statement = Statement::split(sql, &self.options)?;
         let parsed = sql::parse::query(&statement, NOW_MS)?;
         if sql::subquery::is_needed(&parsed) {
-            return Ok(Vec::new());
+            return Ok(LeafStreams::default());
         }
         let dataset = super::dataset_of(&parsed, &self.datasets)?;
         let plan = Plan::new(parsed, &dataset.schema, NOW_MS)?;
         if !stream::is_streamable(&plan) {
-            return Ok(Vec::new());
+            return Ok(LeafStreams::default());
         }
         let limits = Limits::new(60_000, 1 << 30);
         let (pieces, _) = stream::pieces(&plan, &dataset.segments);
@@ -79,7 +79,8 @@ impl Leaves for InProcess {
                 Err(error) => batches.push(Err(error.into())),
             }
         }
-        Ok(vec![Arc::new(Searched(batches))])
+        let searched: Arc<dyn LeafPart> = Arc::new(Searched(batches));
+        Ok(vec![searched].into())
     }
 }
 

@@ -3,6 +3,7 @@
 //! The first server is in the broker's process, its rows are never encoded; the others are reached by gRPC.
 //! Must not know: how rows are routed. Invariant: an answer is compared as a set of rows unless the query orders them.
 
+mod colocated;
 mod queries;
 
 use std::time::Duration;
@@ -76,35 +77,54 @@ impl Several {
         rows: usize,
         row: impl Fn(usize) -> String,
     ) -> Result<()> {
+        let table = json!({"tableName": name, "tableType": "OFFLINE", "segmentsConfig": {"replication": "1"},
+            "tenants": {}, "tableIndexConfig": {"nullHandlingEnabled": true}, "metadata": {}});
+        self.make(name, columns, &table).await?;
+        for segment in 0..SEGMENTS {
+            let of = segment * rows..(segment + 1) * rows;
+            self.segment(name, columns, &format!("{name}{segment}"), of.map(&row))
+                .await?;
+        }
+        self.wait(name, rows * SEGMENTS).await
+    }
+
+    /// Makes a table without rows.
+    async fn make(&self, name: &str, columns: &[(&str, &str)], table: &Json) -> Result<()> {
         let fields: Vec<Json> = columns
             .iter()
             .map(|(name, data_type)| json!({"name": name, "dataType": data_type}))
             .collect();
         let schema = json!({"schemaName": name, "dimensionFieldSpecs": fields});
         self.post("schemas", &schema).await?;
-        let table = json!({"tableName": name, "tableType": "OFFLINE", "segmentsConfig": {"replication": "1"},
-            "tenants": {}, "tableIndexConfig": {"nullHandlingEnabled": true}, "metadata": {}});
-        self.post("tables", &table).await?;
+        self.post("tables", table).await
+    }
+
+    /// Adds a segment of rows.
+    async fn segment(
+        &self,
+        table: &str,
+        columns: &[(&str, &str)],
+        file: &str,
+        rows: impl Iterator<Item = String>,
+    ) -> Result<()> {
         let header: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        for segment in 0..SEGMENTS {
-            let mut text = header.join(",");
-            for at in segment * rows..(segment + 1) * rows {
-                text.push('\n');
-                text.push_str(&row(at));
-            }
+        let mut text = header.join(",");
+        for row in rows {
             text.push('\n');
-            let part = reqwest::multipart::Part::bytes(text.into_bytes())
-                .file_name(format!("{name}{segment}.csv"));
-            let form = reqwest::multipart::Form::new().part("file", part);
-            let url = format!(
-                "{}/ingestFromFile?tableNameWithType={name}_OFFLINE&batchConfigMapStr=%7B%22inputFormat%22:%22csv%22%7D",
-                self.controller
-            );
-            let answer = self.client.post(url).multipart(form).send().await?;
-            let status = answer.status();
-            ensure!(status.is_success(), "{name}: {}", answer.text().await?);
+            text.push_str(&row);
         }
-        self.wait(name, rows * SEGMENTS).await
+        text.push('\n');
+        let part =
+            reqwest::multipart::Part::bytes(text.into_bytes()).file_name(format!("{file}.csv"));
+        let form = reqwest::multipart::Form::new().part("file", part);
+        let url = format!(
+            "{}/ingestFromFile?tableNameWithType={table}_OFFLINE&batchConfigMapStr=%7B%22inputFormat%22:%22csv%22%7D",
+            self.controller
+        );
+        let answer = self.client.post(url).multipart(form).send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{table}: {}", answer.text().await?);
+        Ok(())
     }
 
     async fn wait(&self, name: &str, rows: usize) -> Result<()> {
@@ -158,6 +178,11 @@ impl Several {
 
     /// True where the plan of a query has stages on servers.
     async fn has_stages(&self, sql: &str) -> Result<bool> {
+        Ok(self.plan(sql).await?.contains("Stage 1"))
+    }
+
+    /// The plan of a query.
+    async fn plan(&self, sql: &str) -> Result<String> {
         let (options, select) = match sql.strip_prefix("SET enableNullHandling=true; ") {
             Some(select) => ("SET enableNullHandling=true; ", select),
             None => ("", sql),
@@ -168,7 +193,7 @@ impl Several {
         ensure!(answer.failures.is_empty(), "{sql}: {:?}", answer.failures);
         let rows = answer.table.map(|table| table.rows).unwrap_or_default();
         let plan = rows.first().and_then(|row| row.get(1));
-        Ok(plan.is_some_and(|plan| plan.to_text().contains("Stage 1")))
+        Ok(plan.context("no plan")?.to_text())
     }
 
     /// The rows as text, in an order of their own where the query has none.
