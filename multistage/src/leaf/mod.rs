@@ -167,8 +167,9 @@ fn rows_of(limit: &Limit) -> Option<usize> {
 }
 
 fn order_of(sorts: &[SortExpr], leaf: &Leaf) -> Option<Vec<String>> {
-    // A literal orders nothing, and would be read as a position.
-    let orders = |text: &Option<String>| text.as_deref().is_none_or(names_column);
+    // A number orders nothing, and would be read as a position.
+    let is_number = |text: &str| text.parse::<f64>().is_ok();
+    let orders = |text: &Option<String>| !text.as_deref().is_some_and(is_number);
     sorts
         .iter()
         .map(|sort| (sort, text::expression(&sort.expr, leaf)))
