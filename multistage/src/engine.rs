@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::{ColumnType, ErrorCode, Value};
 use datafusion::arrow::array::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::displayable;
@@ -27,8 +28,8 @@ use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::DUPLICATE;
 use crate::{
-    asof, convert, correlated, join_order, never_null, null_tests, ranges, run, syntax, typing,
-    unnest,
+    aggregate, asof, computed, convert, correlated, join_order, never_null, null_tests, ranges,
+    run, single_keys, syntax, typing, unnest,
 };
 
 /// A query.
@@ -71,6 +72,8 @@ pub async fn answer(
     let plan = join_order::ordered(plan, &figures)
         .and_then(run::pruned)
         .map_err(|error| of(&error, Phase::Planning))?;
+    known_aggregates(&plan)?;
+    let plan = computed::moved(plan).map_err(|error| of(&error, Phase::Planning))?;
     let plan = leaf::cut(plan, &leaves).map_err(|error| of(&error, Phase::Planning))?;
     let options = &request.statement.options;
     let wish = Wish {
@@ -139,6 +142,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .and_then(asof::joined)
         .and_then(unnest::unnested)
         .and_then(typing::typed)
+        .and_then(single_keys::checked)
         .and_then(|plan| {
             if nulls {
                 null_tests::searched(plan)
@@ -156,6 +160,27 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         })
         .and_then(correlated::aggregated)
         .map_err(|error| unknown_in_list(&error, &selected))
+}
+
+/// Refuses the aggregation that Pinot's planner types and its operators do not have, where rows are left to aggregate.
+fn known_aggregates(plan: &LogicalPlan) -> Result<(), MultiStageError> {
+    const UNKNOWN: &str = "percentilesmarttdigest";
+    let mut found = false;
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Aggregate(aggregate) = node {
+            found |= aggregate
+                .aggr_expr
+                .iter()
+                .any(|expr| aggregate::is_named(expr, UNKNOWN));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    if found {
+        let name = UNKNOWN.to_uppercase();
+        let message = format!("Invalid aggregation function name: {name}");
+        return Err(MultiStageError::new(ErrorCode::QueryPlanning, message));
+    }
+    Ok(())
 }
 
 /// The tables that LOOKUP names, whose columns' types a plan has to know.

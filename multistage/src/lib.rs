@@ -6,6 +6,7 @@
 mod aggregate;
 mod asof;
 mod catalog;
+mod computed;
 mod convert;
 mod correlated;
 mod decimal;
@@ -25,6 +26,7 @@ mod planned_type;
 mod ranges;
 mod run;
 mod scalar;
+mod single_keys;
 mod small_batches;
 mod stages;
 mod statistics;

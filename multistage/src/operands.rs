@@ -72,6 +72,8 @@ pub(crate) fn scalar(name: &str, arguments: &[Argument]) -> Result<()> {
     let any = |test: fn(&Argument) -> bool| arguments.iter().any(test);
     let at = |index: usize| arguments.get(index).map(|a| a.column_type);
     let wrong = match name {
+        // Elements are tested by ARRAY_TO_MV.
+        "like" | "regexplike" => at(0).is_some_and(|t| t.multi),
         "truncate" => any(|a| no_number(a.column_type)),
         _ if OF_NUMBERS.contains(&name) => any(|a| no_number(a.column_type)),
         _ if OF_ARRAYS.contains(&name) => arguments.first().is_some_and(no_array),

@@ -1,6 +1,7 @@
 //! Ranges that say nothing or everything, settled while planning as Pinot's planner does.
 //!
-//! `x > 2 AND x < 1` is FALSE; `x < 2 OR x > 1`, `x NOT BETWEEN 2 AND 1` and `x LIKE '%'` are `x IS NOT NULL`.
+//! `x > 2 AND x < 1` is FALSE; `x < 2 OR x > 1`, `x NOT BETWEEN 2 AND 1`, `x LIKE '%'` and `b IN (false, true)` are
+//! `x IS NOT NULL`.
 //! Must not know: tables. Invariant: a condition keeps its answer for every value that is not null.
 
 use std::cmp::Ordering;
@@ -8,7 +9,7 @@ use std::cmp::Ordering;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Between, BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, lit};
 
@@ -40,7 +41,16 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
             left,
             op: Operator::Or,
             right,
-        }) => all_of(left, right),
+        }) => all_of(left, right).or_else(|| either(left, right)),
+        Expr::InList(InList {
+            expr: value,
+            list,
+            negated,
+        }) if both_truths(list) => Some(if *negated {
+            lit(false)
+        } else {
+            is_there(value)
+        }),
         // A column is what it is, where it is not null.
         Expr::BinaryExpr(BinaryExpr {
             left,
@@ -104,13 +114,7 @@ fn end(expr: &Expr) -> Option<End<'_>> {
         Operator::LtEq => (false, true),
         _ => return None,
     };
-    // Of several values each end may hold for another one.
-    let several = of
-        .exists(|inner| {
-            Ok(matches!(inner, Expr::ScalarFunction(call) if call.func.name() == "arraytomv"))
-        })
-        .unwrap_or(true);
-    (!at.is_null() && !of.is_volatile() && !several).then_some(End {
+    (!at.is_null() && !of.is_volatile() && !has_elements(of)).then_some(End {
         of,
         lower: lower != turned,
         inclusive,
@@ -154,6 +158,63 @@ fn all_of(left: &Expr, right: &Expr) -> Option<Expr> {
     all.then(|| is_there(low.of))
 }
 
+/// True for a list with both truth values and nothing else.
+fn both_truths(list: &[Expr]) -> bool {
+    let truths = list.iter().map(|item| match item {
+        Expr::Literal(ScalarValue::Boolean(value), _) => *value,
+        _ => None,
+    });
+    let truths: Option<Vec<bool>> = truths.collect();
+    truths.is_some_and(|truths| truths.contains(&true) && truths.contains(&false))
+}
+
+/// `IS NOT NULL` where two tests of a BOOLEAN ask for one truth value each, or two of any value for what is and what is not.
+fn either(left: &Expr, right: &Expr) -> Option<Expr> {
+    if let (Some((of, wanted)), Some((other, beside))) = (truth(left), truth(right))
+        && of == other
+        && wanted != beside
+    {
+        return Some(is_there(of));
+    }
+    let (Expr::BinaryExpr(left), Expr::BinaryExpr(right)) = (left, right) else {
+        return None;
+    };
+    let opposite = matches!(
+        (left.op, right.op),
+        (Operator::Eq, Operator::NotEq) | (Operator::NotEq, Operator::Eq)
+    );
+    let literal = matches!(&*left.right, Expr::Literal(value, _) if !value.is_null());
+    let single = opposite && literal && left.left == right.left && left.right == right.right;
+    (single && !left.left.is_volatile() && !has_elements(&left.left)).then(|| is_there(&left.left))
+}
+
+/// A BOOLEAN and the truth value that a test of it asks for.
+fn truth(test: &Expr) -> Option<(&Expr, bool)> {
+    match test {
+        Expr::Column(_) => Some((test, true)),
+        Expr::Not(inner) => truth(inner).map(|(of, wanted)| (of, !wanted)),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let Expr::Literal(ScalarValue::Boolean(Some(value)), _) = &**right else {
+                return None;
+            };
+            match op {
+                Operator::Eq => Some((left, *value)),
+                Operator::NotEq => Some((left, !*value)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// True for one of several values, of which each test may hold for another one.
+fn has_elements(of: &Expr) -> bool {
+    of.exists(|inner| {
+        Ok(matches!(inner, Expr::ScalarFunction(call) if call.func.name() == "arraytomv"))
+    })
+    .unwrap_or(true)
+}
+
 /// `x IS NOT NULL`, of the column below a cast.
 fn is_there(expr: &Expr) -> Expr {
     match expr {
@@ -193,6 +254,28 @@ mod tests {
         assert_eq!(
             settle(x().gt(lit(2)).and(col("y").lt(lit(1)))),
             "x > Int32(2) AND y < Int32(1)"
+        );
+    }
+
+    #[test]
+    fn both_truth_values_are_any() {
+        let b = || col("b");
+        let both = || vec![lit(false), lit(true)];
+        assert_eq!(settle(b().in_list(both(), false)), "b IS NOT NULL");
+        assert_eq!(settle(b().in_list(both(), true)), "Boolean(false)");
+        assert_eq!(
+            settle(b().in_list(vec![lit(true), lit(true)], false)),
+            "b IN ([Boolean(true), Boolean(true)])"
+        );
+        assert_eq!(settle(b().or(Expr::Not(Box::new(b())))), "b IS NOT NULL");
+        assert_eq!(
+            settle(b().eq(lit(true)).or(b().eq(lit(false)))),
+            "b IS NOT NULL"
+        );
+        assert_eq!(settle(b().or(col("c"))), "b OR c");
+        assert_eq!(
+            settle(col("x").eq(lit(3)).or(col("x").not_eq(lit(3)))),
+            "x IS NOT NULL"
         );
     }
 }

@@ -75,6 +75,7 @@ impl VisitorMut for Rewriter<'_> {
         aliases::grouped(query, self.columns);
         fetch_is_limit(query);
         whole_limit(query);
+        whole_positions(query);
         name_items(&mut query.body, self.columns);
         order_by_items(query);
         ControlFlow::Continue(())
@@ -110,6 +111,26 @@ fn whole_limit(query: &mut Query) {
         .chain(offset.iter_mut().map(|o| &mut o.value));
     for number in numbers {
         if let Expr::Value(value) = number
+            && let Value::Number(digits, _) = &mut value.value
+            && let Some((whole, _)) = digits.split_once('.')
+            && whole.bytes().all(|b| b.is_ascii_digit())
+        {
+            *digits = if whole.is_empty() { "0" } else { whole }.to_owned();
+        }
+    }
+}
+
+/// A position in ORDER BY drops its fraction.
+fn whole_positions(query: &mut Query) {
+    let Some(ast::OrderBy {
+        kind: ast::OrderByKind::Expressions(orders),
+        ..
+    }) = &mut query.order_by
+    else {
+        return;
+    };
+    for order in orders {
+        if let Expr::Value(value) = &mut order.expr
             && let Value::Number(digits, _) = &mut value.value
             && let Some((whole, _)) = digits.split_once('.')
             && whole.bytes().all(|b| b.is_ascii_digit())

@@ -16,7 +16,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Aggregate, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
     ScalarFunctionArgs, Union, Values, Volatility, lit,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
@@ -34,11 +34,6 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
         if matches!(node, LogicalPlan::Limit(_)) {
             return Ok(Transformed::no(node));
-        }
-        match &node {
-            LogicalPlan::Aggregate(aggregate) => single_valued(aggregate)?,
-            LogicalPlan::Distinct(distinct) => single_valued_rows(distinct.input())?,
-            _ => {}
         }
         if let LogicalPlan::Values(values) = node {
             return Ok(Transformed::yes(typed_values(values)?));
@@ -68,39 +63,6 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
         Ok(Transformed::yes(typed))
     })?;
     Ok(done.data)
-}
-
-/// Refuses distinct rows with arrays.
-fn single_valued_rows(input: &LogicalPlan) -> Result<()> {
-    let fields = input.schema().fields();
-    match fields
-        .iter()
-        .find(|f| matches!(f.data_type(), ArrowType::List(_)))
-    {
-        Some(field) => Err(multi_valued(field.name())),
-        None => Ok(()),
-    }
-}
-
-fn multi_valued(key: &str) -> DataFusionError {
-    MultiStageError::new(
-        ErrorCode::QueryPlanning,
-        format!(
-            "Multi-valued columns are not supported as a grouping key: use ARRAY_TO_MV() to group by `{key}`"
-        ),
-    )
-    .into()
-}
-
-/// Refuses groups by arrays.
-fn single_valued(aggregate: &Aggregate) -> Result<()> {
-    let schema = aggregate.input.schema();
-    for key in &aggregate.group_expr {
-        if matches!(key.get_type(schema.as_ref()), Ok(ArrowType::List(_))) {
-            return Err(multi_valued(&key.to_string()));
-        }
-    }
-    Ok(())
 }
 
 fn typed_values(values: Values) -> Result<LogicalPlan> {
@@ -166,7 +128,13 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
             Some(object) => object,
             None => {
                 let function = beyond_long(texts_taken(function, schema)?, schema);
-                rounded_whole(folded(function, schema)?, schema)?
+                let capital = names_truth(&function, schema);
+                let answer = rounded_whole(folded(function, schema)?, schema)?;
+                if capital {
+                    capitals(answer, schema)?
+                } else {
+                    answer
+                }
             }
         },
         Expr::WindowFunction(window) => {
@@ -304,8 +272,8 @@ fn decimals_alike(mut case: Case, schema: &DFSchema) -> Result<Case> {
         return Ok(case);
     }
     let floating = answers.iter().zip(&types).any(|(answer, found)| {
-        matches!(found.data_type, DataType::Double | DataType::Float)
-            && !matches!(***answer, Expr::Literal(..))
+        // Arithmetic of whole numbers with a written fraction is an exact decimal itself.
+        matches!(found.data_type, DataType::Double | DataType::Float) && !is_exact(answer, schema)
     });
     let target = arrow_type(ColumnType::sv(if floating {
         DataType::Double
@@ -316,6 +284,40 @@ fn decimals_alike(mut case: Case, schema: &DFSchema) -> Result<Case> {
         **answer = converted((**answer).clone(), &target, schema)?;
     }
     Ok(case)
+}
+
+/// True for a BOOLEAN without a column that is cast to a text: the planner writes it TRUE or FALSE.
+fn names_truth(cast: &ScalarFunction, schema: &DFSchema) -> bool {
+    let [truth, Expr::Literal(ScalarValue::Utf8(Some(to)), _)] = cast.args.as_slice() else {
+        return false;
+    };
+    cast.func.name() == "cast"
+        && matches!(to.to_uppercase().as_str(), "STRING" | "VARCHAR" | "CHAR")
+        && matches!(truth.get_type(schema), Ok(ArrowType::Boolean))
+        && !truth.is_volatile()
+        && !truth
+            .exists(|inner| Ok(!is_constant_part(inner)))
+            .unwrap_or(true)
+}
+
+/// True for what neither reads a row nor asks another query.
+fn is_constant_part(expr: &Expr) -> bool {
+    !matches!(
+        expr,
+        Expr::Column(_)
+            | Expr::OuterReferenceColumn(..)
+            | Expr::ScalarSubquery(_)
+            | Expr::InSubquery(_)
+            | Expr::Exists(_)
+            | Expr::AggregateFunction(_)
+            | Expr::WindowFunction(_)
+    )
+}
+
+fn capitals(text: Expr, schema: &DFSchema) -> Result<Expr> {
+    let upper = scalar::find("upper", 0)
+        .ok_or_else(|| MultiStageError::invalid("there is no function `upper`"))?;
+    folded(ScalarFunction::new_udf(upper, vec![text]), schema)
 }
 
 fn conditions_checked(case: Case, schema: &DFSchema) -> Result<Expr> {
@@ -365,7 +367,7 @@ fn texts_taken(mut function: ScalarFunction, schema: &DFSchema) -> Result<Scalar
         };
         if cast_to_text {
             let text = ColumnType::sv(DataType::String);
-            function.args[at] = cast(function.args[at].clone(), text)?;
+            function.args[at] = expression(cast(function.args[at].clone(), text)?, schema)?;
         }
     }
     Ok(function)

@@ -149,10 +149,14 @@ impl BoundExpr {
                 let sees = function.function().nulls == NullRule::Sees;
                 let recorded = nulls && !rows.handles_nulls();
                 let wants_nulls = asks_for_null(function) || (recorded && sees);
-                let blocks = args
+                let results = args
                     .iter()
-                    .map(|arg| arg.evaluate_with(rows, context, wants_nulls))
-                    .collect::<Result<Vec<_>, _>>()?;
+                    .map(|arg| arg.evaluate_with(rows, context, wants_nulls));
+                let blocks = if is_choice(function) {
+                    taken(results.collect(), args, rows.rows())?
+                } else {
+                    results.collect::<Result<Vec<_>, _>>()?
+                };
                 let block = function.call(&blocks, rows.rows(), context)?;
                 if sees || !recorded {
                     return Ok(block);
@@ -185,6 +189,46 @@ impl BoundExpr {
             block
         })
     }
+}
+
+/// True for CASE with conditions.
+fn is_choice(function: &BoundScalar) -> bool {
+    function.function().names.first() == Some(&"case")
+}
+
+/// The blocks of a CASE: what fails in a branch that no row takes is not asked for.
+fn taken(
+    results: Vec<Result<Block, QueryError>>,
+    args: &[BoundExpr],
+    rows: usize,
+) -> Result<Vec<Block>, QueryError> {
+    if results.iter().all(Result::is_ok) {
+        return results.into_iter().collect();
+    }
+    let last = results.len().saturating_sub(1);
+    let mut open = vec![true; rows];
+    let mut blocks: Vec<Block> = Vec::with_capacity(results.len());
+    let mut chosen = vec![false; rows];
+    for (at, result) in results.into_iter().enumerate() {
+        let otherwise = at == last && at % 2 == 0;
+        let wanted = if otherwise { &open } else { &chosen };
+        let is_branch = otherwise || at % 2 == 1;
+        let block = match result {
+            Err(_) if is_branch && !wanted.contains(&true) => {
+                Block::constant(args[at].column_type(), &Value::Null, rows)
+            }
+            result => result?,
+        };
+        if !is_branch {
+            for row in 0..rows {
+                let holds = !block.is_null(row) && block.value(row) == Value::Boolean(true);
+                chosen[row] = open[row] && holds;
+                open[row] &= !holds;
+            }
+        }
+        blocks.push(block);
+    }
+    Ok(blocks)
 }
 
 /// Functions whose whole purpose is null see recorded nulls in either null mode.

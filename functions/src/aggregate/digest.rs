@@ -80,6 +80,9 @@ struct Setup {
 }
 
 trait Digest: Sized + Send + Sync + 'static {
+    /// What the error of a NaN calls the digest, where it takes none.
+    const REFUSES_NAN: Option<&'static str> = None;
+
     fn sized(setup: Setup) -> Self;
     fn add(&mut self, x: f64);
     fn absorb(&mut self, other: Self, setup: Setup) -> bool;
@@ -171,6 +174,8 @@ impl TDigest {
 }
 
 impl Digest for TDigest {
+    const REFUSES_NAN: Option<&'static str> = Some("t-digest");
+
     fn sized(setup: Setup) -> Self {
         let compression = if setup.size == 0 { 100 } else { setup.size };
         Self(MergingDigest::new(compression.into()))
@@ -441,11 +446,19 @@ impl<D: Digest> Aggregate for Approximate<D> {
             });
             return merged;
         }
+        let mut nan = false;
         rows::each_number(&block, groups, |group, x| {
+            nan |= x.is_nan();
             states[group]
                 .get_or_insert_with(|| D::sized(self.setup))
                 .add(x);
-        })
+        })?;
+        match D::REFUSES_NAN.filter(|_| nan) {
+            Some(digest) => Err(FunctionError::Evaluation(format!(
+                "Cannot add NaN to {digest}"
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn merge(&self, into: &mut Option<D>, from: Option<D>) -> Result<(), FunctionError> {

@@ -321,7 +321,30 @@ pub(super) fn booleans(values: Vec<i32>) -> Block {
 }
 
 fn compare(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
-    compare_two(&args[0], &args[1], holds)
+    let (a, b) = (&args[0], &args[1]);
+    for (one, other) in [(a, b), (b, a)] {
+        let (one, other) = (one.column_type(), other.column_type());
+        if one == ColumnType::sv(DataType::Bytes) && other.data_type.is_numeric() {
+            return Err(FunctionError::Evaluation(
+                "Cannot convert value from BYTES to DOUBLE".to_owned(),
+            ));
+        }
+    }
+    compare_two(&beside(a, b), &beside(b, a), holds)
+}
+
+/// What a value is compared as: of an array beside a single value, its first element.
+fn beside<'a>(block: &'a Block, other: &Block) -> Cow<'a, Block> {
+    let found = block.column_type();
+    if !found.multi || other.column_type().multi {
+        return Cow::Borrowed(block);
+    }
+    let first = |row| match block.value(row) {
+        Value::Array(_, items) => items.first().cloned().unwrap_or_default(),
+        value => value,
+    };
+    let values: Vec<Value> = (0..block.rows()).map(first).collect();
+    Cow::Owned(Block::from_values(ColumnType::sv(found.data_type), &values))
 }
 
 /// The same where a text on the left decides that texts are compared, whatever stands on the right.
@@ -408,7 +431,7 @@ pub(super) fn same(args: &[Block]) -> Result<Vec<bool>, FunctionError> {
 fn distinct(args: &[Block], wanted: bool) -> Answer {
     let rows = args[0].rows();
     let (a, b) = (&args[0], &args[1]);
-    let differs = compare(args, Ordering::is_ne)?;
+    let differs = compare_two(a, b, Ordering::is_ne)?;
     let Values::Int(mut flags) = differs.into_values() else {
         return Err(super::numbers::not_numeric());
     };
@@ -491,6 +514,28 @@ mod tests {
         assert_eq!(flags(&answer), [Boolean(true), Boolean(false)]);
         let answer = call("equals", &[near, point], Role::Transform)?;
         assert_eq!(flags(&answer), [Boolean(false), Boolean(false)]);
+        Ok(())
+    }
+
+    #[test]
+    fn an_array_beside_a_number_is_its_first_element() -> Result<(), FunctionError> {
+        let array = |items: &[i32]| {
+            let items = items.iter().map(|x| Value::Int(*x)).collect();
+            Value::Array(DataType::Int, items)
+        };
+        let arrays = Block::from_values(
+            ColumnType {
+                data_type: DataType::Int,
+                multi: true,
+            },
+            &[array(&[0, 50]), array(&[11])],
+        );
+        let ten = Block::constant(DataType::Int, &Value::Int(10), 2);
+        let answer = call("greater_than", &[arrays, ten.clone()], Role::Scalar)?;
+        let flags = flags(&answer);
+        assert_eq!(flags, [Value::Boolean(false), Value::Boolean(true)]);
+        let bytes = Block::constant(DataType::Bytes, &Value::Bytes(vec![1]), 2);
+        assert!(call("greater_than", &[bytes, ten], Role::Scalar).is_err());
         Ok(())
     }
 

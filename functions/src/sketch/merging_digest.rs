@@ -204,7 +204,8 @@ impl MergingDigest {
                 1 => (input.double()?, input.double()?),
                 _ => (input.float()?, input.float()?),
             };
-            if mean.is_nan() || !weight.is_finite() || weight < 0.0 {
+            // Infinite values of both signs have no mean.
+            if !weight.is_finite() || weight < 0.0 {
                 return None;
             }
             digest.weights.push(weight);

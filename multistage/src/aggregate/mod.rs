@@ -69,6 +69,20 @@ pub(crate) fn find(name: &str, rewrite_extremes: bool) -> Option<Arc<AggregateUD
     ))))
 }
 
+/// True for a call of the aggregate of a canonical name.
+pub(crate) fn is_named(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_named(&alias.expr, name),
+        Expr::AggregateFunction(call) => {
+            let inner: &dyn std::any::Any = call.func.inner().as_ref();
+            inner
+                .downcast_ref::<PinotAggregate>()
+                .is_some_and(|found| found.function == name)
+        }
+        _ => false,
+    }
+}
+
 /// The aggregate of a call and the arguments that are evaluated over rows.
 pub(crate) fn of_call(
     generic: &AggregateUDF,
@@ -273,6 +287,8 @@ impl PinotAggregate {
             "min" if text && self.rewrite_extremes => "minstring",
             "max" if text && self.rewrite_extremes => "maxstring",
             "$sum0" => "sum0",
+            "booland" if self.over_window => "$booland",
+            "boolor" if self.over_window => "$boolor",
             name => name,
         }
     }

@@ -167,15 +167,25 @@ fn rows_of(limit: &Limit) -> Option<usize> {
 }
 
 fn order_of(sorts: &[SortExpr], leaf: &Leaf) -> Option<Vec<String>> {
+    // A number orders nothing, and would be read as a position.
+    let is_number = |text: &str| text.parse::<f64>().is_ok();
+    let orders = |text: &Option<String>| !text.as_deref().is_some_and(is_number);
     sorts
         .iter()
-        .map(|sort| {
-            let expr = text::expression(&sort.expr, leaf)?;
+        .map(|sort| (sort, text::expression(&sort.expr, leaf)))
+        .filter(|(_, text)| orders(text))
+        .map(|(sort, text)| {
+            let expr = text?;
             let direction = if sort.asc { "ASC" } else { "DESC" };
             let nulls = if sort.nulls_first { "FIRST" } else { "LAST" };
             Some(format!("{expr} {direction} NULLS {nulls}"))
         })
         .collect()
+}
+
+/// True for rows as a leaf reads them, neither grouped nor limited.
+pub(crate) fn reads(node: &LogicalPlan) -> bool {
+    of(node).is_some_and(|leaf| leaf.is_plain())
 }
 
 /// The leaf that a subtree is; `None` where it is none.

@@ -210,10 +210,6 @@ fn arguments(name: &str, count: usize, distinct: bool, over: bool) -> Result<(),
         )));
     }
     match (name, count) {
-        ("percentilesmarttdigest", _) => Err(MultiStageError::new(
-            ErrorCode::QueryPlanning,
-            "Invalid aggregation function name: PERCENTILESMARTTDIGEST",
-        )),
         ("add" | "plus" | "sub" | "minus" | "mult" | "times", 3..) => {
             Err(MultiStageError::invalid(format!(
                 "Invalid number of arguments to function '{}': {count}",

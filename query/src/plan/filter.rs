@@ -5,7 +5,7 @@
 use common::{DataType, Value};
 use sql::{Expr, Filter, Test};
 
-use super::matcher::Literals;
+use super::matcher::{Literals, is_cast};
 use super::{Binder, Matcher};
 use crate::QueryError;
 use crate::expr::BoundExpr;
@@ -108,11 +108,13 @@ fn one_set(
     Ok(())
 }
 
-/// The answer of a comparison between a column of whole numbers and a number that no row can have, nulls included: Pinot's
+/// The answer of a comparison between a column or a cast to whole numbers and a number that no row can have, nulls included: Pinot's
 /// optimizer settles it before rows are looked at.
 fn settled(test: &Test, expr: &BoundExpr, matcher: &Matcher) -> Option<bool> {
     let column_type = expr.column_type();
-    expr.as_column()?;
+    if expr.as_column().is_none() && !is_cast(expr) {
+        return None;
+    }
     let whole = matches!(column_type.data_type, DataType::Int | DataType::Long);
     if column_type.multi || !whole {
         return None;

@@ -92,13 +92,10 @@ fn cannot_convert(value: &Value, column_type: ColumnType) -> QueryError {
     ))
 }
 
-/// True for a column in another type.
-fn is_cast_column(expr: &BoundExpr) -> bool {
+/// True for a value in another type, which is then known before any row is.
+pub(super) fn is_cast(expr: &BoundExpr) -> bool {
     match expr {
-        BoundExpr::Call { function, args } => {
-            function.function().names.contains(&"cast")
-                && args.first().is_some_and(|arg| arg.as_column().is_some())
-        }
+        BoundExpr::Call { function, .. } => function.function().names.contains(&"cast"),
         _ => false,
     }
 }
@@ -116,7 +113,7 @@ impl Matcher {
         let column_type = expr.column_type();
         // Numeric literals of another type are compared by value with a single-value column, cast or not, and converted
         // strictly elsewhere.
-        let plain = (expr.as_column().is_some() || is_cast_column(expr)) && !column_type.multi;
+        let plain = (expr.as_column().is_some() || is_cast(expr)) && !column_type.multi;
         let lenient = (plain && literals != Literals::Strict) || literals == Literals::Lenient;
         let exact = !lenient && literals != Literals::Lenient;
         Ok(match test {

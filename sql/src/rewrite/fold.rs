@@ -127,7 +127,9 @@ const ROWS_ONLY: &[&str] = &[
     "arraymax",
     "arraymin",
     "arraysum",
+    "in",
     "isnottrue",
+    "not_in",
     "starea",
     "stpolygon",
     "timeconvert",
@@ -144,8 +146,6 @@ const COMPARISONS: &[&str] = &[
     "less_than",
     "less_than_or_equal",
     "between",
-    "in",
-    "not_in",
 ];
 
 /// Literals have neither TIMESTAMP nor JSON: milliseconds and text stand for them.

@@ -1,0 +1,242 @@
+//! Expressions over one leaf's columns that stand above a window, a join or beside a subquery, computed where the rows are read.
+//!
+//! Pinot's planner moves them there, and a segment keeps the fraction of every quotient within an expression, where operators
+//! above cut each one: `53 / 4 * 9` is 119 at a leaf and 117 above it. Must not know: kernels, the text of leaves. Invariant: the same columns under
+//! the same names; what moves reads the columns of one leaf alone.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType as ArrowType;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, JoinType};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, Window};
+
+use crate::leaf;
+
+/// Moves what stands above windows and joins.
+///
+/// # Errors
+/// Where a plan cannot be rebuilt.
+pub(crate) fn moved(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut names = 0;
+    plan.transform_up_with_subqueries(|node| {
+        Ok(match &node {
+            LogicalPlan::Window(window) => changed(below_window(window, &mut names)?, node),
+            LogicalPlan::Projection(projection) => {
+                let made = match below_join(projection, &mut names)? {
+                    None => beside_subquery(projection, &mut names)?,
+                    made => made,
+                };
+                changed(made, node)
+            }
+            _ => Transformed::no(node),
+        })
+    })
+    .data()
+}
+
+fn changed(made: Option<LogicalPlan>, node: LogicalPlan) -> Transformed<LogicalPlan> {
+    made.map_or_else(|| Transformed::no(node), Transformed::yes)
+}
+
+/// A leaf with further columns.
+struct Below<'a> {
+    leaf: &'a LogicalPlan,
+    computed: Vec<Expr>,
+}
+
+impl<'a> Below<'a> {
+    fn new(plan: &'a LogicalPlan) -> Option<Self> {
+        leaf::reads(plan).then(|| Self {
+            leaf: plan,
+            computed: Vec::new(),
+        })
+    }
+
+    /// True where an expression reads this leaf alone.
+    fn has(&self, expr: &Expr) -> bool {
+        let columns = expr.column_refs();
+        let mut columns = columns.iter();
+        columns.len() > 0 && columns.all(|column| self.leaf.schema().has_column(column))
+    }
+
+    /// The column that stands for an expression from now on.
+    fn column(&mut self, expr: Expr, names: &mut usize) -> Expr {
+        let name = format!("$computed{names}");
+        *names += 1;
+        self.computed.push(expr.alias(name.as_str()));
+        Expr::Column(Column::new_unqualified(name))
+    }
+
+    /// The leaf with what was moved; `None` where no leaf can say it.
+    fn plan(self) -> Result<Option<LogicalPlan>> {
+        if self.computed.is_empty() {
+            return Ok(Some(self.leaf.clone()));
+        }
+        let mut exprs = columns(self.leaf);
+        exprs.extend(self.computed);
+        let made = Projection::try_new(exprs, Arc::new(self.leaf.clone()))?;
+        let made = LogicalPlan::Projection(made);
+        Ok(leaf::reads(&made).then_some(made))
+    }
+}
+
+fn columns(plan: &LogicalPlan) -> Vec<Expr> {
+    let columns = plan.schema().columns();
+    columns.into_iter().map(Expr::Column).collect()
+}
+
+fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let Some(mut below) = Below::new(&window.input) else {
+        return Ok(None);
+    };
+    let saved = NamePreserver::new_for_projection();
+    let mut exprs = Vec::with_capacity(window.window_expr.len());
+    for expr in &window.window_expr {
+        let name = saved.save(expr);
+        let expr = expr.clone().transform_down(|inner| match inner {
+            Expr::WindowFunction(_) => {
+                let parts = inner.map_children(|part| {
+                    let moves = matches!(part, Expr::ScalarFunction(_) | Expr::Case(_))
+                        && !part.is_volatile()
+                        && below.has(&part);
+                    Ok(match moves {
+                        true => Transformed::yes(below.column(part, names)),
+                        false => Transformed::no(part),
+                    })
+                })?;
+                Ok(Transformed::new(
+                    parts.data,
+                    parts.transformed,
+                    TreeNodeRecursion::Jump,
+                ))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        exprs.push(name.restore(expr.data));
+    }
+    if below.computed.is_empty() {
+        return Ok(None);
+    }
+    let Some(input) = below.plan()? else {
+        return Ok(None);
+    };
+    let made = LogicalPlan::Window(Window::try_new(exprs, Arc::new(input))?);
+    let kept = window.schema.columns().into_iter().map(Expr::Column);
+    let kept = Projection::try_new(kept.collect(), Arc::new(made))?;
+    Ok(Some(LogicalPlan::Projection(kept)))
+}
+
+fn below_join(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Join(join) = projection.input.as_ref() else {
+        return Ok(None);
+    };
+    // A side that a join fills with nulls computes nothing for these rows.
+    let left = matches!(join.join_type, JoinType::Inner | JoinType::Left);
+    let right = matches!(join.join_type, JoinType::Inner | JoinType::Right);
+    let mut left = Some(&join.left)
+        .filter(|_| left)
+        .and_then(|side| Below::new(side));
+    let mut right = Some(&join.right)
+        .filter(|_| right)
+        .and_then(|side| Below::new(side));
+    let sides = left.iter_mut().chain(right.iter_mut());
+    let exprs = replaced(&projection.expr, sides.collect(), names)?;
+    let any = left
+        .iter()
+        .chain(&right)
+        .any(|side| !side.computed.is_empty());
+    if !any {
+        return Ok(None);
+    }
+    let plan = |side: Option<Below<'_>>, whole: &Arc<LogicalPlan>| match side {
+        Some(side) => side.plan(),
+        None => Ok(Some(whole.as_ref().clone())),
+    };
+    let (Some(left), Some(right)) = (plan(left, &join.left)?, plan(right, &join.right)?) else {
+        return Ok(None);
+    };
+    let expressions = projection.input.expressions();
+    let joined = projection
+        .input
+        .with_new_exprs(expressions, vec![left, right])?;
+    let made = Projection::try_new(exprs, Arc::new(joined))?;
+    Ok(Some(LogicalPlan::Projection(made)))
+}
+
+/// The same where a list has a subquery beside its leaf's columns.
+fn beside_subquery(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let Some(mut below) = Below::new(&projection.input) else {
+        return Ok(None);
+    };
+    if !projection.expr.iter().any(asks) {
+        return Ok(None);
+    }
+    let exprs = replaced(&projection.expr, vec![&mut below], names)?;
+    if below.computed.is_empty() {
+        return Ok(None);
+    }
+    let Some(input) = below.plan()? else {
+        return Ok(None);
+    };
+    let made = Projection::try_new(exprs, Arc::new(input))?;
+    Ok(Some(LogicalPlan::Projection(made)))
+}
+
+/// A list with columns in the places of what moves below.
+fn replaced(
+    exprs: &[Expr],
+    mut sides: Vec<&mut Below<'_>>,
+    names: &mut usize,
+) -> Result<Vec<Expr>> {
+    let saved = NamePreserver::new_for_projection();
+    let mut out = Vec::with_capacity(exprs.len());
+    for expr in exprs {
+        let name = saved.save(expr);
+        let expr = expr.clone().transform_down(|inner| {
+            let side = sides.iter_mut().find(|side| side.has(&inner));
+            Ok(match side {
+                Some(side) if keeps_fractions(&inner, side.leaf) => {
+                    Transformed::new(side.column(inner, names), true, TreeNodeRecursion::Jump)
+                }
+                _ => Transformed::no(inner),
+            })
+        })?;
+        out.push(name.restore(expr.data));
+    }
+    Ok(out)
+}
+
+/// True where an expression asks another query.
+fn asks(expr: &Expr) -> bool {
+    expr.exists(|inner| {
+        Ok(matches!(
+            inner,
+            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_)
+        ))
+    })
+    .unwrap_or(true)
+}
+
+fn is_arithmetic(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call)
+        if matches!(call.func.name(), "$plus" | "$minus" | "$times" | "$divide"))
+}
+
+/// True for a call with arithmetic of whole numbers somewhere within.
+fn keeps_fractions(expr: &Expr, leaf: &LogicalPlan) -> bool {
+    let Expr::ScalarFunction(call) = expr else {
+        return false;
+    };
+    let whole = |inner: &Expr| {
+        is_arithmetic(inner)
+            && matches!(
+                inner.get_type(leaf.schema()),
+                Ok(ArrowType::Int32 | ArrowType::Int64)
+            )
+    };
+    let within = |arg: &Expr| arg.exists(|inner| Ok(whole(inner))).unwrap_or(false);
+    !expr.is_volatile() && !asks(expr) && call.args.iter().any(within)
+}
