@@ -134,6 +134,12 @@ pub(crate) fn attentive_channel(
     Ok(lazy(endpoint, tls))
 }
 
+/// Bytes of an answer that may be on their way before they are read.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The same of all answers of a connection: the most there is. A join reads one side before the other; the rows of the other, sent and not
+/// yet read, must never take the room of those that it waits for.
+const CONNECTION_WINDOW: u32 = i32::MAX as u32;
+
 fn endpoint(url: &str) -> Result<tonic::transport::Endpoint, crate::ServiceError> {
     let url = if url.contains("://") {
         url.to_owned()
@@ -145,5 +151,6 @@ fn endpoint(url: &str) -> Result<tonic::transport::Endpoint, crate::ServiceError
     Ok(endpoint
         .connect_timeout(std::time::Duration::from_secs(3))
         .tcp_nodelay(true)
-        .http2_adaptive_window(true))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW))
 }

@@ -243,6 +243,8 @@ async fn rows_appear_and_segments_seal_at_their_threshold() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_never_dip_and_never_double_while_segments_seal() -> Outcome {
     let cluster = Arc::new(Cluster::start("monotone", 300).await?);
+    // The server opens the table when it hears of it; brokers ask only who has said so.
+    cluster.until_count(0).await?;
     let produced = Arc::new(AtomicU64::new(0));
     let mut readers = Vec::new();
     for _ in 0..3 {
