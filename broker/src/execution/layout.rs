@@ -184,8 +184,15 @@ mod tests {
     use crate::routing::Routing;
     use crate::servers::GrpcServers;
 
-    /// A table of segments with their partitions of `k`, their stream partition and their servers.
-    fn table(config: Json, segments: &[(&str, &[u32], Option<u32>, &[&str])]) -> Arc<RoutedTable> {
+    /// A segment's name, its partitions of `k`, its stream partition and its servers.
+    type Segment = (
+        &'static str,
+        &'static [u32],
+        Option<u32>,
+        &'static [&'static str],
+    );
+
+    fn table(config: Json, segments: &[Segment]) -> Arc<RoutedTable> {
         let instances = ["a", "b", "c"].map(|id| Instance {
             id: id.to_owned(),
             role: "server".to_owned(),
@@ -247,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_partition_is_where_all_its_segments_are() {
-        let segments: [(&str, &[u32], Option<u32>, &[&str]); 5] = [
+        let segments: [Segment; 5] = [
             ("t_0", &[1], None, &["a", "b"]),
             ("t_1", &[1], None, &["b", "c"]),
             ("t_2", &[3], None, &["a"]),
@@ -270,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn who_judges_rows_has_all_of_their_partition() {
         let strict = json!({"routing": {"instanceSelectorType": "strictReplicaGroup"}});
-        let segments: [(&str, &[u32], Option<u32>, &[&str]); 3] = [
+        let segments: [Segment; 3] = [
             ("t_0", &[1], Some(1), &["a", "b"]),
             ("t_1", &[1], Some(1), &["b"]),
             ("t_2", &[2], Some(3), &["a"]),

@@ -103,7 +103,7 @@ mod tests {
             let back = decoded(&bytes).unwrap();
             let back = back.downcast_ref::<ShareExec>().unwrap();
             assert_eq!((back.table(), back.parts()), ("t", &parts));
-            assert_eq!(back.rows(), [batch.clone()]);
+            assert_eq!(back.rows(), std::slice::from_ref(&batch));
         }
         for cut in 0..64 {
             assert!(decoded(&bytes[..cut]).is_err(), "{cut}");

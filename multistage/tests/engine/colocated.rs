@@ -133,85 +133,55 @@ impl Leaves for Tables {
     }
 }
 
-/// The plan of a query.
-async fn plan(sql: &str) -> Result<String> {
+/// Tables that differ in what lets them lie beside each other.
+fn tables() -> BTreeMap<&'static str, Laid> {
+    let of_type = |data_type| Laid {
+        data_type,
+        ..murmur()
+    };
     let small = Laid {
         rows: Some(100),
         ..murmur()
     };
-    let tables = [
+    let eight = Laid {
+        count: 8,
+        ..murmur()
+    };
+    let modulo = Laid {
+        function: "Modulo",
+        ..murmur()
+    };
+    let elsewhere = Laid {
+        shift: 1,
+        ..murmur()
+    };
+    let null = Laid {
+        nullable: true,
+        ..murmur()
+    };
+    BTreeMap::from([
         ("a", murmur()),
         ("b", murmur()),
         ("c", murmur()),
         ("smalla", small.clone()),
         ("smallb", small),
-        (
-            "eight",
-            Laid {
-                count: 8,
-                ..murmur()
-            },
-        ),
-        (
-            "modulo",
-            Laid {
-                function: "Modulo",
-                ..murmur()
-            },
-        ),
-        (
-            "elsewhere",
-            Laid {
-                shift: 1,
-                ..murmur()
-            },
-        ),
-        (
-            "wide",
-            Laid {
-                data_type: DataType::Long,
-                ..murmur()
-            },
-        ),
-        (
-            "widetoo",
-            Laid {
-                data_type: DataType::Long,
-                ..murmur()
-            },
-        ),
-        (
-            "doubles",
-            Laid {
-                data_type: DataType::Double,
-                ..murmur()
-            },
-        ),
-        (
-            "doublestoo",
-            Laid {
-                data_type: DataType::Double,
-                ..murmur()
-            },
-        ),
-        (
-            "nulla",
-            Laid {
-                nullable: true,
-                ..murmur()
-            },
-        ),
-        (
-            "nullb",
-            Laid {
-                nullable: true,
-                ..murmur()
-            },
-        ),
-    ];
+        ("eight", eight),
+        ("modulo", modulo),
+        ("elsewhere", elsewhere),
+        ("wide", of_type(DataType::Long)),
+        ("widetoo", of_type(DataType::Long)),
+        ("doubles", of_type(DataType::Double)),
+        ("doublestoo", of_type(DataType::Double)),
+        ("nulla", null.clone()),
+        ("nullb", null),
+    ])
+}
+
+/// The plan of a query.
+async fn plan(sql: &str) -> Result<String> {
     let dialled = |_: &str| Err(QueryException::new(ErrorCode::Internal, "nobody is called"));
     let leaves = Tables {
-        tables: tables.into_iter().collect(),
+        tables: tables(),
         channels: Channels::new(Arc::new(dialled), None),
     };
     let text = format!("SET distributed=true; EXPLAIN IMPLEMENTATION PLAN FOR {sql}");
