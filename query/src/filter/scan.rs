@@ -89,7 +89,7 @@ impl Run<'_> {
                 ..
             } => self.scan_ids(*column, ids, *negated != wanted, mask),
             Node::Pair(pair) => {
-                let sparse = self.sparse(mask, SPARSE);
+                let sparse = self.sparse(mask);
                 let docs = self.read(sparse.as_ref());
                 let (rows, found) = (docs.len() as u64, pair.matching(&docs));
                 *self.scanned += rows;
@@ -166,9 +166,9 @@ impl Run<'_> {
     }
 
     /// The candidates where they are few; otherwise all rows are read.
-    fn sparse(&self, mask: &Mask, below: usize) -> Option<Candidates> {
+    fn sparse(&self, mask: &Mask) -> Option<Candidates> {
         let count = mask.count();
-        if count * below >= mask.rows() {
+        if count * SPARSE >= mask.rows() {
             return None;
         }
         let mut positions = Vec::with_capacity(count);
@@ -200,7 +200,7 @@ impl Run<'_> {
                 return apply(mask, &Mask::from_words(words, mask.rows()), wanted);
             }
         }
-        let sparse = self.sparse(mask, SPARSE);
+        let sparse = self.sparse(mask);
         let docs = self.read(sparse.as_ref());
         let rows = docs.len();
         let found = if column.column_type().multi {
@@ -255,7 +255,7 @@ impl Run<'_> {
             apply(mask, &found, wanted != test.negated);
             return Ok(());
         }
-        let sparse = self.sparse(mask, SPARSE);
+        let sparse = self.sparse(mask);
         let docs = self.read(sparse.as_ref());
         let rows = docs.len();
         let mut projection = Projection::new(self.columns, docs);
