@@ -54,8 +54,9 @@ pub(crate) async fn ingest_file(
     config: BatchConfig,
 ) -> Result<String, ControllerError> {
     build(core, table, config, move |format, properties| {
-        let format = format
-            .ok_or_else(|| ill("`inputFormat` is missing, expected json, csv, avro or parquet"))?;
+        let format = format.ok_or_else(|| {
+            ill("`inputFormat` is missing, expected json, csv, avro, parquet or orc")
+        })?;
         batch::open(format, content, properties).map_err(ill)
     })
     .await

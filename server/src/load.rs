@@ -50,10 +50,13 @@ pub(crate) fn start(shared: &Arc<Shared>, table: &Arc<Table>, record: SegmentRec
 async fn until_loaded(shared: &Arc<Shared>, table: &Arc<Table>, record: &SegmentRecord) {
     let mut wait = Duration::from_millis(200);
     loop {
-        let Ok(_permit) = shared.loads.acquire().await else {
+        let Ok(permit) = shared.loads.acquire().await else {
             return;
         };
-        match load(shared, table, record).await {
+        let loaded = load(shared, table, record).await;
+        // Those that wait for the keys of their partition hold up no other: they come in together.
+        drop(permit);
+        match loaded {
             Ok(sealed) => {
                 let (of, at) = (Arc::clone(shared), Arc::clone(table));
                 // Its keys may have to be read.
@@ -77,7 +80,6 @@ async fn until_loaded(shared: &Arc<Shared>, table: &Arc<Table>, record: &Segment
                 }
             }
         }
-        drop(_permit);
         if !shared.sleep(wait).await || !still_wanted(shared, table, record) {
             return;
         }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::upsert::{DEALT_ROWS, DealtRow, KeyIndex, Place, dealt};
+use crate::upsert::{KeyIndex, Piles, Place};
 
 /// Figures of an index of keys.
 #[derive(Debug, Clone, Copy)]
@@ -24,20 +24,12 @@ pub fn keys(count: u64, look: impl FnOnce()) -> KeyFigures {
     let key = |n: u64| xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes());
     let begin = Instant::now();
     let mut index = KeyIndex::default();
-    let mut gathered = Vec::new();
+    let mut piles = Piles::default();
     for n in 0..count {
-        gathered.push(DealtRow {
-            key: key(n),
-            rank: n as i64,
-            doc: n as u32,
-            deleted: false,
-        });
-        if gathered.len() == DEALT_ROWS || n + 1 == count {
-            let place = |row: &DealtRow| Place::new(row.doc >> 20, row.doc, false, row.rank);
-            let rows = dealt(&gathered);
-            let new: Vec<_> = rows.iter().map(|row| (row.key, place(row))).collect();
-            index.extend(&new);
-            gathered.clear();
+        let place = Place::new((n >> 20) as u32, n as u32, false, n as i64);
+        piles.put(key(n), place);
+        if piles.is_full() || n + 1 == count {
+            piles.take(|rows| index.extend(rows));
         }
     }
     let built = begin.elapsed();

@@ -3,6 +3,7 @@
 //! A kind of store is one file and one line in [`open`]. Must not know: segments, tables. Invariant: an object appears whole or not at
 //! all; what fails for a moment is tried again before anybody hears of it.
 
+mod cloud;
 mod credentials;
 pub(crate) mod folder;
 mod retry;
@@ -103,7 +104,7 @@ impl Address {
 }
 
 /// Schemes that can be opened, folders of this machine aside.
-pub const SCHEMES: &[&str] = &["s3", "s3a", "s3n"];
+pub const SCHEMES: &[&str] = &["s3", "s3a", "s3n", "gs", "abfs", "abfss", "adl2"];
 
 /// Opens the store of an address such as `s3://bucket/folder` with what `properties` say of it, by names such as `region`.
 ///
@@ -123,6 +124,8 @@ pub fn open(uri: &str, properties: &Properties) -> Result<Arc<dyn Objects>, Obje
             let bucket = s3::S3::open(address()?, properties)?;
             Ok(Arc::new(retry::Patient::new(bucket)))
         }
+        "gs" => Ok(Arc::new(cloud::google(&address()?, properties)?)),
+        "abfs" | "abfss" | "adl2" => Ok(Arc::new(cloud::azure(&address()?, properties)?)),
         "file" => Ok(Arc::new(folder::Folder::open(rest)?)),
         _ => Err(ObjectError::Lasting(format!(
             "`{uri}` has the scheme `{scheme}`, expected file or one of {}",

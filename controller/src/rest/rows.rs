@@ -146,7 +146,7 @@ fn config_of(file: &str, options: &sql::statement::Options) -> Result<BatchConfi
         .or(end)
         .ok_or_else(|| {
             Refusal::invalid(format!(
-                "`{file}` does not tell its format, set inputFormat to json, csv, avro or parquet"
+                "`{file}` does not tell its format, set inputFormat to json, csv, avro, parquet or orc"
             ))
         })?;
     let format = match format.as_str() {

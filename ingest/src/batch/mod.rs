@@ -3,9 +3,11 @@
 //! A format is one file and one row of [`FORMATS`]. Must not know: where the file came from, segments.
 //! Invariant: a reader gives records in file order and stops at the first broken one, with its place in the message.
 
+pub mod arrow_records;
 pub mod avro;
 pub mod csv;
 pub mod json;
+pub mod orc;
 pub mod parquet;
 pub mod pattern;
 pub mod pinot;
@@ -61,6 +63,7 @@ pub static FORMATS: &[(&[&str], OpenFile)] = &[
     (&["csv", "tsv"], csv::open),
     (&["avro", "gzipped_avro"], avro::open),
     (&["parquet"], parquet::open),
+    (&["orc"], orc::open),
 ];
 
 /// The records of a file in a format; a gzipped file is unpacked whatever its format.
@@ -73,7 +76,7 @@ pub fn open(format: &str, content: Bytes, properties: &Properties) -> Result<Rec
         .find(|(names, _)| names.iter().any(|name| name.eq_ignore_ascii_case(format)))
         .ok_or_else(|| {
             ConfigError::Invalid(format!(
-                "unknown input format `{format}`, expected json, csv, avro or parquet"
+                "unknown input format `{format}`, expected json, csv, avro, parquet or orc"
             ))
         })?;
     open(unzipped(content)?, properties)

@@ -136,6 +136,25 @@ fn parquet_files_are_read() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[test]
+fn orc_files_are_read() -> Result<(), Box<dyn std::error::Error>> {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from(vec![1, 2]))),
+        ("s", Arc::new(StringArray::from(vec![Some("a"), None]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns)?;
+    let mut out = Vec::new();
+    let mut writer = orc_rust::ArrowWriterBuilder::new(&mut out, batch.schema()).try_build()?;
+    writer.write(&batch)?;
+    writer.close()?;
+    let rows = read("orc", &out, &Properties::new())?;
+    assert_eq!(texts(&rows), ["1 a [null]", "2 null [null]"]);
+    out.truncate(out.len() / 2);
+    assert!(read("orc", &out, &Properties::new()).is_err());
+    Ok(())
+}
+
+#[test]
 fn a_batch_config_names_format_and_properties() -> Result<(), FileError> {
     let config = [("recordReader.prop.delimiter", "|")]
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
@@ -157,7 +176,7 @@ fn a_batch_config_names_format_and_properties() -> Result<(), FileError> {
 proptest! {
     #[test]
     fn random_files_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-        for format in ["json", "csv", "avro", "parquet"] {
+        for format in ["json", "csv", "avro", "parquet", "orc"] {
             drop(read(format, &bytes, &Properties::new()));
         }
     }

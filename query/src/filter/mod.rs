@@ -90,6 +90,8 @@ impl<'a> SegmentFilter<'a> {
     ) -> Result<Self, QueryError> {
         let compiler = Compiler { columns, docs };
         let mut root = index::choose(compiler.node(filter)?, docs);
+        // Segments of which every row counts, as most do where keys seldom come again, are read as any other.
+        let valid = valid.filter(|valid| valid.range_cardinality(0..docs) < u64::from(docs));
         if let Some(valid) = valid {
             root = simplified(Node::And(vec![Node::Bitmap(valid.clone()), root]));
         }

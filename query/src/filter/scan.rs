@@ -22,6 +22,11 @@ const SPARSE_PACKED: usize = 64;
 /// Ids of a set that most likely are few runs, which packed ids can be compared with.
 const FEW_IDS: u32 = 16;
 
+/// Where at most one row in so many is missing, a bitmap is read run by run.
+const DENSE: u64 = 8;
+/// Rows of a bitmap that are read at a time.
+const MANY: usize = 256;
+
 /// The rows that are asked about. A mask has one bit for each, by its position among them.
 pub(super) struct Run<'r> {
     pub(super) columns: &'r SegmentColumns<'r>,
@@ -154,13 +159,7 @@ impl Run<'_> {
 
     fn in_bitmap(&self, bitmap: &RoaringBitmap) -> Mask {
         match &self.rows {
-            Docs::Range(rows) => {
-                let mut found = Mask::none(rows.len());
-                for doc in bitmap.range(rows.clone()) {
-                    found.set((doc - rows.start) as usize);
-                }
-                found
-            }
+            Docs::Range(rows) => block_of(bitmap, rows),
             Docs::List(rows) => Mask::fill(rows.len(), |row| bitmap.contains(rows[row])),
         }
     }
@@ -290,6 +289,37 @@ impl Run<'_> {
     }
 }
 
+/// The rows of a block that a bitmap holds. How many they are says whether they are taken whole, run by run or one by one.
+fn block_of(bitmap: &RoaringBitmap, rows: &Range<u32>) -> Mask {
+    let (count, all) = (bitmap.range_cardinality(rows.clone()), rows.len() as u64);
+    if count == all {
+        return Mask::all(rows.len());
+    }
+    let mut found = Mask::none(rows.len());
+    if count == 0 {
+        return found;
+    }
+    let mut docs = bitmap.range(rows.clone());
+    if (all - count) * DENSE <= all {
+        while let Some(run) = docs.next_range() {
+            found.set_range(
+                (run.start() - rows.start) as usize..(run.end() - rows.start) as usize + 1,
+            );
+        }
+        return found;
+    }
+    let mut some = [0; MANY];
+    loop {
+        let next = docs.next_many(&mut some);
+        for doc in &*next {
+            found.set((doc - rows.start) as usize);
+        }
+        if next.len() < MANY {
+            return found;
+        }
+    }
+}
+
 /// Applies an answer that was given for the candidates only, or for all rows.
 fn spread(sparse: Option<&Candidates>, found: &Mask, wanted: bool, mask: &mut Mask) {
     let Some(candidates) = sparse else {
@@ -326,5 +356,31 @@ fn single_ids(values: &[u32], ids: &IdSet) -> Mask {
                 .get((id / 64) as usize)
                 .is_some_and(|w| w >> (id % 64) & 1 == 1)
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_of_a_bitmap_has_its_rows_however_many() {
+        let few: RoaringBitmap = (0..100_000).step_by(37).collect();
+        let half: RoaringBitmap = (0..100_000).filter(|doc| doc * 7 % 11 < 6).collect();
+        let most: RoaringBitmap = (0..100_000).filter(|doc| doc % 29 != 3).collect();
+        let all: RoaringBitmap = (0..100_000).collect();
+        for bitmap in [few, half, most, all, RoaringBitmap::new()] {
+            for rows in [
+                0..8192,
+                60_000..68_192,
+                65_536..65_600,
+                99_000..100_000,
+                99_990..100_100,
+            ] {
+                let expected =
+                    Mask::fill(rows.len(), |row| bitmap.contains(rows.start + row as u32));
+                assert_eq!(block_of(&bitmap, &rows), expected);
+            }
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! Cells of a shard stand in the order of their keys, so that a search ends early at a load of 90 per cent.
 //! Must not know: rows, segments' names. Invariant: a key has at most one cell.
 
-const SHARDS: usize = 64;
+/// Parts of the index, by the first bits of the keys.
+pub(super) const SHARDS: usize = 64;
 const FIRST_CELLS: usize = 16;
 /// Cells behind the last home, so that no run wraps around.
 const TAIL: usize = 32;
@@ -281,7 +282,7 @@ impl KeyIndex {
         }
     }
 
-    /// Takes keys in that are not there yet; they ascend.
+    /// Takes keys in that are not there yet; they ascend. A shard that is empty should get all of its keys at once.
     pub(crate) fn extend(&mut self, new: &[(u128, Place)]) {
         let shard_of = |(key, _): &(u128, Place)| Self::shard_of(parts(*key));
         for of_shard in new.chunk_by(|a, b| shard_of(a) == shard_of(b)) {

@@ -14,15 +14,13 @@ use parking_lot::{Mutex, MutexGuard};
 use roaring::RoaringBitmap;
 use segment::{MutableSegment, SealedSegment, Segment};
 
-use super::dealt::{self, DealtRow};
+use super::bits::Bits;
 use super::key_index::{KeyIndex, Place};
+use super::place_of;
 use super::plan::KeyPlan;
-use super::records::{Rank, Record, Records, compare, given, merged, number_of};
+use super::records::{Rank, Record, compare, given, merged, number_of};
 use super::snapshot::{self, Saved};
 use crate::segments::Held;
-
-/// Rows that are read from a segment at a time.
-const BLOCK: u32 = 1 << 16;
 
 /// The rows that count, by segment.
 pub(crate) type View = HashMap<Arc<str>, Arc<RoaringBitmap>>;
@@ -38,14 +36,30 @@ pub(crate) enum Replaces<'a> {
 /// A segment of the partition.
 pub(super) struct Slot {
     pub(super) name: Arc<str>,
-    sequence: u32,
+    pub(super) sequence: u32,
     pub(super) held: Held,
     /// Newest rows of their keys, deletions among them.
-    valid: Arc<RoaringBitmap>,
+    pub(super) valid: Arc<RoaringBitmap>,
     /// What was kept on disk last.
     saved: Option<Arc<RoaringBitmap>>,
     /// Those that are no deletions; only where the table has them.
-    shown: Option<Arc<RoaringBitmap>>,
+    pub(super) shown: Option<Arc<RoaringBitmap>>,
+    /// Both while all its rows are taken in at once.
+    fresh: Option<Bits>,
+}
+
+impl Slot {
+    /// Its rows are about to come all at once.
+    pub(super) fn open(&mut self, rows: u32) {
+        self.fresh = Some(Bits::new(u64::from(rows), self.shown.is_some()));
+    }
+
+    /// They have come.
+    pub(super) fn close(&mut self) {
+        if let Some(bits) = self.fresh.take() {
+            (self.valid, self.shown) = bits.into_bitmaps();
+        }
+    }
 }
 
 /// What became of a row.
@@ -62,19 +76,21 @@ pub(super) enum Outcome {
 /// The state behind the lock.
 #[derive(Default)]
 pub(super) struct State {
-    keys: KeyIndex,
+    pub(super) keys: KeyIndex,
     pub(super) slots: Vec<Option<Slot>>,
     /// Lists of values that ranks are, where they are no single numbers.
-    ranks: Vec<Box<[Value]>>,
+    pub(super) ranks: Vec<Box<[Value]>>,
     /// The greatest rank that was seen, as a number.
     largest: Option<f64>,
     /// What an earlier process kept of segments that are to come.
-    kept: HashMap<String, RoaringBitmap>,
+    kept: HashMap<String, Arc<RoaringBitmap>>,
 }
 
 /// The keys of a partition.
 #[derive(Default)]
 pub(crate) struct Partition {
+    /// Sealed segments that wait for the state: who gets it takes in all of them.
+    arriving: Mutex<Vec<Arc<SealedSegment>>>,
     state: Mutex<State>,
     view: ArcSwap<View>,
 }
@@ -87,6 +103,21 @@ impl Partition {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// A sealed segment is to come in with whatever else waits.
+    pub(super) fn arrive(&self, sealed: &Arc<SealedSegment>) {
+        self.arriving.lock().push(Arc::clone(sealed));
+    }
+
+    /// What waits; of two of one name the later.
+    pub(super) fn arrived(&self) -> Vec<Arc<SealedSegment>> {
+        let mut arrived: Vec<Arc<SealedSegment>> = Vec::new();
+        for sealed in self.arriving.lock().drain(..) {
+            arrived.retain(|before| before.name() != sealed.name());
+            arrived.push(sealed);
+        }
+        arrived
     }
 
     /// Shows the state to queries.
@@ -130,7 +161,7 @@ impl State {
         }
     }
 
-    fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+    pub(super) fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot> {
         self.slots.get_mut(slot as usize)?.as_mut()
     }
 
@@ -142,6 +173,7 @@ impl State {
             valid: Arc::default(),
             saved: None,
             shown: plan.delete.is_some().then(Arc::default),
+            fresh: None,
         };
         match self.slots.iter().position(Option::is_none) {
             Some(free) => {
@@ -177,31 +209,56 @@ impl State {
         );
     }
 
-    /// Takes a sealed segment in.
+    /// Takes sealed segments in: those that are new here all at once.
+    pub(super) fn put_all(
+        &mut self,
+        plan: &KeyPlan,
+        schema: &Schema,
+        arrived: &[Arc<SealedSegment>],
+    ) {
+        let (known, new): (Vec<_>, Vec<_>) = arrived
+            .iter()
+            .partition(|sealed| self.slot_of(sealed.name()).is_some());
+        for sealed in known {
+            self.put(plan, schema, sealed, &Replaces::Other);
+        }
+        let mut new: Vec<(u32, &Arc<SealedSegment>)> = new
+            .into_iter()
+            .map(|sealed| (place_of(sealed.name()).1, sealed))
+            .collect();
+        new.sort_by_key(|(sequence, _)| *sequence);
+        let later = |(sequence, _): &(u32, _)| {
+            let mut slots = self.slots.iter().flatten();
+            slots.any(|slot| slot.sequence > *sequence)
+        };
+        // Ranks of several columns depend on the order of the rows.
+        let in_between = plan.comparison.len() > 1 && new.iter().any(later);
+        let mut slots = Vec::new();
+        for (sequence, sealed) in new {
+            let held = Held::Sealed(Arc::clone(sealed));
+            let slot = self.new_slot(plan, sealed.name(), sequence, held);
+            slots.push((slot, self.kept.remove(sealed.name())));
+        }
+        if in_between {
+            self.rebuild(plan, schema);
+        } else {
+            self.index(plan, schema, &slots);
+        }
+    }
+
+    /// Takes a sealed segment in, in the place of the one of its name.
     pub(super) fn put(
         &mut self,
         plan: &KeyPlan,
         schema: &Schema,
-        sequence: u32,
         sealed: &Arc<SealedSegment>,
         replaces: &Replaces<'_>,
     ) {
-        let held = Held::Sealed(Arc::clone(sealed));
         let Some(slot) = self.slot_of(sealed.name()) else {
-            let later = |s: &Slot| s.sequence > sequence;
-            let in_between = self.slots.iter().flatten().any(later);
-            let slot = self.new_slot(plan, sealed.name(), sequence, held);
-            if in_between && plan.comparison.len() > 1 {
-                // Ranks of several columns depend on the order of the rows.
-                self.rebuild(plan, schema);
-            } else {
-                let kept = self.kept.remove(sealed.name());
-                self.index(plan, schema, slot, kept.as_ref());
-            }
-            return;
+            return self.put_all(plan, schema, &[Arc::clone(sealed)]);
         };
         if let Some(slot) = self.slot_mut(slot) {
-            slot.held = held;
+            slot.held = Held::Sealed(Arc::clone(sealed));
         }
         match replaces {
             Replaces::Same(None) => {}
@@ -253,106 +310,8 @@ impl State {
         }
     }
 
-    /// Works everything out afresh from the segments that are here.
-    fn rebuild(&mut self, plan: &KeyPlan, schema: &Schema) {
-        self.keys = KeyIndex::default();
-        self.ranks = Vec::new();
-        let mut order: Vec<(u32, u32, Arc<RoaringBitmap>)> = Vec::new();
-        for (at, slot) in self.slots.iter_mut().enumerate() {
-            let Some(slot) = slot else { continue };
-            order.push((slot.sequence, at as u32, std::mem::take(&mut slot.valid)));
-            slot.shown = plan.delete.is_some().then(Arc::default);
-        }
-        order.sort_by_key(|(sequence, at, _)| (*sequence, *at));
-        for (_, slot, before) in order {
-            self.index(plan, schema, slot, Some(&before));
-        }
-    }
-
-    /// Adds the rows of a segment. Rows that are too old for the index keep what was known `before`.
-    fn index(
-        &mut self,
-        plan: &KeyPlan,
-        schema: &Schema,
-        slot: u32,
-        before: Option<&RoaringBitmap>,
-    ) {
-        let Some(Some(held)) = self.slots.get(slot as usize) else {
-            return;
-        };
-        let segment = held.held.snapshot();
-        let (mut start, docs) = (0, segment.doc_count());
-        // Where keys are forgotten, what is forgotten depends on the rows before.
-        let in_any_order = plan.metadata_ttl <= 0.0;
-        let mut gathered = Vec::new();
-        while start < docs {
-            let end = docs.min(start.saturating_add(BLOCK));
-            let records = Records::of_segment(plan, schema, segment.as_ref(), start..end);
-            let Some(mut records) = records else { return };
-            for row in 0..records.rows() {
-                let (record, doc) = (records.get(row), start + row as u32);
-                match record.rank {
-                    Rank::Number(rank) if in_any_order => gathered.push(DealtRow {
-                        key: record.key,
-                        rank,
-                        doc,
-                        deleted: record.deleted,
-                    }),
-                    _ => self.index_row(plan, (slot, doc), record, before),
-                }
-            }
-            start = end;
-            if gathered.len() >= dealt::ROWS || start == docs {
-                self.index_ordered(plan, slot, &dealt::dealt(&gathered));
-                gathered.clear();
-            }
-        }
-    }
-
-    fn index_row(
-        &mut self,
-        plan: &KeyPlan,
-        (slot, doc): (u32, u32),
-        record: Record,
-        before: Option<&RoaringBitmap>,
-    ) {
-        if let Some(before) = before
-            && self.is_expired(plan, &record.rank)
-        {
-            if before.contains(doc) {
-                self.set(slot, doc, record.deleted);
-            }
-        } else {
-            self.settle(plan, slot, doc, record);
-        }
-    }
-
-    /// Rows in the order of their keys: what is not known yet is gathered, and comes in at once.
-    fn index_ordered(&mut self, plan: &KeyPlan, slot: u32, rows: &[DealtRow]) {
-        let mut new: Vec<(u128, Place)> = Vec::new();
-        for row in rows {
-            let of_new = new.last().filter(|(key, _)| *key == row.key);
-            let is_new = of_new.is_some();
-            let known = of_new.map_or_else(|| self.keys.get(row.key), |(_, place)| Some(*place));
-            let record = Record {
-                key: row.key,
-                rank: Rank::Number(row.rank),
-                deleted: row.deleted,
-            };
-            let Some(place) = self.decided(plan, (slot, row.doc), record, known).1 else {
-                continue;
-            };
-            match (new.last_mut(), known) {
-                (Some((_, last)), _) if is_new => *last = place,
-                (_, None) => new.push((row.key, place)),
-                (_, Some(_)) => self.keys.insert(row.key, place),
-            }
-        }
-        self.keys.extend(&new);
-    }
-
     /// What becomes of a row beside the one that its key has, and the key's place where that changes.
-    fn decided(
+    pub(super) fn decided(
         &mut self,
         plan: &KeyPlan,
         at: (u32, u32),
@@ -463,10 +422,13 @@ impl State {
         self.ranks.len() as i64 - 1
     }
 
-    fn set(&mut self, slot: u32, doc: u32, deleted: bool) {
+    pub(super) fn set(&mut self, slot: u32, doc: u32, deleted: bool) {
         let Some(slot) = self.slot_mut(slot) else {
             return;
         };
+        if let Some(fresh) = &mut slot.fresh {
+            return fresh.set(doc, deleted);
+        }
         Arc::make_mut(&mut slot.valid).insert(doc);
         if let Some(shown) = &mut slot.shown
             && !deleted
@@ -479,6 +441,9 @@ impl State {
         let Some(slot) = self.slot_mut(slot) else {
             return;
         };
+        if let Some(fresh) = &mut slot.fresh {
+            return fresh.clear(doc);
+        }
         Arc::make_mut(&mut slot.valid).remove(doc);
         if let Some(shown) = &mut slot.shown {
             Arc::make_mut(shown).remove(doc);
@@ -494,7 +459,7 @@ impl State {
         }
     }
 
-    fn is_expired(&self, plan: &KeyPlan, rank: &Rank) -> bool {
+    pub(super) fn is_expired(&self, plan: &KeyPlan, rank: &Rank) -> bool {
         match (rank, plan.comparison.as_slice(), self.largest) {
             (Rank::Number(rank), [column], Some(largest)) if plan.metadata_ttl > 0.0 => {
                 number_of(*rank, column.data_type) < largest - plan.metadata_ttl
@@ -506,7 +471,7 @@ impl State {
     /// Takes over what an earlier process kept of a segment that is to come.
     pub(super) fn remember(&mut self, segment: &str, saved: Saved) {
         self.largest = Some(self.largest.map_or(saved.largest, |l| l.max(saved.largest)));
-        self.kept.insert(segment.to_owned(), saved.valid);
+        self.kept.insert(segment.to_owned(), Arc::new(saved.valid));
     }
 
     /// Keeps on disk which rows of sealed segments count, where that changed.

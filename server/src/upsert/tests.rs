@@ -182,6 +182,49 @@ fn every_key_is_seen_once_while_segments_seal_and_load_again() -> Outcome {
 }
 
 #[test]
+fn segments_that_come_together_are_as_those_that_come_one_by_one() -> Outcome {
+    let upsert = json!({"mode": "FULL", "deleteRecordColumn": "gone"});
+    let (fixture, mut random) = (Fixture::new(&upsert)?, 5_u64);
+    for sequence in 0..6 {
+        let mut writer = fixture.open(sequence)?;
+        let rows = (0..300).map(|_| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let (ts, v) = ((random >> 20) as i64 % 90, (random >> 12) as i64 % 1000);
+            let id = format!("k{}", (random >> 33) % 211);
+            (id, random.is_multiple_of(9), v, ts)
+        });
+        fixture.take(&mut writer, &rows.collect::<Vec<_>>())?;
+        fixture.seal(&writer)?;
+    }
+    let open = |name: &String| SealedSegment::open(&fixture.folder.path().join(name)).map(Arc::new);
+    let all = fixture.segments.all();
+    let sealed = all.keys().map(open).collect::<Result<Vec<_>, _>>()?;
+    let (single, together) = (Fixture::new(&upsert)?, Fixture::new(&upsert)?);
+    for segment in &sealed {
+        let (keys, segments) = (&single.keys, &single.segments);
+        keys.put(&single.schema, segments, segment, &Replaces::Other);
+    }
+    // The first is there, then the others wait for each other, the youngest before the older ones.
+    let (keys, segments) = (&together.keys, &together.segments);
+    keys.put(&together.schema, segments, &sealed[0], &Replaces::Other);
+    for segment in sealed[2..].iter().rev() {
+        keys.partition(0).arrive(segment);
+    }
+    keys.put(&together.schema, segments, &sealed[1], &Replaces::Other);
+    assert_eq!(segments.all().len(), sealed.len());
+    assert_eq!(together.seen(), single.seen());
+    // Once more, as a reload brings them.
+    for segment in sealed.iter().rev() {
+        keys.partition(0).arrive(segment);
+    }
+    keys.put(&together.schema, segments, &sealed[3], &Replaces::Other);
+    assert_eq!(together.seen(), single.seen());
+    Ok(())
+}
+
+#[test]
 fn a_segment_that_is_consumed_again_gives_back_what_it_replaced() -> Outcome {
     let fixture = Fixture::new(&json!({"mode": "FULL"}))?;
     let row = |id: &str, v: i64, ts: i64| (id.to_owned(), false, v, ts);
