@@ -3,6 +3,7 @@
 //! Must not know: what is measured. Invariant: the process and its folder are gone when the handle is.
 
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,15 +26,20 @@ pub fn beside() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A running process with all roles.
-pub struct Touriga {
+/// What answers by Pinot's interfaces.
+pub struct Rest {
     /// URL of the controller.
     pub controller: String,
     /// URL of the broker.
     pub broker: String,
+    client: reqwest::Client,
+}
+
+/// A running process with all roles.
+pub struct Touriga {
+    rest: Rest,
     /// When it was started.
     pub started: Instant,
-    client: reqwest::Client,
     child: Child,
     ports: [u16; 4],
     folder: tempfile::TempDir,
@@ -84,10 +90,11 @@ impl Touriga {
         let child = launch(binary, folder.path(), ports)?;
         let [controller, broker, ..] = ports;
         Ok(Self {
-            controller: format!("http://127.0.0.1:{controller}"),
-            broker: format!("http://127.0.0.1:{broker}"),
+            rest: Rest::new(
+                format!("http://127.0.0.1:{controller}"),
+                format!("http://127.0.0.1:{broker}"),
+            ),
             started,
-            client: reqwest::Client::new(),
             child,
             ports,
             folder,
@@ -136,6 +143,26 @@ impl Touriga {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         bail!("no answer within a minute")
+    }
+}
+
+impl Deref for Touriga {
+    type Target = Rest;
+
+    fn deref(&self) -> &Rest {
+        &self.rest
+    }
+}
+
+impl Rest {
+    /// By the URLs of a controller and a broker.
+    #[must_use]
+    pub fn new(controller: String, broker: String) -> Self {
+        Self {
+            controller,
+            broker,
+            client: reqwest::Client::new(),
+        }
     }
 
     /// The rows of a query.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use benches::figures::{cpu_seconds, memory_mib};
-use benches::process::{Touriga, beside};
+use benches::process::{Rest, Touriga, beside};
 use benches::trades;
 use clap::{Parser, Subcommand};
 use rdkafka::producer::Producer;
@@ -46,6 +46,9 @@ enum Mode {
         /// Rows of each key.
         #[arg(long, default_value_t = 2)]
         rounds: u64,
+        /// A Pinot that reads the same topic afterwards: URL of its controller, of its broker, and the process id of its server.
+        #[arg(long, num_args = 3, value_names = ["CONTROLLER", "BROKER", "PID"])]
+        pinot: Vec<String>,
     },
     /// Rows that come evenly for a long time; the memory of every minute.
     Steady {
@@ -96,6 +99,8 @@ fn table(topic: &str, bootstrap: &str, segment_rows: u64) -> Json {
         "ingestionConfig": {"streamIngestionConfig": {"streamConfigMaps": [{
             "streamType": "kafka", "stream.kafka.topic.name": topic, "stream.kafka.broker.list": bootstrap,
             "stream.kafka.decoder.class.name": "org.apache.pinot.plugin.inputformat.json.JSONMessageDecoder",
+            "stream.kafka.consumer.factory.class.name": "org.apache.pinot.plugin.stream.kafka30.KafkaConsumerFactory",
+            "stream.kafka.consumer.type": "lowlevel",
             "stream.kafka.consumer.prop.auto.offset.reset": "smallest",
             "realtime.segment.flush.threshold.segment.rows": segment_rows.to_string(),
             "realtime.segment.flush.threshold.time": "24h"
@@ -153,7 +158,7 @@ async fn index_bytes(process: &Touriga) -> Result<(f64, f64)> {
 }
 
 /// Waits for every row; seconds.
-async fn until(process: &Touriga, keys: u64, sum: f64) -> Result<f64> {
+async fn until(process: &Rest, keys: u64, sum: f64) -> Result<f64> {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(3600) {
         let rows = process.rows("SELECT COUNT(*), SUM(v) FROM keyed").await;
@@ -168,7 +173,39 @@ async fn until(process: &Touriga, keys: u64, sum: f64) -> Result<f64> {
     bail!("not every row within an hour")
 }
 
-async fn load(binary: &Path, options: &Options, source: &Source, rounds: u64) -> Result<()> {
+/// A Pinot over the same rows.
+async fn load_pinot(
+    pinot: &[String],
+    options: &Options,
+    source: &Source,
+    (rows, sum): (u64, f64),
+) -> Result<()> {
+    let [controller, broker, pid] = pinot else {
+        return Ok(());
+    };
+    let pid: u32 = pid.parse().context("the process id of Pinot's server")?;
+    let rest = Rest::new(controller.clone(), broker.clone());
+    rest.post("/schemas", &schema()).await?;
+    let config = table(&source.topic, &source.bootstrap, options.segment_rows);
+    let cpu = cpu_seconds(pid)?;
+    rest.post("/tables", &config).await?;
+    let seconds = until(&rest, options.keys, sum).await?;
+    let cpu = cpu_seconds(pid)? - cpu;
+    say(format_args!(
+        "Pinot: {:.0} rows/s, {:.0} rows per CPU second of its server; its server resident {:.0} MiB, at most {:.0} MiB",
+        rows as f64 / seconds,
+        rows as f64 / cpu.max(0.01),
+        memory_mib(pid, "VmRSS")?,
+        memory_mib(pid, "VmHWM")?,
+    ))
+}
+
+async fn load(
+    binary: &Path,
+    options: &Options,
+    source: &Source,
+    (rounds, pinot): (u64, &[String]),
+) -> Result<()> {
     let (keys, rows) = (options.keys, options.keys * rounds);
     let of = (source.bootstrap.clone(), source.topic.clone());
     let spread = (options.partitions, keys);
@@ -203,7 +240,9 @@ async fn load(binary: &Path, options: &Options, source: &Source, rounds: u64) ->
         "killed and started: every key answers after {:.1} s; resident {:.0} MiB",
         begin.elapsed().as_secs_f64(),
         memory_mib(process.pid(), "VmRSS")?
-    ))
+    ))?;
+    drop(process);
+    load_pinot(pinot, options, source, (rows, sum)).await
 }
 
 async fn steady(
@@ -290,7 +329,9 @@ async fn main() -> Result<()> {
     let binary = options.binary.clone().map_or_else(beside, Ok)?;
     let source = Source::open(&options).await?;
     match options.mode {
-        Mode::Load { rounds } => load(&binary, &options, &source, rounds).await?,
+        Mode::Load { rounds, ref pinot } => {
+            load(&binary, &options, &source, (rounds, pinot)).await?;
+        }
         Mode::Steady { minutes, rate } => {
             steady(&binary, &options, &source, (minutes, rate)).await?;
         }
