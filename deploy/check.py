@@ -1,4 +1,4 @@
-"""Checks what is deployed: Helm's lint and rendering, Kubernetes' schemas, and that names refer to something.
+"""Checks what is deployed: Helm's lint and rendering, the schemas of Kubernetes and compose, and that names refer to something.
 
 Must not know: a cluster; nothing is installed. Invariant: what could not be checked is listed, and a fault is an exit code.
 Helm is its Go SDK from PyPI (the command `helm` too, where there is one); schemas are those that kubernetes-validate carries.
@@ -22,6 +22,7 @@ import yaml
 
 DEPLOY = pathlib.Path(__file__).resolve().parent
 CHART = DEPLOY / "chart" / "touriga"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", DEPLOY.parent / "target"))
 VERSIONS = ["1.25", "1.31", kubernetes_validate.latest_version()]
 # Kinds of other people's controllers: no schema comes with Kubernetes.
 FOREIGN = {"ScaledObject": {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "advanced", "triggers"}}
@@ -164,18 +165,66 @@ def metrics(documents, faults):
         faults.say(f"metric pinot_{role}_{name}", name in sources or name.rsplit("_", 1)[0] in sources, f"is written nowhere in {role}/src")
 
 
-def compose(faults):
-    path = DEPLOY / "compose.yaml"
-    services = yaml.safe_load(path.read_text())["services"]
-    for name, service in services.items():
-        for other in service.get("depends_on", []):
-            faults.say(f"compose, {name}", other in services, f"depends on `{other}`, which is not there")
-    docker = shutil.which("docker")
-    done = subprocess.run([docker, "compose", "-f", path, "config", "-q"], capture_output=True, text=True) if docker else None
+def compose(binary, faults):
+    """The compose file, and the one laid over it."""
+    plain, several = DEPLOY / "compose.yaml", DEPLOY / "compose-several.yaml"
+    for files in ([plain], [plain, several]):
+        label = " + ".join(path.name for path in files)
+        services = loaded(label, files, faults)
+        for name, service in services.items():
+            for other in service.get("depends_on", []):
+                faults.say(f"{label}, {name}", other in services, f"depends on `{other}`, which is not there")
+            words = service.get("command") or []
+            if service.get("image") == "touriga":
+                knows(binary, f"{label}, {name}", words, faults)
+                for port, flag in ((5432, "--postgres-port"), (8815, "--flight-port")):
+                    open_ports = [one["target"] for one in service.get("ports") or [] if isinstance(one, dict)]
+                    faults.say(f"{label}, {name}", port not in open_ports or flag in words, f"publishes {port} without {flag}")
+
+
+def loaded(label, files, faults):
+    """What compose files make together: by `docker compose`, else by its library, else only as YAML."""
+    names = [part for path in files for part in ("-f", str(path))]
+    docker, go = shutil.which("docker"), shutil.which("go")
+    done = subprocess.run([docker, "compose", *names, "config", "--format", "json"], capture_output=True, text=True) if docker else None
     if done is None or "unknown" in done.stderr or "is not a docker command" in done.stderr:
-        faults.left.append("compose.yaml against its schema (no `docker compose` here)")
-    else:
-        faults.say("docker compose config", done.returncode == 0, done.stderr)
+        cache = TARGET / "deploy"
+        environment = {**os.environ, "GOMODCACHE": f"{cache}/mod", "GOCACHE": f"{cache}/cache", "GOFLAGS": "-modcacherw"}
+        done = subprocess.run([go, "run", ".", *map(str, files)], cwd=DEPLOY / "compose", env=environment, capture_output=True, text=True) if go else None
+    if done is None:
+        faults.left.append("compose files against their schema (neither `docker compose` nor `go` is here)")
+        return yaml.safe_load(files[0].read_text())["services"]
+    faults.say(label, done.returncode == 0, done.stderr)
+    return json.loads(done.stdout)["services"] if done.returncode == 0 else {}
+
+
+HELP = {}
+
+
+def knows(binary, label, words, faults, variables=()):
+    """Every flag and every variable of a container is one that the binary tells of."""
+    if not binary or not words:
+        return
+    if words[0] not in HELP:
+        HELP[words[0]] = subprocess.run([binary, words[0], "--help"], capture_output=True, text=True)
+    told = HELP[words[0]]
+    faults.say(label, told.returncode == 0, f"`{words[0]}` is no command: {told.stderr}")
+    known = set(re.findall(r"--[a-z-]+", told.stdout)) | set(re.findall(r"env: (TOURIGA_\w+)", told.stdout))
+    for word in [*words[1:], *variables]:
+        if word.startswith(("--", "TOURIGA_")):
+            faults.say(label, word in known, f"`{words[0]}` knows no {word}")
+
+
+def pods_know(binary, case, documents, faults):
+    configs = {document["metadata"]["name"]: document["data"] for document in documents if document["kind"] == "ConfigMap"}
+    for document in documents:
+        if document["kind"] not in ("StatefulSet", "Deployment"):
+            continue
+        for container in document["spec"]["template"]["spec"]["containers"]:
+            names = [one["name"] for one in container.get("env", [])]
+            for source in container.get("envFrom", []):
+                names += configs.get(source.get("configMapRef", {}).get("name"), {})
+            knows(binary, f"{case}, {name_of(document)}", container.get("args"), faults, names)
 
 
 def config_of(documents, role):
@@ -196,6 +245,9 @@ def started(binary, case, documents, faults):
                     text = text.replace(f"={usual}\n", f"={port}\n")
                 text = re.sub(r"(?m)^controller=.*$", f"controller=http://127.0.0.1:{controller}", text)
                 text = re.sub(r"(?m)^deep-store=s3:.*$", f"deep-store=file://{folder}/deep-store", text)
+                if re.search(r"(?m)^etcd=", text):
+                    faults.left.append(f"{case}: controllers over an etcd (its name is a cluster's; one without it was started)")
+                    text = re.sub(r"(?m)^etcd=.*\n", "", text)
                 path = pathlib.Path(folder, f"{role}.conf")
                 path.write_text(text)
                 words = [binary, f"Start{role.capitalize()}", "-configFileName", path, "--log-level", "warn"]
@@ -243,10 +295,11 @@ def main():
             validate(case, document, faults)
         refers(case, found, faults)
         metrics(found, faults)
+        pods_know(options.binary, case, found, faults)
         if options.binary and case.startswith("chart"):
             started(options.binary, case, found, faults)
         print(f"{case:<32}  {len(found):>3} documents  {'ok' if len(faults.lines) == before else 'FAULTY'}")
-    compose(faults)
+    compose(options.binary, faults)
     if not options.binary:
         faults.left.append("that roles start with the rendered configs (no --binary)")
     json.loads((DEPLOY / "grafana" / "touriga.json").read_text())

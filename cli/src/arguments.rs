@@ -323,12 +323,21 @@ const IGNORED: &[(&str, bool)] = &[
     ("-controllerMode", true),
     ("-controllerProtocol", true),
     ("-queryType", true),
+    ("-serverGrpcPort", true),
+    ("-serverMultiStageServerPort", true),
+    ("-serverMultiStageRunnerPort", true),
+    ("-brokerMultiStageRunnerPort", true),
     ("-exec", false),
     ("-force", false),
 ];
 
-/// The command that a type of quickstart would be; Pinot has many, ours shows everything at once.
-const QUICKSTART_TYPE: &str = "-type";
+/// Flags with a value that mean nothing in one command: Pinot's quickstart has many types, ours shows everything at once;
+/// its service manager has a port of its own.
+const IGNORED_OF: &[(&str, &str)] = &[
+    ("quickstart", "-type"),
+    ("quickstart", "-tmpDir"),
+    ("start-all", "-port"),
+];
 
 /// `-schemaFile` as `--schema-file`, `AddTable` as `add-table`; anything else as it is.
 fn dashed(word: &str) -> Option<String> {
@@ -358,11 +367,14 @@ pub(crate) fn modern(arguments: Vec<String>) -> Vec<String> {
     out.extend(rest.next());
     let mut is_value = false;
     while let Some(argument) = rest.next() {
-        let quickstart = out.get(1).is_some_and(|command| command == "quickstart");
+        let of_command = out.get(1).is_some_and(|command| {
+            let mut flags = IGNORED_OF.iter();
+            flags.any(|(of, flag)| of == command && *flag == argument)
+        });
         let ignored = IGNORED.iter().find(|(word, _)| *word == argument);
         if let Some(valued) = ignored
             .map(|(_, valued)| *valued)
-            .or_else(|| (quickstart && argument == QUICKSTART_TYPE).then_some(true))
+            .or_else(|| of_command.then_some(true))
         {
             if valued {
                 rest.next();
@@ -420,6 +432,14 @@ mod tests {
         assert!(matches!(
             parsed("touriga QuickStart -type hybrid")?.command,
             Command::Quickstart(_)
+        ));
+        assert!(matches!(
+            parsed("touriga StartServiceManager -zkAddress zk:2181 -clusterName c -port -1")?.command,
+            Command::StartAll(o) if o.cluster_name.as_deref() == Some("c")
+        ));
+        assert!(matches!(
+            parsed("touriga StartServer -serverGrpcPort 8090 -serverMultiStageServerPort 7321 -serverPort 1")?.command,
+            Command::StartServer(o) if o.server_port == 1
         ));
         assert!(matches!(
             parsed("touriga LaunchDataIngestionJob -jobSpecFile j.yaml -values a=b")?.command,

@@ -126,11 +126,10 @@ impl Memory {
         let mut builder =
             DiskManager::builder().with_max_temp_directory_size(self.settings.spill_bytes);
         if let Some(folder) = &self.settings.spill_folder {
-            // Files of an earlier life belong to nobody.
-            if folder.exists()
-                && let Err(error) = emptied(folder)
-            {
-                tracing::warn!(folder = %folder.display(), %error, "old spill files stay");
+            // Files of an earlier life belong to nobody. The folder may be the first of its role: the disk manager makes
+            // the last folder of a path, not those above it.
+            if let Err(error) = std::fs::create_dir_all(folder).and_then(|()| emptied(folder)) {
+                tracing::warn!(folder = %folder.display(), %error, "the folder of spill files is not made empty");
             }
             builder.set_mode(DiskManagerMode::Directories(vec![folder.clone()]));
         }

@@ -48,7 +48,8 @@ fn memory(folder: &Path, query_bytes: usize) -> Arc<Memory> {
     Arc::new(Memory::new(MemorySettings {
         total_bytes: 1 << 30,
         query_bytes,
-        spill_folder: Some(folder.to_owned()),
+        // As of a role that starts for the first time: what is above the folder is not there yet either.
+        spill_folder: Some(folder.join("broker").join("spill")),
         spill_bytes: 1 << 30,
     }))
 }

@@ -5,6 +5,7 @@ Usage: check.py FACTS.json; prints `client | check | result`, exits with 1 if a 
 Knows the facts file and the client's public interface, nothing of Touriga's own code.
 """
 
+import asyncio
 import datetime
 import functools
 import json
@@ -13,7 +14,7 @@ import sys
 from urllib.parse import urlsplit
 
 import pinotdb
-from sqlalchemy import MetaData, Table, create_engine, func, inspect, select
+from sqlalchemy import MetaData, Table, create_engine, func, inspect, literal_column, select
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import checks
@@ -86,6 +87,18 @@ def multi_stage():
     return "answered"
 
 
+def asynchronous():
+    async def ask(query):
+        async with pinotdb.connect_async(host=BROKER.hostname, port=BROKER.port, path="/query/sql", scheme="http") as connection:
+            cursor = await connection.execute(query["sql"])
+            return cursor.fetchall()
+
+    async def together():
+        return await asyncio.gather(*map(ask, FACTS["queries"]))
+    for query, rows in zip(FACTS["queries"], asyncio.run(together())):
+        expect_rows(rows, query["rows"])
+
+
 def engine():
     return create_engine(f"pinot://{BROKER.hostname}:{BROKER.port}/query/sql?controller={FACTS['controller']}/")
 
@@ -131,6 +144,28 @@ def plain(rows):
     return [[one if isinstance(one, (str, int)) else float(one) for one in row] for row in rows]
 
 
+def has_table():
+    look = inspect(engine())
+    assert all(look.has_table(name) for name in FACTS["tables"]) and not look.has_table("nenhuma")
+
+
+# What Superset puts around a time column; tests/clients/superset has Superset itself.
+GRAINS = {"minute": "CAST(DATE_TRUNC('minute', CAST({} AS TIMESTAMP)) AS TIMESTAMP)",
+          "5 minutes": "CAST(ROUND(DATE_TRUNC('minute', CAST({} AS TIMESTAMP)), 300000) AS TIMESTAMP)",
+          "week": "CAST(DATE_TRUNC('week', CAST({} AS TIMESTAMP)) AS TIMESTAMP)",
+          "quarter": "CAST(DATE_TRUNC('quarter', CAST({} AS TIMESTAMP)) AS TIMESTAMP)"}
+
+
+def grains():
+    base, table = reflected()
+    for name, text in GRAINS.items():
+        at = literal_column(text.format("data_venda"))
+        statement = select(at.label("at"), func.count().label("n")).select_from(table).group_by(at).order_by(at).limit(1000)
+        with base.connect() as connection:
+            rows = [[round(one.replace(tzinfo=datetime.timezone.utc).timestamp() * 1000), n] for one, n in connection.execute(statement)]
+        expect_rows(rows, FACTS["grains"]["data_venda"][name])
+
+
 def dialect_error():
     base = engine()
     try:
@@ -158,12 +193,15 @@ check("types: every value type", types)
 check("preserve_types (OPTION suffix)", lambda: answers(FACTS["queries"][1], preserve_types=True))
 for one in FACTS["errors"]:
     check(f"error: {one['name']}", lambda: refuses(one))
+check("asynchronous: every query at once", asynchronous)
 check("multi-stage: right answer or an error", multi_stage)
 check("multi-stage: error is an error",
       lambda: refuses({**FACTS["errors"][0], "code": FACTS["multistage_codes"]}, use_multistage_engine=True))
 check("no broker is an error", unused_port)
 check("SQLAlchemy: reflect tables", tables)
 check("SQLAlchemy: reflect columns", columns)
+check("SQLAlchemy: has_table", has_table)
+check("SQLAlchemy: time grains", grains)
 check("SQLAlchemy: select, order, limit", dialect_select)
 check("SQLAlchemy: group, order by count", dialect_group)
 check("SQLAlchemy: error is an error", dialect_error)

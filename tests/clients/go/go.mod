@@ -1,0 +1,13 @@
+module touriga/tests/clients/go
+
+go 1.19
+
+require (
+	github.com/sirupsen/logrus v1.9.3
+	github.com/startreedata/pinot-client-go v0.4.0
+)
+
+require (
+	github.com/go-zookeeper/zk v1.0.3 // indirect
+	golang.org/x/sys v0.0.0-20220715151400-c0bba94af5f8 // indirect
+)
