@@ -120,7 +120,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// Members of the etcd that several controllers share, `host:2379`, with commas between; needs a deep store that all of them reach.
+    /// Members of the etcd that several controllers share, `host:2379` or `https://host:2379`, with commas between; needs a deep store that all of them reach.
     #[must_use]
     pub fn etcd(mut self, members: impl Into<String>) -> Self {
         self.etcd = Some(members.into());
@@ -259,7 +259,9 @@ impl ClusterBuilder {
             settings.host.clone_from(host);
         }
         if let Some(members) = &self.etcd {
-            let wanted = EtcdSettings::new(members, &settings.cluster_name);
+            let name = &settings.cluster_name;
+            let wanted = EtcdSettings::from_settings(members, name, &self.settings);
+            let wanted = wanted.map_err(refused)?;
             let store = EtcdStore::connect(&wanted).map_err(|e| {
                 TourigaError::new(
                     ErrorKind::Settings,
