@@ -9,6 +9,7 @@ use std::time::Duration;
 use broker::{Broker, BrokerHandle, BrokerResponse, BrokerSettings, LocalServers};
 use cluster::access::{self, Access};
 use cluster::listen::Tls;
+use cluster::serve::LAST_REQUESTS;
 use cluster::{DeepStore, Dial, EtcdSettings, EtcdStore, Settings};
 use controller::{Controller, ControllerHandle, ControllerSettings};
 use proto::controller_service::DEEP_STORE_URI;
@@ -249,6 +250,9 @@ impl ClusterBuilder {
         settings.deep_store_uri.clone_from(&self.deep_store);
         settings.storage = self.settings.clone();
         settings.kafka.clone_from(&self.kafka);
+        if self.roles == [Role::Controller] {
+            settings.last_requests = LAST_REQUESTS;
+        }
         settings.access = self.access(access::CONTROLLER)?;
         settings.dial = self.dial()?;
         settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
