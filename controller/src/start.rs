@@ -19,6 +19,7 @@ use crate::leadership::{self, Holder, Seat};
 use crate::led::Led;
 use crate::minion;
 use crate::periodic;
+use crate::rebalances;
 use crate::rest;
 use crate::service::Service;
 use crate::streams::{Connectors, StreamMetadata};
@@ -124,6 +125,7 @@ impl Controller {
         let core = open(settings, port).await?;
         periodic::start(&core);
         minion::start(&core);
+        rebalances::start(&core);
         leadership::start(&core);
         let service = join(&core).await?;
         let grpc = proto::grpc::controller_server(Arc::new(Service(Arc::clone(&core))));

@@ -19,6 +19,8 @@ use proto::grpc::GrpcController;
 use proto::{ControllerService, Controllers, ServiceError};
 use serde_json::{Value as Json, json};
 
+mod survive;
+
 type Fallible<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// The way of one controller to the store, which can be cut.
@@ -121,6 +123,12 @@ impl Three {
     async fn post(&self, url: &str, body: &Json) -> Fallible<u16> {
         let answer = self.http.post(url).json(body).send().await?;
         Ok(answer.status().as_u16())
+    }
+
+    async fn end(self) {
+        for one in self.all {
+            one.handle.shutdown().await;
+        }
     }
 
     /// Index of the one that leads; all that can reach the store agree.
