@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cluster::listen::{Listener, Tls};
-use cluster::serve::{LAST_REQUESTS, serve};
+use cluster::serve::{LAST_REQUESTS, Stop, serve_in};
 use cluster::{Access, Settings, SettingsError, TaskGroup};
 use common::clock::Clock;
 use common::ids;
 use multistage::{Memory, MemorySettings};
 use proto::ControllerService;
 use proto::controller_service::Instance;
-use tokio::sync::oneshot;
 
 use crate::door::Door;
 use crate::execution::{Core, Running};
@@ -173,7 +172,7 @@ pub struct BrokerHandle {
     listeners: TaskGroup,
     tasks: TaskGroup,
     drain: Duration,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<Stop>,
 }
 
 /// The broker.
@@ -215,18 +214,10 @@ impl Broker {
             Arc::clone(&controller),
             Arc::clone(&settings.servers),
         ));
-        let (stop, stopped) = oneshot::channel::<()>();
         let app = rest::router(Arc::clone(&core), settings.request_bytes_limit);
         let listeners = TaskGroup::new();
         let last_requests = settings.drain.min(LAST_REQUESTS);
-        listeners.spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            if let Err(error) = serve(listener, app, stopped, last_requests).await {
-                tracing::error!(%error, "the broker's listener ended");
-            }
-        });
+        let stop = serve_in(&listeners, "broker", listener, app, last_requests);
         tracing::info!(id = %core.id, "broker listens");
         Ok(BrokerHandle {
             id: core.id.clone(),
@@ -315,7 +306,7 @@ impl BrokerHandle {
         }
         tokio::time::sleep(self.drain).await;
         if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
+            stop.stop();
         }
         let until = tokio::time::Instant::now() + LAST_QUERIES;
         while !self.core.running.list().is_empty() && tokio::time::Instant::now() < until {

@@ -92,7 +92,7 @@ pub(crate) struct RoleOptions {
     /// Where committed segments go; a folder of the controller's where not given.
     #[arg(long, env = "TOURIGA_DEEP_STORE")]
     pub(crate) deep_store: Option<String>,
-    /// Members of the etcd that several controllers share, HOST:PORT with commas between; needs --deep-store.
+    /// Members of the etcd that several controllers share, HOST:PORT or https://HOST:PORT with commas between; needs --deep-store.
     #[arg(long, env = "TOURIGA_ETCD_MEMBERS")]
     pub(crate) etcd: Option<String>,
     /// A Kafka that tables may use; checked and logged at the start.

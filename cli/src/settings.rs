@@ -60,6 +60,7 @@ const KNOWN: &[&str] = &[
     "access.control.",
     "auth.",
     "tls.",
+    "etcd.",
     "query.",
     "dynamic.env.config",
 ];

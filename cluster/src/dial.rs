@@ -162,25 +162,13 @@ impl Dial {
                 why: "missing; with `tls.peers` it names the certificates that have signed those of the roles".to_owned(),
             });
         };
-        let verifier = Roots(Reloaded::new(vec![roots.clone()], move || {
-            verifier(&roots)
-        })?);
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|e| refused("tls.ca", Path::new(""), &e))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
         let cert = settings.first(&["tls.peers.cert", "tls.cert"]);
-        let config = match cert.map(PathBuf::from) {
-            None => builder.with_no_client_auth(),
-            Some(cert) => {
-                let key = settings.first(&["tls.peers.key", "tls.key"]);
-                let key = key.map_or_else(|| cert.clone(), PathBuf::from);
-                let files = vec![cert.clone(), key.clone()];
-                let own = Own(Reloaded::new(files, move || certified(&cert, &key))?);
-                builder.with_client_cert_resolver(Arc::new(own))
-            }
-        };
+        let key = settings.first(&["tls.peers.key", "tls.key"]);
+        let config = client_config(&Files {
+            ca: ("tls.ca", roots),
+            cert: cert.map(|cert| ("tls.peers.cert", PathBuf::from(cert))),
+            key: key.map(|key| ("tls.peers.key", PathBuf::from(key))),
+        })?;
         Ok(Self {
             tls: Some(Arc::new(config)),
         })
@@ -214,6 +202,36 @@ impl Dial {
     }
 }
 
+/// Files of a client's TLS, each with the setting that names it.
+pub(crate) struct Files {
+    /// What has signed the certificates of the other side.
+    pub(crate) ca: (&'static str, PathBuf),
+    /// What is shown to the other side.
+    pub(crate) cert: Option<(&'static str, PathBuf)>,
+    /// Its key; in the same file where absent.
+    pub(crate) key: Option<(&'static str, PathBuf)>,
+}
+
+/// A client that trusts what files name; they are read again when they change.
+pub(crate) fn client_config(files: &Files) -> Result<ClientConfig, SettingsError> {
+    let (name, roots) = files.ca.clone();
+    let verifier = Roots(Reloaded::new(vec![roots.clone()], move || {
+        verifier(name, &roots)
+    })?);
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| refused(name, Path::new(""), &e))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let Some(cert) = files.cert.clone() else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let key = files.key.clone().unwrap_or_else(|| cert.clone());
+    let both = vec![cert.1.clone(), key.1.clone()];
+    let own = Own(Reloaded::new(both, move || certified(&cert, &key))?);
+    Ok(builder.with_client_cert_resolver(Arc::new(own)))
+}
+
 fn store(name: &str, path: &Path) -> Result<RootCertStore, SettingsError> {
     let mut roots = RootCertStore::empty();
     for root in certificates(name, path)? {
@@ -222,20 +240,23 @@ fn store(name: &str, path: &Path) -> Result<RootCertStore, SettingsError> {
     Ok(roots)
 }
 
-fn verifier(path: &Path) -> Result<Arc<WebPkiServerVerifier>, SettingsError> {
-    let roots = Arc::new(store("tls.ca", path)?);
+fn verifier(name: &str, path: &Path) -> Result<Arc<WebPkiServerVerifier>, SettingsError> {
+    let roots = Arc::new(store(name, path)?);
     WebPkiServerVerifier::builder_with_provider(roots, provider())
         .build()
-        .map_err(|e| refused("tls.ca", path, &e))
+        .map_err(|e| refused(name, path, &e))
 }
 
-fn certified(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, SettingsError> {
-    let chain = certificates("tls.peers.cert", cert)?;
-    let secret =
-        PrivateKeyDer::from_pem_file(key).map_err(|e| refused("tls.peers.key", key, &e))?;
+/// A certificate and a key, each with the setting that names its file.
+fn certified(
+    cert: &(&'static str, PathBuf),
+    key: &(&'static str, PathBuf),
+) -> Result<Arc<CertifiedKey>, SettingsError> {
+    let chain = certificates(cert.0, &cert.1)?;
+    let unusable = |e: &dyn std::fmt::Display| refused(key.0, &key.1, e);
+    let secret = PrivateKeyDer::from_pem_file(&key.1).map_err(|e| unusable(&e))?;
     let made = CertifiedKey::from_der(chain, secret, &provider());
-    made.map(Arc::new)
-        .map_err(|e| refused("tls.peers.key", key, &e))
+    made.map(Arc::new).map_err(|e| unusable(&e))
 }
 
 /// A client for servers of others, whose certificates the system trusts, or one of a file has signed.

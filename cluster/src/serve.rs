@@ -12,10 +12,43 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::TaskGroup;
 use crate::listen::{Connection, Listener};
 
 /// Time for the requests of connections that were just made; a server closes those without a request when it stops.
 pub const LAST_REQUESTS: Duration = Duration::from_millis(100);
+
+/// Ends a listener that [`serve_in`] began; one that is dropped ends it too.
+#[derive(Debug)]
+pub struct Stop(oneshot::Sender<()>);
+
+impl Stop {
+    /// Frees the port; what runs is waited for by the group.
+    pub fn stop(self) {
+        // Nobody hears it where the listener failed before.
+        let _ = self.0.send(());
+    }
+}
+
+/// Serves as a task of a group, until it is told to stop; `who` is named where the listener fails.
+pub fn serve_in(
+    group: &TaskGroup,
+    who: &'static str,
+    listener: Listener,
+    router: axum::Router,
+    last_requests: Duration,
+) -> Stop {
+    let (stop, stopped) = oneshot::channel::<()>();
+    group.spawn(async move {
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        if let Err(error) = serve(listener, router, stopped, last_requests).await {
+            tracing::error!(%error, who, "a listener ended");
+        }
+    });
+    Stop(stop)
+}
 
 /// Serves until `stopped`: then the port is freed, connections are read for the time of `last_requests`, and what runs is waited for.
 ///

@@ -131,6 +131,7 @@ pub(crate) fn begin(
         ideal,
         external: Replicas::new(),
         errors: BTreeMap::new(),
+        moving: None,
     })
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cluster::{Access, DeepStore, Dial, MetadataStore, Settings, TaskGroup};
@@ -26,6 +27,8 @@ use crate::streams::StreamMetadata;
 
 /// How long a watcher waits at most.
 const WATCH_WAIT: Duration = Duration::from_secs(10);
+/// How long one waits while this process ends.
+const LEAVE_WAIT: Duration = Duration::from_millis(50);
 
 pub(crate) struct Core {
     pub(crate) cluster_name: String,
@@ -68,6 +71,8 @@ pub(crate) struct Core {
     state: Arc<RwLock<State>>,
     turn: Arc<tokio::sync::Mutex<()>>,
     version: watch::Sender<u64>,
+    /// Set when this process ends: who waits for news is sent away.
+    leaving: AtomicBool,
 }
 
 /// What [`Core::open`] needs.
@@ -138,6 +143,7 @@ impl Core {
             version: watch::channel(state.version).0,
             state: Arc::new(RwLock::new(state)),
             turn: Arc::default(),
+            leaving: AtomicBool::new(false),
         })
     }
 
@@ -148,6 +154,12 @@ impl Core {
         }
         let _turn = self.turn.lock().await;
         self.store.close();
+    }
+
+    /// Sends away who waits for news: this process ends.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        self.version.send_modify(|_| {});
     }
 
     /// Deletes a segment from the deep store, or keeps it aside for so long.
@@ -271,6 +283,11 @@ impl Core {
                 let view = self.read(|state| state.view_since(instance_id, version));
                 if let Some(view) = view {
                     return view;
+                }
+                if self.leaving.load(Ordering::Acquire) {
+                    // Who asks again by the same connection is not to do so in a whirl.
+                    tokio::time::sleep(LEAVE_WAIT).await;
+                    return self.unchanged(version);
                 }
                 if versions.changed().await.is_err() {
                     return self.unchanged(version);

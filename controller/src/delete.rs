@@ -103,15 +103,15 @@ pub(crate) async fn run(
 /// Rows that a task took away, once it ended.
 async fn ended(core: &Core, name: &str) -> Result<u64, ControllerError> {
     loop {
-        let Some(task) = core.minion.task(name) else {
+        let Some(task) = minion::task(core, name) else {
             return Err(ControllerError::Conflict(format!(
                 "task {name} was removed"
             )));
         };
-        let standing = task.standing();
+        let standing = task.standing;
         match standing.state {
             State::Completed => return Ok(standing.rows_gone),
-            State::Failed | State::Stopped => {
+            State::Failed => {
                 return Err(ControllerError::Conflict(format!(
                     "not every segment was rewritten: {}",
                     standing.text

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::records::JobRecord;
-use crate::rows;
+use crate::{rebalances, rows};
 
 const DAY_MS: i64 = 86_400_000;
 /// Keys of rows are known for so long.
@@ -32,7 +32,7 @@ fn surplus(
 ) -> Vec<String> {
     let mut all: Vec<&JobRecord> = jobs
         .values()
-        .filter(|job| (job.kind == rows::KIND) == of_rows)
+        .filter(|job| (job.kind == rows::KIND) == of_rows && !rebalances::is_open(job))
         .collect();
     all.sort_by_key(|job| std::cmp::Reverse(job.submitted_ms));
     let limit = now_ms.saturating_sub(kept_ms);
@@ -57,6 +57,7 @@ mod tests {
             segments: Vec::new(),
             submitted_ms: number * DAY_MS,
             generation: 0,
+            rebalance: None,
         };
         let all = (0..20).flat_map(|n| [job(n, rows::KIND), job(n, "RELOAD_SEGMENT")]);
         let jobs: BTreeMap<String, JobRecord> = all.map(|job| (job.id.clone(), job)).collect();

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::error::ControllerError;
-use crate::led::Led;
+use crate::led::{Elsewhere, Led};
 use crate::stored;
 
 /// From where on the versions of the leader's state grow.
@@ -197,9 +197,11 @@ pub(crate) fn start(core: &Arc<Core>) {
 /// Says to whoever leads that this controller lives, until its core is gone.
 pub(crate) async fn stay_known(weak: Weak<Core>, own: Instance) {
     let mut known = false;
+    // The connection is kept between two words, the core is not.
+    let kept = Elsewhere::default();
     loop {
         let Some(core) = weak.upgrade() else { return };
-        let leader = Led::new(&core);
+        let leader = Led::over(&core, &kept);
         drop(core);
         let told = if known {
             leader.heartbeat(&own.id).await

@@ -20,17 +20,24 @@ use crate::service::Service;
 /// How long to wait for a leader.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The last leader elsewhere, by its address, and the connection to it.
+pub(crate) type Elsewhere = Arc<Mutex<Option<(String, Arc<GrpcController>)>>>;
+
 pub(crate) struct Led {
     own: Service,
-    /// The last leader elsewhere, by its address.
-    other: Mutex<Option<(String, Arc<GrpcController>)>>,
+    other: Elsewhere,
 }
 
 impl Led {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self::over(core, &Elsewhere::default())
+    }
+
+    /// One who goes on with the connection that was kept.
+    pub(crate) fn over(core: &Arc<Core>, kept: &Elsewhere) -> Self {
         Self {
             own: Service(Arc::clone(core)),
-            other: Mutex::default(),
+            other: Arc::clone(kept),
         }
     }
 

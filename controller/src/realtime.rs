@@ -273,6 +273,7 @@ pub(crate) async fn force_commit(
             segments,
             submitted_ms: now_ms,
             generation: 0,
+            rebalance: None,
         };
         let changes = vec![Change::Table(Box::new(record)), Change::Job(job.clone())];
         Ok((changes, job))

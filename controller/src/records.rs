@@ -93,6 +93,17 @@ impl TableRecord {
     }
 }
 
+/// Where a rebalance moves a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moving {
+    /// Id of the job.
+    pub job: String,
+    /// Servers that had it; they keep it where the job is cancelled.
+    pub before: Vec<String>,
+    /// Servers that are to have it.
+    pub after: Vec<String>,
+}
+
 /// A segment with its replicas.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentEntry {
@@ -106,6 +117,26 @@ pub struct SegmentEntry {
     /// Last errors by instance.
     #[serde(default)]
     pub errors: BTreeMap<String, String>,
+    /// Set while a rebalance moves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<Moving>,
+}
+
+/// How far a rebalance is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebalanceRecord {
+    /// Replicas that are to come.
+    pub total: usize,
+    /// Those that were missing when it ended.
+    pub remaining: usize,
+    /// The controller that carries it on, or did last.
+    pub by: String,
+    /// How often a controller went on with it that had not begun it.
+    pub resumed: u32,
+    /// Asked to end early.
+    pub cancelled: bool,
+    /// How it ended, `DONE`, `CANCELLED` or `FAILED`, with a text and when, milliseconds.
+    pub ended: Option<(String, String, i64)>,
 }
 
 /// A job that a client may ask about.
@@ -124,6 +155,9 @@ pub struct JobRecord {
     /// The table's reload generation that the job waits for.
     #[serde(default)]
     pub generation: u64,
+    /// Set for a rebalance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<RebalanceRecord>,
 }
 
 /// How far the tasks of a type have come on a table.
@@ -159,6 +193,9 @@ pub(crate) mod keys {
     pub(crate) const JOBS: &str = "jobs/";
     pub(crate) const REMOVED: &str = "removed/";
     pub(crate) const WATERMARKS: &str = "watermarks/";
+    pub(crate) const TASKS: &str = "tasks/";
+    /// Types whose tasks wait.
+    pub(crate) const HELD: &str = "held/";
 
     pub(crate) fn of(prefix: &str, name: &str) -> String {
         format!("{prefix}{name}")

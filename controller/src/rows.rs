@@ -62,6 +62,7 @@ pub(crate) async fn accept(
                 segments: vec![answer.to_string()],
                 submitted_ms: core.now_ms(),
                 generation: 0,
+                rebalance: None,
             };
             core.change(|_| Ok((vec![Change::Job(job)], ()))).await
         }

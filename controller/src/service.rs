@@ -543,6 +543,7 @@ pub(crate) async fn add_segment(
             record,
             ideal,
             errors: std::collections::BTreeMap::new(),
+            moving: old.and_then(|o| o.moving.clone()),
         };
         Ok((vec![Change::Segment(table.to_owned(), Box::new(new))], ()))
     })

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::listen::{Listener, Tls};
-use cluster::serve::serve;
+use cluster::serve::{Stop, serve_in};
 use cluster::{Access, DeepStore, Dial, EmbeddedStore, MetadataStore, SharedStore, TaskGroup};
 use common::clock::Clock;
 use proto::ControllerService;
 use proto::controller_service::Instance;
-use tokio::sync::oneshot;
 
 use crate::core::{Core, Parts};
 use crate::error::ControllerError;
@@ -20,9 +19,13 @@ use crate::leadership::{self, Holder, Seat};
 use crate::led::Led;
 use crate::minion;
 use crate::periodic;
+use crate::rebalances;
 use crate::rest;
 use crate::service::Service;
 use crate::streams::{Connectors, StreamMetadata};
+
+/// How long answers may take once the controller takes no new requests; the others wait for the seat meanwhile.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// What a controller needs.
 #[derive(Clone)]
@@ -57,6 +60,8 @@ pub struct ControllerSettings {
     pub tls: Option<Arc<Tls>>,
     /// How other roles are reached.
     pub dial: Dial,
+    /// Time for requests of connections that were just made when the controller ends; with zero every connection ends at once.
+    pub last_requests: Duration,
 }
 
 impl ControllerSettings {
@@ -79,6 +84,7 @@ impl ControllerSettings {
             access: Arc::new(Access::open()),
             tls: None,
             dial: Dial::default(),
+            last_requests: Duration::ZERO,
         }
     }
 }
@@ -93,7 +99,8 @@ pub struct ControllerHandle {
     pub deep_store: DeepStore,
     core: Arc<Core>,
     listeners: TaskGroup,
-    stop: Option<oneshot::Sender<()>>,
+    last_requests: Duration,
+    stop: Option<Stop>,
 }
 
 /// The controller.
@@ -114,23 +121,17 @@ impl Controller {
             .address()
             .map_err(|error| ControllerError::internal("read the listener's address", error))?
             .port();
+        let last_requests = settings.last_requests;
         let core = open(settings, port).await?;
         periodic::start(&core);
         minion::start(&core);
+        rebalances::start(&core);
         leadership::start(&core);
         let service = join(&core).await?;
         let grpc = proto::grpc::controller_server(Arc::new(Service(Arc::clone(&core))));
         let router = rest::router(Arc::clone(&core)).merge(rest::of_peers(&core, grpc));
         let listeners = TaskGroup::new();
-        let (stop, stopped) = oneshot::channel::<()>();
-        listeners.spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            if let Err(error) = serve(listener, router, stopped, Duration::ZERO).await {
-                tracing::error!(%error, "the controller's listener ended");
-            }
-        });
+        let stop = serve_in(&listeners, "controller", listener, router, last_requests);
         tracing::info!(port, "controller listens");
         Ok(ControllerHandle {
             service,
@@ -138,6 +139,7 @@ impl Controller {
             deep_store: core.deep_store.clone(),
             core,
             listeners,
+            last_requests,
             stop: Some(stop),
         })
     }
@@ -237,10 +239,15 @@ impl ControllerHandle {
         rest::router(Arc::clone(&self.core))
     }
 
-    /// Stops listening, ends the tasks and frees the store.
+    /// Frees the port, waits for what runs, ends the tasks, and leaves the seat and the store.
     pub async fn shutdown(mut self) {
+        self.core.leave();
         if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
+            stop.stop();
+        }
+        if !self.last_requests.is_zero() {
+            // It leads for as long: what runs is decided, not refused.
+            self.listeners.finish(LAST_ANSWERS).await;
         }
         self.core.tasks.shutdown().await;
         self.listeners.shutdown().await;

@@ -11,6 +11,8 @@ use common::ids::split_type;
 use proto::controller_service::{ClusterView, Instance, ReplicaState, SegmentStatus, TableView};
 
 use crate::boundary;
+use crate::minion::Task;
+use crate::rebalances;
 use crate::records::{JobRecord, SegmentEntry, TableRecord, WatermarkRecord, keys};
 
 /// One change of the state, and one write of the store.
@@ -30,6 +32,10 @@ pub(crate) enum Change {
     JobGone(String),
     Watermark(WatermarkRecord),
     WatermarkGone(String, String),
+    Task(Box<Task>),
+    TaskGone(String),
+    /// Whether tasks of a type wait.
+    Held(String, bool),
 }
 
 impl Change {
@@ -77,6 +83,19 @@ impl Change {
             Self::WatermarkGone(table, kind) => {
                 out.push(Write::delete(keys::watermark(table, kind)));
             }
+            Self::Task(task) => {
+                let key = keys::of(keys::TASKS, &task.name);
+                out.push(Write::put(key, serde_json::to_vec(task)?));
+            }
+            Self::TaskGone(name) => out.push(Write::delete(keys::of(keys::TASKS, name))),
+            Self::Held(kind, held) => {
+                let key = keys::of(keys::HELD, kind);
+                out.push(if *held {
+                    Write::put(key, Vec::new())
+                } else {
+                    Write::delete(key)
+                });
+            }
         }
         Ok(())
     }
@@ -101,6 +120,11 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<String, JobRecord>,
     /// By table with type and task type.
     pub(crate) watermarks: BTreeMap<(String, String), WatermarkRecord>,
+    pub(crate) tasks: BTreeMap<String, Task>,
+    /// Types whose tasks wait.
+    pub(crate) held: BTreeSet<String>,
+    /// Ids of the jobs that are rebalances and go on.
+    pub(crate) rebalances: BTreeSet<String>,
     /// Tables that are gone, with the version that removed them.
     removed: BTreeMap<String, u64>,
     /// Version of the last change of instances or configs.
@@ -158,6 +182,18 @@ impl State {
                 Change::WatermarkGone(table, kind) => {
                     self.watermarks.remove(&(table, kind));
                 }
+                Change::Task(task) => {
+                    self.tasks.insert(task.name.clone(), *task);
+                }
+                Change::TaskGone(name) => {
+                    self.tasks.remove(&name);
+                }
+                Change::Held(kind, true) => {
+                    self.held.insert(kind);
+                }
+                Change::Held(kind, false) => {
+                    self.held.remove(&kind);
+                }
                 other => {
                     self.common_version = version;
                     self.apply_common(other);
@@ -188,9 +224,15 @@ impl State {
                 self.configs.remove(&name);
             }
             Change::Job(job) => {
+                if rebalances::is_open(&job) {
+                    self.rebalances.insert(job.id.clone());
+                } else {
+                    self.rebalances.remove(&job.id);
+                }
                 self.jobs.insert(job.id.clone(), job);
             }
             Change::JobGone(id) => {
+                self.rebalances.remove(&id);
                 self.jobs.remove(&id);
             }
             _ => {}

@@ -17,6 +17,8 @@ const ORDER: &[&str] = &[
     keys::CONFIGS,
     keys::WATERMARKS,
     keys::JOBS,
+    keys::TASKS,
+    keys::HELD,
 ];
 
 /// The state that entries make, its versions growing from `start`.
@@ -79,6 +81,10 @@ fn change(
         (keys::WATERMARKS, Some(value)) => Change::Watermark(read(value)?),
         (keys::WATERMARKS, None) => Change::WatermarkGone(own(first), own(second)),
         (keys::JOBS, Some(value)) => Change::Job(read(value)?),
+        (keys::JOBS, None) => Change::JobGone(own(name)),
+        (keys::TASKS, Some(value)) => Change::Task(Box::new(read(value)?)),
+        (keys::TASKS, None) => Change::TaskGone(own(name)),
+        (keys::HELD, value) => Change::Held(own(name), value.is_some()),
         _ => return Ok(None),
     }))
 }

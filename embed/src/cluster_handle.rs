@@ -9,6 +9,7 @@ use std::time::Duration;
 use broker::{Broker, BrokerHandle, BrokerResponse, BrokerSettings, LocalServers};
 use cluster::access::{self, Access};
 use cluster::listen::Tls;
+use cluster::serve::LAST_REQUESTS;
 use cluster::{DeepStore, Dial, EtcdSettings, EtcdStore, Settings};
 use controller::{Controller, ControllerHandle, ControllerSettings};
 use proto::controller_service::DEEP_STORE_URI;
@@ -120,7 +121,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// Members of the etcd that several controllers share, `host:2379`, with commas between; needs a deep store that all of them reach.
+    /// Members of the etcd that several controllers share, `host:2379` or `https://host:2379`, with commas between; needs a deep store that all of them reach.
     #[must_use]
     pub fn etcd(mut self, members: impl Into<String>) -> Self {
         self.etcd = Some(members.into());
@@ -249,6 +250,9 @@ impl ClusterBuilder {
         settings.deep_store_uri.clone_from(&self.deep_store);
         settings.storage = self.settings.clone();
         settings.kafka.clone_from(&self.kafka);
+        if self.roles == [Role::Controller] {
+            settings.last_requests = LAST_REQUESTS;
+        }
         settings.access = self.access(access::CONTROLLER)?;
         settings.dial = self.dial()?;
         settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
@@ -259,7 +263,9 @@ impl ClusterBuilder {
             settings.host.clone_from(host);
         }
         if let Some(members) = &self.etcd {
-            let wanted = EtcdSettings::new(members, &settings.cluster_name);
+            let name = &settings.cluster_name;
+            let wanted = EtcdSettings::from_settings(members, name, &self.settings);
+            let wanted = wanted.map_err(refused)?;
             let store = EtcdStore::connect(&wanted).map_err(|e| {
                 TourigaError::new(
                     ErrorKind::Settings,

@@ -12,7 +12,7 @@ use crate::error::ConfigError;
 use crate::record::{Field, Record};
 
 /// How two values of an aggregated column become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum RollUp {
     /// Added (SUM, COUNT).
     Sum,

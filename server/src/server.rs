@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::listen::{Listener, Tls};
-use cluster::serve::{LAST_REQUESTS, serve};
+use cluster::serve::{LAST_REQUESTS, Stop, serve_in};
 use cluster::{Dial, TaskGroup};
 use multistage::{Channels, Memory, StageWorker, WORKER_PATH};
 use proto::QueryService;
 use proto::controller_service::Instance;
-use tokio::sync::oneshot;
 
 use crate::error::ServerError;
 use crate::query_pool::QueryPool;
@@ -44,7 +43,7 @@ pub struct ServerHandle {
     pub stages: multistage::StageWorker,
     shared: Arc<Shared>,
     listeners: TaskGroup,
-    stops: Vec<oneshot::Sender<()>>,
+    stops: Vec<Stop>,
     drain: Duration,
 }
 
@@ -98,8 +97,8 @@ impl Server {
         let last_requests = settings.drain.min(LAST_REQUESTS);
         let admin = admin::router(Arc::clone(&queries));
         let stops = vec![
-            served(&listeners, query_listener, grpc, last_requests),
-            served(&listeners, admin_listener, admin, last_requests),
+            serve_in(&listeners, "server", query_listener, grpc, last_requests),
+            serve_in(&listeners, "server", admin_listener, admin, last_requests),
         ];
         membership::start(&shared, instance, settings.heartbeat);
         tracing::info!(port, admin_port, id = instance_id, "server listens");
@@ -147,24 +146,6 @@ async fn listen(port: u16, tls: Option<&Arc<Tls>>) -> Result<(Listener, u16), Se
     Ok((listener, port))
 }
 
-fn served(
-    group: &TaskGroup,
-    listener: Listener,
-    router: axum::Router,
-    last_requests: Duration,
-) -> oneshot::Sender<()> {
-    let (stop, stopped) = oneshot::channel::<()>();
-    group.spawn(async move {
-        let stopped = async {
-            let _ = stopped.await;
-        };
-        if let Err(error) = serve(listener, router, stopped, last_requests).await {
-            tracing::error!(%error, "a listener of the server ended");
-        }
-    });
-    stop
-}
-
 impl Drop for ServerHandle {
     fn drop(&mut self) {
         self.shared.stop();
@@ -189,7 +170,7 @@ impl ServerHandle {
         }
         tokio::time::sleep(self.drain).await;
         for stop in self.stops.drain(..) {
-            let _ = stop.send(());
+            stop.stop();
         }
         if !self.drain.is_zero() {
             let until = tokio::time::Instant::now() + LAST_QUERIES;

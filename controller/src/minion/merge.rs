@@ -8,10 +8,11 @@ use std::sync::Arc;
 use common::{Schema, TableConfig};
 use proto::controller_service::SegmentRecord;
 use segment::SealedSegment;
+use serde::{Deserialize, Serialize};
 
 use super::output::{Naming, Outputs, Shape, Written};
 use super::runner::go_on;
-use super::task::{Done, Task};
+use super::task::{Done, Running, State};
 use crate::core::Core;
 use crate::error::ControllerError;
 use crate::lineage;
@@ -23,7 +24,7 @@ use crate::upload::{self, Scratch};
 pub(super) const ID_PREFIX: &str = "task-";
 
 /// A merge.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Merge {
     /// Segments of the task's table.
     pub(crate) inputs: Vec<String>,
@@ -44,7 +45,11 @@ struct Made {
 }
 
 /// Does it.
-pub(super) async fn run(core: &Core, task: &Task, merge: &Merge) -> Result<Done, ControllerError> {
+pub(super) async fn run(
+    core: &Core,
+    task: &Running,
+    merge: &Merge,
+) -> Result<Done, ControllerError> {
     let scratch = Scratch::new(core)?;
     let folder = scratch.path();
     let records = inputs_of(core, &task.table, &merge.inputs)?;
@@ -77,25 +82,28 @@ pub(super) async fn run(core: &Core, task: &Task, merge: &Merge) -> Result<Done,
     .await
     .map_err(|error| ControllerError::internal("merge segments", error))??;
     go_on(task)?;
-    publish(core, task, merge, &written).await?;
     let rows: u64 = written.iter().map(|w| u64::from(w.rows)).sum();
     let before: u64 = records.iter().map(|r| r.total_docs).sum();
-    Ok(Done {
+    let done = Done {
         text: format!(
             "{} segments with {before} rows became {} with {rows}",
             records.len(),
             written.len()
         ),
         rows_gone: 0,
-    })
+    };
+    publish(core, task, merge, &written, &done).await?;
+    Ok(done)
 }
 
-/// Adds the new segments and exchanges them for the old ones in one step, which also moves the watermark.
+/// Adds the new segments and exchanges them for the old ones in one step, which also moves the watermark and ends the task: whoever leads
+/// next finds all of it done, or nothing.
 async fn publish(
     core: &Core,
-    task: &Task,
+    task: &Running,
     merge: &Merge,
     written: &[Written],
+    done: &Done,
 ) -> Result<(), ControllerError> {
     let id = format!("{ID_PREFIX}{}", uuid::Uuid::new_v4());
     let names: Vec<String> = written.iter().map(|w| w.name.clone()).collect();
@@ -121,14 +129,22 @@ async fn publish(
     }
     let mark = merge.mark.as_ref().map(|(level, at_ms)| {
         let moved = core.read(|state| {
-            let key = (task.table.clone(), task.kind.to_owned());
+            let key = (task.table.clone(), task.kind.clone());
             state.watermarks.get(&key).cloned()
         });
-        let mut record = moved.unwrap_or_else(|| WatermarkRecord::new(&task.table, task.kind));
+        let mut record = moved.unwrap_or_else(|| WatermarkRecord::new(&task.table, &task.kind));
         record.at_ms.insert(level.clone(), *at_ms);
         Change::Watermark(record)
     });
-    let with = mark.into_iter().collect();
+    let ended = core.read(|state| {
+        let found = state.tasks.get(&task.name).filter(|t| t.is_run_of(task));
+        found.map(|t| {
+            t.clone()
+                .ended(State::Completed, done.clone(), core.now_ms())
+        })
+    });
+    let ended = ended.map(|task| Change::Task(Box::new(task)));
+    let with = mark.into_iter().chain(ended).collect();
     lineage::settle(core, &merge.target, &id, lineage::COMPLETED, with).await
 }
 

@@ -1,8 +1,8 @@
 //! Tasks that change segments by themselves: merged, moved offline, compacted, purged, refreshed. Pinot gives these to minions; here the
 //! controller does them, one at a time.
 //!
-//! A task type is one file and one line in [`TYPES`]. Must not know: HTTP. Invariant: a task that fails, is stopped or dies with its
-//! process leaves the table as it was.
+//! A task type is one file and one line in [`TYPES`]. Must not know: HTTP. Invariants: a task that fails, is stopped or dies with its
+//! process leaves the table as it was; one that is begun again by another leader does nothing twice.
 
 mod merge;
 mod merge_rollup;
@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use common::{Schema, TableConfig};
 use proto::controller_service::{SegmentRecord, SegmentStatus};
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::core::Core;
@@ -30,7 +31,7 @@ use crate::error::ControllerError;
 
 use merge::Merge;
 use rewrite::{Keep, Rewrite};
-pub(crate) use runner::{Minion, start};
+pub(crate) use runner::{Minion, forget, hold, is_held, remove, start, task, tasks};
 pub(crate) use schedule::{execute, schedule};
 use segment_generation::Ingest;
 pub(crate) use task::{State, Task};
@@ -39,7 +40,7 @@ pub(crate) use task::{State, Task};
 pub(crate) type Settings = BTreeMap<String, String>;
 
 /// What there is to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Work {
     /// Rows of segments go into new segments.
     Merge(Merge),

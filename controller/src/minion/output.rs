@@ -12,12 +12,13 @@ use roaring::RoaringBitmap;
 use segment::build::{BuildSettings, seal};
 use segment::time::TimeReader;
 use segment::{MutableSegment, RowBatch, Segment, SegmentError, SegmentWriter};
+use serde::{Deserialize, Serialize};
 
 /// Rows that are moved at a time.
 const BLOCK: u32 = 8192;
 
 /// What becomes of equal rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Mode {
     /// They stay.
     Concat,
@@ -28,7 +29,7 @@ pub(crate) enum Mode {
 }
 
 /// How rows are put together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Shape {
     pub(crate) mode: Mode,
     /// Rows with a time in here, milliseconds, the end excluded; all where `None`.

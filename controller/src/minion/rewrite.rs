@@ -11,13 +11,14 @@ use common::{Schema, TableConfig};
 use proto::controller_service::SegmentRecord;
 use roaring::RoaringBitmap;
 use segment::Segment;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::merge::{failed, fetch, open};
 use super::output::rewritten;
 use super::purge;
 use super::runner::go_on;
-use super::task::{Done, Task};
+use super::task::{Done, Replaced, Running, State};
 use crate::core::Core;
 use crate::error::ControllerError;
 use crate::periodic::delete_segments;
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Segments that become one, under the name of the last.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Rewrite {
     /// With the checksums under which they were chosen.
     pub(crate) segments: Vec<(String, u32)>,
@@ -40,7 +41,7 @@ pub(crate) struct Rewrite {
 }
 
 /// Which rows stay.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Keep {
     All,
     /// Those that count on this server.
@@ -55,9 +56,13 @@ pub(crate) enum Keep {
 /// Does it.
 pub(super) async fn run(
     core: &Core,
-    task: &Task,
+    task: &Running,
     rewrite: &Rewrite,
 ) -> Result<Done, ControllerError> {
+    if let Some(replaced) = &task.replaced {
+        // Another run came as far as this.
+        return finish(core, task, rewrite, replaced.clone()).await;
+    }
     let scratch = Scratch::new(core)?;
     let folder = scratch.path();
     let (schema, config, records) = known(core, &task.table, rewrite)?;
@@ -91,17 +96,32 @@ pub(super) async fn run(
             rows_gone: 0,
         });
     }
-    let crc = replace(core, task, last, &folder.join("output")).await?;
-    if records.len() > 1 {
-        // Their keys must have moved before they go.
-        task.says("waiting until every replica serves the new segment");
-        served(core, &task.table, &last.name, crc).await?;
-        drop_others(core, task, &records).await?;
-    }
-    Ok(Done {
+    let done = Done {
         text: format!("{before} rows became {rows}"),
         rows_gone: before.saturating_sub(u64::from(rows)),
-    })
+    };
+    let is_only = records.len() == 1;
+    let replaced = replace(core, task, last, &folder.join("output"), (done, is_only)).await?;
+    if is_only {
+        return Ok(replaced.done);
+    }
+    finish(core, task, rewrite, replaced).await
+}
+
+/// Drops the other segments once every replica serves the new one: their keys must have moved before they go.
+async fn finish(
+    core: &Core,
+    task: &Running,
+    rewrite: &Rewrite,
+    replaced: Replaced,
+) -> Result<Done, ControllerError> {
+    if let Some(((last, _), others)) = rewrite.segments.split_last() {
+        task.says("waiting until every replica serves the new segment");
+        served(core, &task.table, last, replaced.crc).await?;
+        let chosen = |s: &SegmentRecord| others.iter().any(|(other, _)| *other == s.name);
+        delete_segments(core, &task.table, KEPT_MS, chosen).await?;
+    }
+    Ok(replaced.done)
 }
 
 type Known = (Schema, TableConfig, Vec<SegmentRecord>);
@@ -173,15 +193,21 @@ fn write(
     Ok(built.map_err(failed)?.metadata.rows)
 }
 
-/// Puts a file in the place of a segment's.
+/// Puts a file in the place of a segment's, and notes in the same step that the task did so, and that it is done where that is all.
 async fn replace(
     core: &Core,
-    task: &Task,
+    task: &Running,
     old: &SegmentRecord,
     path: &Path,
-) -> Result<u32, ControllerError> {
+    (done, is_all): (Done, bool),
+) -> Result<Replaced, ControllerError> {
     task.says("uploading");
     let fresh = upload::uploaded(core, &task.table, path).await?;
+    let replaced = Replaced {
+        crc: fresh.crc,
+        done: done.clone(),
+    };
+    let now_ms = core.now_ms();
     core.change(|state| {
         let entry = state
             .table(&task.table)
@@ -202,8 +228,16 @@ async fn replace(
             partitions: fresh.partitions.clone(),
             ..entry.record
         };
-        let change = Change::Segment(task.table.clone(), Box::new(entry));
-        Ok((vec![change], ()))
+        let mut changes = vec![Change::Segment(task.table.clone(), Box::new(entry))];
+        let noted = state.tasks.get(&task.name).filter(|t| t.is_run_of(task));
+        if let Some(mut noted) = noted.cloned() {
+            noted.replaced = Some(replaced.clone());
+            if is_all {
+                noted = noted.ended(State::Completed, done, now_ms);
+            }
+            changes.push(Change::Task(Box::new(noted)));
+        }
+        Ok((changes, ()))
     })
     .await?;
     if old.download_uri != fresh.download_uri
@@ -211,7 +245,7 @@ async fn replace(
     {
         core.discard(&old.download_uri, KEPT_MS).await?;
     }
-    Ok(fresh.crc)
+    Ok(replaced)
 }
 
 /// Waits until every replica serves a segment's new file.
@@ -242,18 +276,6 @@ async fn served(core: &Core, table: &str, segment: &str, crc: u32) -> Result<(),
             PATIENCE.as_secs()
         ))
     })
-}
-
-/// Drops the segments whose rows are in the last one now.
-async fn drop_others(
-    core: &Core,
-    task: &Task,
-    records: &[SegmentRecord],
-) -> Result<(), ControllerError> {
-    let others = records.split_last().map_or(&[][..], |(_, others)| others);
-    let chosen = |s: &SegmentRecord| others.iter().any(|other| other.name == s.name);
-    delete_segments(core, &task.table, KEPT_MS, chosen).await?;
-    Ok(())
 }
 
 /// The rows of a segment that count on a server.

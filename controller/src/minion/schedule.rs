@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use cron::Schedule;
 
+use super::runner::{add, is_busy};
 use super::task::Task;
 use super::{Settings, TaskType, View, configured, task_type};
 use crate::core::Core;
@@ -16,6 +16,8 @@ use crate::error::ControllerError;
 
 /// The key of a table's cron expression.
 const SCHEDULE: &str = "schedule";
+/// How long nobody leads at most when a leader is replaced, milliseconds.
+const LEADERLESS_MS: i64 = 10_000;
 
 /// Reads a cron expression in Quartz's form: seconds, minutes, hours, day of month, month, day of week, year where given.
 ///
@@ -41,7 +43,7 @@ pub(super) async fn due(core: &Core) {
             let mut looked = core.minion.looked_ms.lock();
             let last = looked
                 .insert((table.clone(), kind.clone()), now_ms)
-                .unwrap_or(now_ms);
+                .unwrap_or_else(|| first_look(core, &table, &kind, now_ms));
             let is_due = parse(text).ok().is_some_and(|schedule| {
                 let next = at(last).and_then(|last| schedule.after(&last).next());
                 next.is_some_and(|next| next.timestamp_millis() <= now_ms)
@@ -59,6 +61,20 @@ pub(super) async fn due(core: &Core) {
             tracing::warn!(table, kind, %error, "no task could be made");
         }
     }
+}
+
+/// Since when a new leader answers for a schedule: for a moment in which nobody led too, but for nothing that was made.
+fn first_look(core: &Core, table: &str, kind: &str, now_ms: i64) -> i64 {
+    if core.seat.is_none() {
+        return now_ms;
+    }
+    let made = core.read(|state| {
+        let tasks = state.tasks.values();
+        let of_kind = tasks.filter(|t| t.table == table && t.kind == kind);
+        of_kind.map(|t| t.created_ms).max()
+    });
+    made.unwrap_or(i64::MIN)
+        .max(now_ms.saturating_sub(LEADERLESS_MS))
 }
 
 fn at(millis: i64) -> Option<DateTime<Utc>> {
@@ -139,7 +155,7 @@ async fn make(
     task_type: &dyn TaskType,
     settings: Settings,
 ) -> Result<Vec<String>, ControllerError> {
-    if core.minion.is_busy(table, task_type.name()) {
+    if is_busy(core, table, task_type.name()) {
         return Ok(Vec::new());
     }
     let Some(view) = View::of(core, table, settings.clone()) else {
@@ -153,7 +169,7 @@ async fn make(
         None => task_type.most(),
         Some(_) => usize::try_from(view.number("tableMaxNumTasks", 1)?).unwrap_or(usize::MAX),
     };
-    let mut names = Vec::new();
+    let mut tasks = Vec::new();
     for work in works.into_iter().take(most) {
         let name = format!(
             "Task_{}_{}_{}",
@@ -161,16 +177,12 @@ async fn make(
             uuid::Uuid::new_v4(),
             view.now_ms
         );
-        let task = Task::new(
-            name.clone(),
-            task_type.name(),
-            table,
-            settings.clone(),
-            work,
-            view.now_ms,
-        );
-        core.minion.add(Arc::new(task));
-        names.push(name);
+        let settings = settings.clone();
+        tasks.push(Task::new(name, task_type.name(), table, settings, work));
+    }
+    let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+    if !tasks.is_empty() {
+        add(core, tasks).await?;
     }
     Ok(names)
 }

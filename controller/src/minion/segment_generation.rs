@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use cluster::objects::Properties;
 use common::TableType;
 use ingest::batch::pattern::Pattern;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::task::{Done, Task};
+use super::task::{Done, Running};
 use super::{Settings, TaskType, View, Work};
 use crate::core::Core;
 use crate::error::ControllerError;
@@ -18,7 +19,7 @@ use crate::source::{self, PREFIX};
 use crate::upload::{BatchConfig, ingest_file};
 
 /// One file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Ingest {
     /// Its address.
     uri: String,
@@ -144,7 +145,11 @@ async fn files(view: &View<'_>, batch: &Settings) -> Result<Vec<String>, Control
 }
 
 /// Takes the file.
-pub(super) async fn run(core: &Core, task: &Task, work: &Ingest) -> Result<Done, ControllerError> {
+pub(super) async fn run(
+    core: &Core,
+    task: &Running,
+    work: &Ingest,
+) -> Result<Done, ControllerError> {
     task.says(format!("reading {}", work.uri));
     let content = source::read(core, &work.uri, &store_of(&work.batch)).await?;
     let mut batch = work.batch.clone();

@@ -50,6 +50,7 @@ async fn submit(
         segments,
         submitted_ms: now_ms,
         generation,
+        rebalance: None,
     };
     let noted = job.clone();
     core.change(|_| Ok((vec![Change::Job(noted)], ()))).await?;

@@ -56,7 +56,7 @@ async fn types() -> Answer {
 }
 
 async fn summary(State(core): Shared) -> Answer {
-    let tasks = core.minion.tasks(None);
+    let tasks = minion::tasks(&core, None);
     let with = |state: TaskState| tasks.iter().filter(|t| t.state() == state).count();
     let breakdown: Vec<Json> = TYPES
         .iter()
@@ -134,10 +134,10 @@ fn known(kind: &str) -> Result<(), Refusal> {
         .ok_or_else(|| Refusal::not_found(format!("Task type '{kind}' is not known")))
 }
 
-fn found(core: &Core, name: &str) -> Result<Arc<Task>, Refusal> {
+fn found(core: &Core, name: &str) -> Result<Task, Refusal> {
     // A subtask's name is its task's with a number behind it.
-    let task = core.minion.task(name);
-    task.or_else(|| core.minion.task(name.strip_suffix("_0")?))
+    let task = minion::task(core, name);
+    task.or_else(|| minion::task(core, name.strip_suffix("_0")?))
         .ok_or_else(|| Refusal::not_found(format!("Task '{name}' not found.")))
 }
 
@@ -168,12 +168,12 @@ fn count_form(task: &Task) -> Json {
         "unknown": 0,
         "dropped": 0,
         "timedOut": 0,
-        "aborted": one(state == TaskState::Stopped),
+        "aborted": 0,
     })
 }
 
 fn debug_form(task: &Task) -> Json {
-    let standing = task.standing();
+    let standing = &task.standing;
     object!({
         "taskState": standing.state.name(),
         "subtaskCount": count_form(task),
@@ -186,8 +186,9 @@ fn debug_form(task: &Task) -> Json {
             "state": standing.state.name(),
             "startTime": standing.started_ms,
             "finishTime": standing.ended_ms,
-            "participant": "controller",
+            "participant": standing.by.as_deref().unwrap_or("controller"),
             "info": standing.text,
+            "restarts": standing.restarts,
             "taskConfig": config_form(task),
         }],
     })
@@ -196,7 +197,7 @@ fn debug_form(task: &Task) -> Json {
 /// Tasks of a type by name, in a form.
 fn listed(core: &Core, kind: &str, table: Option<&str>, form: impl Fn(&Task) -> Json) -> Answer {
     known(kind)?;
-    let tasks = core.minion.tasks(Some(kind));
+    let tasks = minion::tasks(core, Some(kind));
     let wanted = tasks
         .iter()
         .filter(|t| table.is_none_or(|table| t.table == table));
@@ -209,15 +210,15 @@ fn state_form(task: &Task) -> Json {
 }
 
 async fn state(State(core): Shared, Path(task): Path<String>) -> Answer {
-    Ok(json(&state_form(&*found(&core, &task)?)))
+    Ok(json(&state_form(&found(&core, &task)?)))
 }
 
 async fn config(State(core): Shared, Path(task): Path<String>) -> Answer {
-    Ok(json(&object!([config_form(&*found(&core, &task)?)])))
+    Ok(json(&object!([config_form(&found(&core, &task)?)])))
 }
 
 async fn debug(State(core): Shared, Path(task): Path<String>) -> Answer {
-    Ok(json(&debug_form(&*found(&core, &task)?)))
+    Ok(json(&debug_form(&found(&core, &task)?)))
 }
 
 async fn subtask_state(State(core): Shared, Path(task): Path<String>) -> Answer {
@@ -232,11 +233,11 @@ async fn subtask_config(State(core): Shared, Path(task): Path<String>) -> Answer
 
 async fn progress(State(core): Shared, Path(task): Path<String>) -> Answer {
     let task = found(&core, &task)?;
-    Ok(json(&object!({subtask(&task): task.standing().text})))
+    Ok(json(&object!({subtask(&task): task.standing.text})))
 }
 
 async fn remove(State(core): Shared, Path(task): Path<String>) -> Answer {
-    if !core.minion.remove(&task, core.now_ms()) {
+    if !minion::remove(&core, &task).await? {
         return Err(Refusal::not_found(format!("Task '{task}' not found.")));
     }
     Ok(status(format!("Successfully deleted task: {task}")))
@@ -244,8 +245,8 @@ async fn remove(State(core): Shared, Path(task): Path<String>) -> Answer {
 
 async fn remove_all(State(core): Shared, Path(kind): Path<String>) -> Answer {
     known(&kind)?;
-    for task in core.minion.tasks(Some(&kind)) {
-        core.minion.remove(&task.name, core.now_ms());
+    for task in minion::tasks(&core, Some(&kind)) {
+        minion::remove(&core, &task.name).await?;
     }
     Ok(status(format!(
         "Successfully deleted tasks for task type: {kind}"
@@ -254,7 +255,7 @@ async fn remove_all(State(core): Shared, Path(kind): Path<String>) -> Answer {
 
 async fn type_state(State(core): Shared, Path(kind): Path<String>) -> Answer {
     known(&kind)?;
-    let word = if core.minion.is_held(&kind) {
+    let word = if minion::is_held(&core, &kind) {
         "STOPPED"
     } else {
         "IN_PROGRESS"
@@ -264,14 +265,14 @@ async fn type_state(State(core): Shared, Path(kind): Path<String>) -> Answer {
 
 async fn names(State(core): Shared, Path(kind): Path<String>) -> Answer {
     known(&kind)?;
-    let tasks = core.minion.tasks(Some(&kind));
+    let tasks = minion::tasks(&core, Some(&kind));
     let names: Vec<&str> = tasks.iter().map(|t| t.name.as_str()).collect();
     Ok(json(&object!(names)))
 }
 
 async fn count(State(core): Shared, Path(kind): Path<String>) -> Answer {
     known(&kind)?;
-    Ok(json(&object!(core.minion.tasks(Some(&kind)).len())))
+    Ok(json(&object!(minion::tasks(&core, Some(&kind)).len())))
 }
 
 async fn states(State(core): Shared, Path(kind): Path<String>) -> Answer {
@@ -296,7 +297,7 @@ async fn table_debug(State(core): Shared, Path((kind, table)): Path<(String, Str
 
 async fn stop(State(core): Shared, Path(kind): Path<String>) -> Answer {
     known(&kind)?;
-    core.minion.hold(&kind, true);
+    minion::hold(&core, &kind, true).await?;
     Ok(status(format!(
         "Successfully stopped tasks for task type: {kind}"
     )))
@@ -304,7 +305,7 @@ async fn stop(State(core): Shared, Path(kind): Path<String>) -> Answer {
 
 async fn resume(State(core): Shared, Path(kind): Path<String>) -> Answer {
     known(&kind)?;
-    core.minion.hold(&kind, false);
+    minion::hold(&core, &kind, false).await?;
     Ok(status(format!(
         "Successfully resumed tasks for task type: {kind}"
     )))
@@ -312,7 +313,7 @@ async fn resume(State(core): Shared, Path(kind): Path<String>) -> Answer {
 
 async fn cleanup(State(core): Shared, Path(kind): Path<String>) -> Answer {
     known(&kind)?;
-    core.minion.forget(&kind);
+    minion::forget(&core, &kind).await?;
     Ok(status(format!(
         "Successfully cleaned up tasks for task type: {kind}"
     )))
@@ -367,7 +368,7 @@ async fn scheduler(State(core): Shared) -> Answer {
         "SchedulerName": "touriga",
         "InStandbyMode": false,
         "ThreadPoolSize": 1,
-        "NumberOfJobsExecuted": core.minion.tasks(None).iter().filter(|t| t.state().has_ended()).count(),
+        "NumberOfJobsExecuted": minion::tasks(&core, None).iter().filter(|t| t.state().has_ended()).count(),
         "NumberOfScheduledJobs": found.len(),
     })))
 }

@@ -19,6 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 pub use controller::{GrpcController, controller_server};
 pub use query::{GrpcQuery, query_server, request_bytes, request_of};
+pub use secure::first_of;
 
 /// Route of the controller's service.
 pub const CONTROLLER_PATH: &str = "/touriga.Controller/{*method}";

@@ -3,13 +3,14 @@
 //! Must not know: what the values mean. Invariant: steps come in the order of their revisions, none twice; whatever goes wrong ends
 //! the channel.
 
+use futures::{StreamExt, stream};
 use proto::etcd::event::EventType;
 use proto::etcd::watch_client::WatchClient;
 use proto::etcd::watch_request::RequestUnion;
 use proto::etcd::{WatchCreateRequest, WatchRequest, WatchResponse};
 use tokio::sync::mpsc;
 
-use super::{EtcdStore, MAX_MESSAGE_BYTES, end_of, in_time, number, revision_of};
+use super::{EtcdStore, MAX_MESSAGE_BYTES, end_of, number, revision_of};
 use crate::metadata_store::StoreError;
 use crate::metadata_store::shared::{Followed, Step};
 
@@ -19,7 +20,6 @@ const WAITING: usize = 64;
 /// Reads everything, then watches from the next revision on.
 pub(super) async fn begin(store: &EtcdStore) -> Result<Followed, StoreError> {
     let (revision, entries) = store.pages("").await?;
-    let (requests, asked) = mpsc::channel(1);
     let from = WatchCreateRequest {
         key: store.prefix.clone().into_bytes(),
         range_end: end_of(&store.prefix),
@@ -30,17 +30,16 @@ pub(super) async fn begin(store: &EtcdStore) -> Result<Followed, StoreError> {
     let request = WatchRequest {
         request_union: Some(RequestUnion::CreateRequest(from)),
     };
-    // The channel is empty and open: there is room for one.
-    let _ = requests.try_send(request);
-    let mut client =
-        WatchClient::new(store.channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let asked = tokio_stream::wrappers::ReceiverStream::new(asked);
-    let mut answers = in_time("follow what is written", client.watch(asked)).await?;
+    let watch = |link| {
+        // The watch lives as long as its requests may come.
+        let asked = stream::iter([request.clone()]).chain(stream::pending());
+        let mut client = WatchClient::new(link).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        async move { client.watch(asked).await }
+    };
+    let mut answers = store.way.ask("follow what is written", watch).await?;
     let (sender, steps) = mpsc::channel(WAITING);
     let store = store.clone();
     tokio::spawn(async move {
-        // The watch lives as long as its requests may come.
-        let _requests = requests;
         loop {
             let answer = tokio::select! {
                 answer = answers.message() => answer,

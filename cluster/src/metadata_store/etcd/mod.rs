@@ -5,9 +5,12 @@
 
 mod follow;
 mod journal;
+mod settings;
+mod way;
+
+pub use settings::EtcdSettings;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use proto::etcd::compare::{CompareResult, CompareTarget, TargetUnion};
@@ -16,10 +19,12 @@ use proto::etcd::lease_client::LeaseClient;
 use proto::etcd::request_op::Request as Op;
 use proto::etcd::{
     Compare, DeleteRangeRequest, KeyValue, LeaseGrantRequest, LeaseKeepAliveRequest,
-    LeaseRevokeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest, TxnResponse,
+    LeaseRevokeRequest, PutRequest, RangeRequest, RangeResponse, RequestOp, TxnRequest,
+    TxnResponse,
 };
 use tokio::sync::watch;
-use tonic::transport::{Channel, Endpoint};
+
+use way::{Link, PATIENCE, Way};
 
 use super::shared::{Followed, SEAT, SharedStore, Term};
 use super::{Expect, MetadataStore, Revisions, StoreError, Versioned, Write, failed};
@@ -33,51 +38,17 @@ const BATCH: usize = 100;
 /// Bytes of one transaction; etcd takes 1.5 MiB by default.
 const BATCH_BYTES: usize = 1 << 20;
 const MAX_MESSAGE_BYTES: usize = 1 << 30;
-/// By when an answer is there, or the store counts as out of reach.
-const PATIENCE: Duration = Duration::from_millis(1500);
-
-/// Where etcd is, and below what its keys lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EtcdSettings {
-    /// `host:port` or `http://host:port` of each member.
-    pub members: Vec<String>,
-    /// What every key begins with; one etcd may hold several clusters.
-    pub prefix: String,
-}
-
-impl EtcdSettings {
-    /// Members out of a list with commas, for the cluster of a name.
-    #[must_use]
-    pub fn new(members: &str, cluster_name: &str) -> Self {
-        let parts = members.split(',').map(str::trim).filter(|m| !m.is_empty());
-        Self {
-            members: parts.map(str::to_owned).collect(),
-            prefix: format!("/touriga/{cluster_name}/"),
-        }
-    }
-}
 
 /// A store in etcd.
 #[derive(Debug, Clone)]
 pub struct EtcdStore {
-    channel: Channel,
+    way: Arc<Way>,
     prefix: String,
     revision: Arc<watch::Sender<u64>>,
 }
 
 fn wrong(doing: &str, why: &'static str) -> StoreError {
     failed(doing)(std::io::Error::other(why))
-}
-
-/// Waits for an answer, but not for ever: a member may be there and say nothing.
-async fn in_time<T>(
-    doing: &str,
-    answer: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
-) -> Result<T, StoreError> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => Ok(answer.map_err(failed(doing))?.into_inner()),
-        Err(_) => Err(wrong(doing, "etcd does not answer in time")),
-    }
 }
 
 fn number(value: i64) -> u64 {
@@ -109,6 +80,12 @@ fn compare(key: Vec<u8>, target: CompareTarget, value: TargetUnion) -> Compare {
     }
 }
 
+fn kv(link: Link) -> KvClient<Link> {
+    KvClient::new(link)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
 fn put(key: Vec<u8>, value: Vec<u8>, lease: i64) -> RequestOp {
     RequestOp {
         request: Some(Op::RequestPut(PutRequest { key, value, lease })),
@@ -121,42 +98,23 @@ impl EtcdStore {
     /// # Errors
     /// Where an address is none.
     pub fn connect(settings: &EtcdSettings) -> Result<Self, StoreError> {
-        let mut endpoints = Vec::new();
-        for member in &settings.members {
-            let url = if member.contains("://") {
-                member.clone()
-            } else {
-                format!("http://{member}")
-            };
-            let doing = format!("use etcd's member `{member}`");
-            let endpoint = Endpoint::from_shared(url).map_err(failed(&doing))?;
-            endpoints.push(
-                endpoint
-                    .connect_timeout(Duration::from_secs(1))
-                    .tcp_nodelay(true)
-                    .http2_keep_alive_interval(Duration::from_secs(1))
-                    .keep_alive_timeout(Duration::from_secs(1))
-                    .keep_alive_while_idle(true),
-            );
-        }
-        if endpoints.is_empty() {
-            return Err(wrong("use etcd", "no member is named"));
-        }
         Ok(Self {
-            channel: Channel::balance_list(endpoints.into_iter()),
+            way: Arc::new(Way::open(settings)?),
             prefix: settings.prefix.clone(),
             revision: Arc::new(watch::channel(0).0),
         })
     }
 
-    fn kv(&self) -> KvClient<Channel> {
-        KvClient::new(self.channel.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
-    }
-
-    fn lease(&self) -> LeaseClient<Channel> {
-        LeaseClient::new(self.channel.clone())
+    async fn range(
+        &self,
+        doing: &str,
+        request: &RangeRequest,
+    ) -> Result<RangeResponse, StoreError> {
+        let ask = |link| {
+            let request = request.clone();
+            async move { kv(link).range(request).await }
+        };
+        self.way.ask(doing, ask).await
     }
 
     fn key(&self, key: &str) -> Vec<u8> {
@@ -188,7 +146,7 @@ impl EtcdStore {
                 limit: PAGE,
                 revision,
             };
-            let page = in_time(&doing, self.kv().range(request)).await?;
+            let page = self.range(&doing, &request).await?;
             if revision == 0 {
                 revision = page.header.as_ref().map_or(0, |h| h.revision);
             }
@@ -290,7 +248,11 @@ impl EtcdStore {
             success,
             failure: Vec::new(),
         };
-        in_time(doing, self.kv().txn(request)).await
+        let ask = |link| {
+            let request = request.clone();
+            async move { kv(link).txn(request).await }
+        };
+        self.way.ask(doing, ask).await
     }
 
     /// Whether the seat is still the one that the term took.
@@ -299,7 +261,7 @@ impl EtcdStore {
             key: self.key(SEAT),
             ..RangeRequest::default()
         };
-        let found = in_time("look at the seat", self.kv().range(request)).await?;
+        let found = self.range("look at the seat", &request).await?;
         let taken = found.kvs.first().map(|kv| number(kv.create_revision));
         Ok(taken == Some(term.number))
     }
@@ -326,7 +288,7 @@ impl MetadataStore for EtcdStore {
             key: self.key(key),
             ..RangeRequest::default()
         };
-        let found = in_time(&format!("read `{key}`"), self.kv().range(request)).await?;
+        let found = self.range(&format!("read `{key}`"), &request).await?;
         Ok(found.kvs.into_iter().next().map(|kv| self.entry(kv).1))
     }
 
@@ -351,7 +313,8 @@ impl SharedStore for EtcdStore {
         }
         let doing = "take the leader's seat";
         let request = LeaseGrantRequest { ttl: SEAT_SECONDS };
-        let lease = in_time(doing, self.lease().lease_grant(request)).await?.id;
+        let grant = |link| async move { LeaseClient::new(link).lease_grant(request).await };
+        let lease = self.way.ask(doing, grant).await?.id;
         let free = compare(
             self.key(SEAT),
             CompareTarget::Create,
@@ -371,8 +334,11 @@ impl SharedStore for EtcdStore {
     async fn keep_seat(&self, term: &Term) -> Result<bool, StoreError> {
         let doing = "keep the leader's seat";
         let request = LeaseKeepAliveRequest { id: term.lease };
-        let asked = futures::stream::iter([request]);
-        let mut answers = in_time(doing, self.lease().lease_keep_alive(asked)).await?;
+        let keep = |link| async move {
+            let asked = futures::stream::iter([request]);
+            LeaseClient::new(link).lease_keep_alive(asked).await
+        };
+        let mut answers = self.way.ask(doing, keep).await?;
         let answer = tokio::time::timeout(PATIENCE, answers.message()).await;
         let answer = answer.map_err(|_| wrong(doing, "etcd does not answer in time"))?;
         // A lease that is over has no time left.
@@ -383,7 +349,8 @@ impl SharedStore for EtcdStore {
 
     async fn leave_seat(&self, term: &Term) -> Result<(), StoreError> {
         let request = LeaseRevokeRequest { id: term.lease };
-        in_time("leave the seat", self.lease().lease_revoke(request)).await?;
+        let leave = |link| async move { LeaseClient::new(link).lease_revoke(request).await };
+        self.way.ask("leave the seat", leave).await?;
         Ok(())
     }
 

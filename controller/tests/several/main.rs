@@ -3,17 +3,23 @@
 //! Must not know: internals of the controller. Invariant: only REST and the service are used, as others use them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use axum::serve::ListenerExt;
 use cluster::metadata_store::{Followed, Revisions, Term};
 use cluster::{MemoryStore, MetadataStore, SharedStore, StoreError, Versioned, Write};
 use controller::{Controller, ControllerHandle, ControllerSettings};
-use proto::controller_service::Instance;
+use proto::controller_service::{
+    ClusterView, CommitEnd, CompletionAnswer, CompletionRequest, Instance, ReplicaReport,
+    SegmentRecord,
+};
 use proto::grpc::GrpcController;
 use proto::{ControllerService, Controllers, ServiceError};
 use serde_json::{Value as Json, json};
+
+mod survive;
 
 type Fallible<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -117,6 +123,12 @@ impl Three {
     async fn post(&self, url: &str, body: &Json) -> Fallible<u16> {
         let answer = self.http.post(url).json(body).send().await?;
         Ok(answer.status().as_u16())
+    }
+
+    async fn end(self) {
+        for one in self.all {
+            one.handle.shutdown().await;
+        }
     }
 
     /// Index of the one that leads; all that can reach the store agree.
@@ -281,5 +293,106 @@ async fn a_deep_store_of_its_own_is_refused() -> Fallible {
     settings.shared_store = Some(Arc::new(MemoryStore::default()));
     let refused = Controller::start(settings).await.err().ok_or("started")?;
     assert!(refused.to_string().contains("deep store"), "{refused}");
+    Ok(())
+}
+
+/// A leader that counts what it hears.
+#[derive(Default)]
+struct Heard(AtomicUsize);
+
+fn not_here<T>() -> Result<T, ServiceError> {
+    Err(ServiceError::Refused("not asked here".to_owned()))
+}
+
+#[async_trait]
+impl ControllerService for Heard {
+    async fn register(&self, _: Instance) -> Result<(), ServiceError> {
+        Ok(())
+    }
+    async fn heartbeat(&self, _: &str) -> Result<(), ServiceError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+    async fn watch(&self, _: &str, _: u64) -> Result<ClusterView, ServiceError> {
+        not_here()
+    }
+    async fn report(&self, _: &str, _: Vec<ReplicaReport>) -> Result<(), ServiceError> {
+        not_here()
+    }
+    async fn segment_consumed(
+        &self,
+        _: CompletionRequest,
+    ) -> Result<CompletionAnswer, ServiceError> {
+        not_here()
+    }
+    async fn commit_start(&self, _: CompletionRequest) -> Result<CompletionAnswer, ServiceError> {
+        not_here()
+    }
+    async fn commit_end(&self, _: CommitEnd) -> Result<CompletionAnswer, ServiceError> {
+        not_here()
+    }
+    async fn stopped_consuming(&self, _: CompletionRequest) -> Result<(), ServiceError> {
+        not_here()
+    }
+    async fn add_segment(&self, _: &str, _: SegmentRecord) -> Result<(), ServiceError> {
+        not_here()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_keeps_one_connection() -> Fallible {
+    let heard = Arc::new(Heard::default());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let counted = Arc::clone(&connections);
+    let listener = listener.tap_io(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    let service = proto::grpc::controller_server(Arc::<Heard>::clone(&heard));
+    let router = axum::Router::new().route_service(proto::grpc::CONTROLLER_PATH, service);
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let folder = tempfile::tempdir()?;
+    let store = Arc::new(MemoryStore::default());
+    let holder = json!({"id": "Controller_other_1", "url": url}).to_string();
+    let term = store.take_seat(&holder).await?.ok_or("the seat is taken")?;
+    let mut settings = ControllerSettings::new(folder.path().to_owned());
+    (settings.port, settings.bind) = (0, "127.0.0.1".to_owned());
+    settings.deep_store_uri = Some(folder.path().join("deep").display().to_string());
+    settings.shared_store = Some(Arc::<MemoryStore>::clone(&store));
+    let follower = Controller::start(settings).await?;
+    let until = Instant::now() + Duration::from_secs(30);
+    while heard.0.load(Ordering::SeqCst) < 2 {
+        assert!(Instant::now() < until, "no two heartbeats");
+        assert!(store.keep_seat(&term).await?);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    follower.shutdown().await;
+    serving.abort();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_news_is_answered_at_the_end() -> Fallible {
+    let folder = tempfile::tempdir()?;
+    let mut settings = ControllerSettings::new(folder.path().to_owned());
+    (settings.port, settings.bind) = (0, "127.0.0.1".to_owned());
+    settings.last_requests = Duration::from_millis(100);
+    let alone = Controller::start(settings).await?;
+    let client = GrpcController::connect(&format!("http://127.0.0.1:{}", alone.port), None)?;
+    let before = client.watch("Broker_h_1", 0).await?.version;
+    let waiting = tokio::spawn(async move { client.watch("Broker_h_1", before).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!waiting.is_finished());
+    let began = Instant::now();
+    alone.shutdown().await;
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(waiting.await??.version, before);
     Ok(())
 }
