@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{ColumnType, ErrorCode, Schema, Value};
+use serde_json::Value as Json;
 
 /// Somebody who was let in.
 #[derive(Clone)]
@@ -52,6 +53,18 @@ pub struct Rows {
     pub types: Vec<ColumnType>,
     /// The rows.
     pub rows: Vec<Vec<Value>>,
+}
+
+/// Values of a row by the names of their columns.
+pub type Row = Vec<(String, Json)>;
+
+/// Rows for a table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Insert {
+    /// Name without type, with its database in front where that is not the default one.
+    pub table: String,
+    /// The rows.
+    pub rows: Vec<Row>,
 }
 
 /// Why there is no answer.
@@ -105,6 +118,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// Answers a statement.
     async fn answer(&self, caller: &Caller, ask: Ask) -> Result<Rows, Refusal>;
+
+    /// Takes rows, all or none; they are durable when it returns.
+    async fn insert(&self, caller: &Caller, insert: Insert) -> Result<(), Refusal>;
 
     /// The tables that a caller may read, by name.
     fn tables(&self, caller: &Caller) -> Vec<Table>;

@@ -56,8 +56,11 @@ pub(crate) enum Said {
     Flush,
     Sync,
     Terminate,
-    /// A part of COPY, which is not offered.
-    Copy,
+    /// A part of COPY.
+    CopyData(Bytes),
+    CopyDone,
+    /// The client gives COPY up, and says why.
+    CopyFail(String),
 }
 
 /// Values for a statement.
@@ -213,7 +216,9 @@ fn said(kind: u8, mut fields: Fields) -> io::Result<Said> {
         b'H' => Said::Flush,
         b'S' => Said::Sync,
         b'X' => Said::Terminate,
-        b'd' | b'c' | b'f' => Said::Copy,
+        b'd' => Said::CopyData(fields.0),
+        b'c' => Said::CopyDone,
+        b'f' => Said::CopyFail(fields.text()?),
         other => return Err(broken(&format!("its type is {other}"))),
     })
 }

@@ -19,6 +19,7 @@ mod prepared;
 mod session;
 mod settings;
 mod start;
+mod taking;
 mod text;
 
 use std::net::SocketAddr;
