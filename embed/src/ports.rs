@@ -12,7 +12,7 @@ use cluster::listen::{Listener, Tls};
 use cluster::{Dial, Permission, Principal, Settings, TaskGroup};
 use common::ErrorCode;
 use tokio::net::TcpListener;
-use wire::{Ask, Caller, Insert, NotLetIn, Refusal, Rows, Source, Table, flight, postgres};
+use wire::{Ask, Caller, Insert, NotLetIn, Refusal, Rows, Scram, Source, Table, flight, postgres};
 
 use crate::error::{ErrorKind, TourigaError};
 use crate::rows_to_controller::RowsToController;
@@ -30,6 +30,23 @@ struct Broker {
 struct Proven {
     principal: Arc<Principal>,
     authorization: Option<String>,
+}
+
+/// What the broker's access control proves a password by.
+struct Keys(cluster::access::Scram);
+
+impl Scram for Keys {
+    fn salt(&self) -> &[u8] {
+        self.0.salt()
+    }
+
+    fn iterations(&self) -> u32 {
+        self.0.iterations()
+    }
+
+    fn proven(&self, messages: &[u8], proof: &[u8]) -> Option<(Vec<u8>, String)> {
+        self.0.proven(messages, proof)
+    }
 }
 
 fn proven(caller: &Caller) -> Option<Arc<Proven>> {
@@ -67,6 +84,14 @@ impl Source for Broker {
                 authorization: authorization.map(str::to_owned),
             })),
         })
+    }
+
+    async fn scram(&self, user: &str) -> Option<Box<dyn Scram>> {
+        let (access, user) = (Arc::clone(self.door.access()), user.to_owned());
+        // A password is hashed some thousand times.
+        let made = tokio::task::spawn_blocking(move || access.scram(&user)).await;
+        let made: Box<dyn Scram> = Box::new(Keys(made.ok().flatten()?));
+        Some(made)
     }
 
     async fn answer(&self, caller: &Caller, ask: Ask) -> Result<Rows, Refusal> {

@@ -107,6 +107,16 @@ impl Table {
 /// The schema of tables of the default database.
 pub(crate) const DEFAULT_NAMESPACE: &str = "public";
 
+/// What proves a password that is not sent.
+pub trait Scram: Send + Sync {
+    /// The salt of the password.
+    fn salt(&self) -> &[u8];
+    /// How often the password is hashed.
+    fn iterations(&self) -> u32;
+    /// Where the proof over the messages holds: the server's signature, and an `Authorization` header that proves the same.
+    fn proven(&self, messages: &[u8], proof: &[u8]) -> Option<(Vec<u8>, String)>;
+}
+
 /// Whoever answers.
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
@@ -115,6 +125,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// Who shows this `Authorization` header.
     async fn who(&self, authorization: Option<&str>) -> Result<Caller, NotLetIn>;
+
+    /// What proves a user's password without it being sent; none where the password itself is needed.
+    async fn scram(&self, user: &str) -> Option<Box<dyn Scram>>;
 
     /// Answers a statement.
     async fn answer(&self, caller: &Caller, ask: Ask) -> Result<Rows, Refusal>;

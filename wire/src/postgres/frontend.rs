@@ -32,7 +32,8 @@ pub(crate) enum First {
 /// Any later message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    Password(String),
+    /// A password, or a part of what proves one.
+    Password(Bytes),
     Query(String),
     Parse {
         name: String,
@@ -187,7 +188,7 @@ impl Reader {
 
 fn said(kind: u8, mut fields: Fields) -> io::Result<Said> {
     Ok(match kind {
-        b'p' => Said::Password(fields.text()?),
+        b'p' => Said::Password(fields.0),
         b'Q' => Said::Query(fields.text()?),
         b'P' => Said::Parse {
             name: fields.text()?,

@@ -16,6 +16,7 @@ pub(crate) mod infer;
 pub(crate) mod kind;
 pub(crate) mod parameters;
 mod prepared;
+mod scram;
 mod session;
 mod settings;
 mod start;
