@@ -61,6 +61,12 @@ impl Door {
         tables
     }
 
+    /// Where the controller is, as `host:port`: it takes rows.
+    #[must_use]
+    pub fn controller(&self) -> Option<String> {
+        self.0.routing.load().controller().map(str::to_owned)
+    }
+
     /// Cancels the query whose option `clientQueryId` is that; false where none runs.
     pub async fn cancel(&self, client_id: &str) -> bool {
         self.0.running.cancel(client_id, true).await

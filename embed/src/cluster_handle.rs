@@ -178,7 +178,8 @@ impl ClusterBuilder {
         if self.roles.contains(&Role::Broker) {
             let broker = self.start_broker(service, local).await?;
             let tls = Tls::from_settings(&self.settings).map_err(refused)?;
-            cluster.ports = Some(Ports::open(&self.settings, broker.door(), tls).await?);
+            cluster.ports =
+                Some(Ports::open(&self.settings, broker.door(), tls, &self.dial()?).await?);
             cluster.broker = Some(broker);
         }
         Ok(cluster)

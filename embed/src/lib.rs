@@ -27,6 +27,7 @@ mod cluster_handle;
 mod error;
 mod ports;
 mod requests;
+mod rows_to_controller;
 
 pub use arrow::record_batch::RecordBatch;
 

@@ -9,28 +9,60 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use broker::{BrokerResponse, Door, QueryInput};
 use cluster::listen::{Listener, Tls};
-use cluster::{Permission, Principal, Settings, TaskGroup};
+use cluster::{Dial, Permission, Principal, Settings, TaskGroup};
 use common::ErrorCode;
 use tokio::net::TcpListener;
-use wire::{Ask, Caller, NotLetIn, Refusal, Rows, Source, Table, flight, postgres};
+use wire::{Ask, Caller, Insert, NotLetIn, Refusal, Rows, Scram, Source, Table, flight, postgres};
 
 use crate::error::{ErrorKind, TourigaError};
+use crate::rows_to_controller::RowsToController;
 
 /// The option by which a query can be cancelled.
 const CLIENT_ID: &str = "clientQueryId";
 
-struct Broker(Door);
+/// The broker of this process, and the way to the controller, which takes rows.
+struct Broker {
+    door: Door,
+    controller: RowsToController,
+}
+
+/// Somebody who proved to be known, and by what; the controller judges the proof anew.
+struct Proven {
+    principal: Arc<Principal>,
+    authorization: Option<String>,
+}
+
+/// What the broker's access control proves a password by.
+struct Keys(cluster::access::Scram);
+
+impl Scram for Keys {
+    fn salt(&self) -> &[u8] {
+        self.0.salt()
+    }
+
+    fn iterations(&self) -> u32 {
+        self.0.iterations()
+    }
+
+    fn proven(&self, messages: &[u8], proof: &[u8]) -> Option<(Vec<u8>, String)> {
+        self.0.proven(messages, proof)
+    }
+}
+
+fn proven(caller: &Caller) -> Option<Arc<Proven>> {
+    let rights: Arc<dyn Any + Send + Sync> = caller.rights.clone()?;
+    rights.downcast().ok()
+}
 
 /// Who asks, as the broker knows it.
 fn principal(caller: &Caller) -> Option<Arc<Principal>> {
-    let rights: Arc<dyn Any + Send + Sync> = caller.rights.clone()?;
-    rights.downcast().ok()
+    proven(caller).map(|proven| Arc::clone(&proven.principal))
 }
 
 #[async_trait]
 impl Source for Broker {
     fn asks_for_proof(&self) -> bool {
-        self.0.access().is_closed()
+        self.door.access().is_closed()
     }
 
     async fn who(&self, authorization: Option<&str>) -> Result<Caller, NotLetIn> {
@@ -40,15 +72,26 @@ impl Source for Broker {
                 rights: None,
             });
         }
-        let known = self.0.access().who(authorization).await;
+        let known = self.door.access().who(authorization).await;
         let principal = known.ok_or(NotLetIn::Unknown)?;
         if !principal.may(Permission::Read) {
             return Err(NotLetIn::MayNotRead);
         }
         Ok(Caller {
             name: principal.name.clone(),
-            rights: Some(principal),
+            rights: Some(Arc::new(Proven {
+                principal,
+                authorization: authorization.map(str::to_owned),
+            })),
         })
+    }
+
+    async fn scram(&self, user: &str) -> Option<Box<dyn Scram>> {
+        let (access, user) = (Arc::clone(self.door.access()), user.to_owned());
+        // A password is hashed some thousand times.
+        let made = tokio::task::spawn_blocking(move || access.scram(&user)).await;
+        let made: Box<dyn Scram> = Box::new(Keys(made.ok().flatten()?));
+        Some(made)
     }
 
     async fn answer(&self, caller: &Caller, ask: Ask) -> Result<Rows, Refusal> {
@@ -61,7 +104,25 @@ impl Source for Broker {
         }
         input.database = ask.database;
         input.principal = principal(caller);
-        rows(self.0.answer(input).await)
+        rows(self.door.answer(input).await)
+    }
+
+    async fn insert(&self, caller: &Caller, insert: Insert) -> Result<(), Refusal> {
+        let known = proven(caller);
+        let may = |p: &Principal| p.may(Permission::Create) && p.may_touch(&insert.table);
+        let is_let = known.as_ref().is_some_and(|known| may(&known.principal));
+        if self.asks_for_proof() && !is_let {
+            return Err(Refusal {
+                code: ErrorCode::AccessDenied,
+                message: format!(
+                    "permission is denied for CREATE in table `{}`",
+                    insert.table
+                ),
+            });
+        }
+        let address = self.door.controller();
+        let shown = known.as_ref().and_then(|k| k.authorization.as_deref());
+        self.controller.take(address, shown, &insert).await
     }
 
     fn tables(&self, caller: &Caller) -> Vec<Table> {
@@ -69,13 +130,13 @@ impl Source for Broker {
         if self.asks_for_proof() && principal.is_none() {
             return Vec::new();
         }
-        let tables = self.0.tables(principal.as_deref());
+        let tables = self.door.tables(principal.as_deref());
         let table = |(name, schema)| Table { name, schema };
         tables.into_iter().map(table).collect()
     }
 
     async fn cancel(&self, id: &str) {
-        self.0.cancel(id).await;
+        self.door.cancel(id).await;
     }
 }
 
@@ -113,8 +174,10 @@ impl Ports {
         settings: &Settings,
         door: Door,
         tls: Option<Arc<Tls>>,
+        dial: &Dial,
     ) -> Result<Self, TourigaError> {
-        let source: Arc<dyn Source> = Arc::new(Broker(door));
+        let controller = RowsToController::by(dial)?;
+        let source: Arc<dyn Source> = Arc::new(Broker { door, controller });
         let mut ports = Self {
             postgres: None,
             flight: None,

@@ -6,5 +6,6 @@ mod catalog;
 mod flight;
 mod postgres;
 mod rights;
+mod taking;
 mod tls;
 mod world;

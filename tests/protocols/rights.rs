@@ -3,6 +3,8 @@
 //! Must not know: how rights are decided. Invariant: what HTTP refuses is refused here.
 
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::error::SqlState;
 
 use crate::flight::{asked, channel};
@@ -31,6 +33,36 @@ async fn state(world: &World, user: &str, password: &str) -> Option<SqlState> {
     config.user(user).password(password);
     let error = config.connect(tokio_postgres::NoTls).await.err()?;
     error.code().cloned()
+}
+
+/// How the server asks a user for proof, as the number of its message.
+async fn asked_how(world: &World, user: &str) -> Fallible<u32> {
+    let port = world.cluster.postgres_port().unwrap_or_default();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let begin = format!("\0\x03\0\0user\0{user}\0\0");
+    stream.write_u32(u32::try_from(begin.len() + 4)?).await?;
+    stream.write_all(begin.as_bytes()).await?;
+    assert_eq!(stream.read_u8().await?, b'R');
+    stream.read_u32().await?;
+    Ok(stream.read_u32().await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_are_proven_where_they_are_known() -> Fallible {
+    let world = world(PRINCIPALS).await?;
+    // 10 asks for a proof, 3 for the password itself.
+    for (user, how) in [("admin", 10), ("nobody", 10), ("reader", 3), ("token", 3)] {
+        assert_eq!(asked_how(&world, user).await?, how, "{user}");
+    }
+    let mut config = world.postgres();
+    let admin = connect(config.user("admin").password("secret")).await?;
+    let sql = "SELECT n FROM sales LIMIT 9";
+    assert_eq!(admin.query(sql, &[]).await?.len(), 3);
+    // What was proven is enough to add rows too.
+    let sql = "INSERT INTO cities VALUES ('Olinda', 'PE')";
+    assert_eq!(admin.execute(sql, &[]).await?, 1);
+    world.cluster.shutdown().await;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,11 @@
-//! TLS at the port of Postgres, by the certificate of the other ports.
+//! TLS at the ports of Postgres and Flight SQL, by the certificate of the other ports.
 //!
 //! Must not know: how handshakes are done. Invariant: a client that trusts another authority does not get in.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_flight::sql::client::FlightSqlServiceClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::NoTls;
@@ -14,7 +15,9 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tonic::transport::Endpoint;
 
+use crate::flight::asked;
 use crate::world::{Fallible, world};
 
 fn file(name: &str) -> String {
@@ -22,18 +25,23 @@ fn file(name: &str) -> String {
     path.join(name).display().to_string()
 }
 
+/// A client that trusts one authority.
+fn trusting(ca: &str) -> Fallible<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file(ca))?)?;
+    let provider = Arc::new(crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
 /// A stream behind a handshake that the server was asked for as libpq asks.
 async fn secured(port: u16, ca: &str) -> Fallible<TlsStream<TcpStream>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.write_all(b"\0\0\0\x08\x04\xd2\x16\x2f").await?;
     assert_eq!(stream.read_u8().await?, b'S');
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(file(ca))?)?;
-    let provider = Arc::new(crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = trusting(ca)?;
     let name = ServerName::try_from("localhost")?;
     Ok(TlsConnector::from(Arc::new(config))
         .connect(name, stream)
@@ -67,6 +75,28 @@ async fn a_session_is_behind_tls() -> Fallible {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     assert!(answer.is_empty(), "{answer:?}");
+    world.cluster.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flight_is_behind_tls() -> Fallible {
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let world = world(&[("tls.cert", cert.as_str()), ("tls.key", key.as_str())]).await?;
+    let port = world.cluster.flight_port().unwrap_or_default();
+    let address = format!("http://localhost:{port}");
+    let through = |ca: &str| -> Fallible<_> {
+        let mut config = trusting(ca)?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let endpoint = Endpoint::from_shared(address.clone())?;
+        let members = vec![endpoint.uri().clone()];
+        let channel = proto::grpc::first_of(&endpoint, members.into(), Arc::new(config));
+        Ok(FlightSqlServiceClient::new(channel))
+    };
+    let sql = "SELECT n, city FROM sales ORDER BY n LIMIT 9";
+    let batches = asked(&mut through("cert.pem")?, sql).await?;
+    assert_eq!(batches.iter().map(|b| b.num_rows()).sum::<usize>(), 3);
+    assert!(asked(&mut through("other.pem")?, sql).await.is_err());
     world.cluster.shutdown().await;
     Ok(())
 }

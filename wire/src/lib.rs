@@ -10,4 +10,4 @@ pub mod postgres;
 mod source;
 mod syntax;
 
-pub use source::{Ask, Caller, NotLetIn, Refusal, Rows, Source, Table};
+pub use source::{Ask, Caller, Insert, NotLetIn, Refusal, Row, Rows, Scram, Source, Table};

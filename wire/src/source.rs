@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{ColumnType, ErrorCode, Schema, Value};
+use serde_json::Value as Json;
 
 /// Somebody who was let in.
 #[derive(Clone)]
@@ -54,6 +55,18 @@ pub struct Rows {
     pub rows: Vec<Vec<Value>>,
 }
 
+/// Values of a row by the names of their columns.
+pub type Row = Vec<(String, Json)>;
+
+/// Rows for a table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Insert {
+    /// Name without type, with its database in front where that is not the default one.
+    pub table: String,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -94,6 +107,16 @@ impl Table {
 /// The schema of tables of the default database.
 pub(crate) const DEFAULT_NAMESPACE: &str = "public";
 
+/// What proves a password that is not sent.
+pub trait Scram: Send + Sync {
+    /// The salt of the password.
+    fn salt(&self) -> &[u8];
+    /// How often the password is hashed.
+    fn iterations(&self) -> u32;
+    /// Where the proof over the messages holds: the server's signature, and an `Authorization` header that proves the same.
+    fn proven(&self, messages: &[u8], proof: &[u8]) -> Option<(Vec<u8>, String)>;
+}
+
 /// Whoever answers.
 #[async_trait]
 pub trait Source: Send + Sync + 'static {
@@ -103,8 +126,14 @@ pub trait Source: Send + Sync + 'static {
     /// Who shows this `Authorization` header.
     async fn who(&self, authorization: Option<&str>) -> Result<Caller, NotLetIn>;
 
+    /// What proves a user's password without it being sent; none where the password itself is needed.
+    async fn scram(&self, user: &str) -> Option<Box<dyn Scram>>;
+
     /// Answers a statement.
     async fn answer(&self, caller: &Caller, ask: Ask) -> Result<Rows, Refusal>;
+
+    /// Takes rows, all or none; they are durable when it returns.
+    async fn insert(&self, caller: &Caller, insert: Insert) -> Result<(), Refusal>;
 
     /// The tables that a caller may read, by name.
     fn tables(&self, caller: &Caller) -> Vec<Table>;

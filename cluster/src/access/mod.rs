@@ -4,6 +4,7 @@
 //! no secret is ever printed.
 
 mod oidc;
+mod scram;
 mod secret;
 mod signature_check;
 
@@ -11,11 +12,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use parking_lot::Mutex;
+use ring::hmac;
 use sha2::{Digest, Sha256};
 
 use crate::settings::{Settings, SettingsError};
+pub use scram::Scram;
 pub use secret::Secret;
 
 /// What a request does.
@@ -177,6 +181,8 @@ pub struct Access {
     own_header: Option<Secret>,
     /// Whose tokens hold too.
     issuer: Option<oidc::Issuer>,
+    /// Makes salts of names, anew with each process.
+    salts: hmac::Key,
     /// Digest of headers that were proven: a password's hash is slow on purpose.
     proven: Mutex<HashMap<[u8; 32], Arc<Principal>>>,
 }
@@ -200,6 +206,7 @@ impl Access {
             principals: Vec::new(),
             own_header: None,
             issuer: None,
+            salts: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
             proven: Mutex::default(),
         }
     }
@@ -264,6 +271,29 @@ impl Access {
         }
         proven.insert(digest, Arc::clone(&found));
         Some(found)
+    }
+
+    /// What proves the password of a user without it being sent; none where the password itself is needed, because settings hold a hash of
+    /// it. One whom nobody knows is asked for a proof that never holds.
+    #[must_use]
+    pub fn scram(&self, user: &str) -> Option<Scram> {
+        let plain = |p: &Principal| {
+            let text = p.password.as_ref()?.plain()?;
+            // Others would have to be normalised first.
+            text.is_ascii().then(|| text.to_owned())
+        };
+        match self.principals.iter().find(|p| p.name == user) {
+            Some(known) => {
+                let password = plain(known)?;
+                let shown = STANDARD.encode(format!("{user}:{password}"));
+                let header = Some(format!("Basic {shown}"));
+                Some(Scram::of(&self.salts, user, &password, header))
+            }
+            None => {
+                let somebodys = self.principals.iter().any(|p| plain(p).is_some());
+                somebodys.then(|| Scram::of(&self.salts, user, "", None))
+            }
+        }
     }
 
     /// As [`Access::identify`], away from the threads that wait for the network where a password is to be hashed.

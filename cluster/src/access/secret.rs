@@ -30,6 +30,13 @@ impl Secret {
         &self.0
     }
 
+    /// The text where settings hold it plainly.
+    #[must_use]
+    pub(super) fn plain(&self) -> Option<&str> {
+        let hashed = self.0.starts_with(SHA_256) || BCRYPT.iter().any(|p| self.0.starts_with(p));
+        (!hashed).then_some(&self.0)
+    }
+
     /// True where `shown` is the secret.
     #[must_use]
     pub fn matches(&self, shown: &str) -> bool {
@@ -52,7 +59,7 @@ impl Secret {
     }
 }
 
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y)) == 0
 }
 

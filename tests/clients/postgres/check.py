@@ -11,6 +11,9 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
+import time
+import urllib.request
 
 import psycopg
 from sqlalchemy import MetaData, Table, create_engine, func, inspect, select
@@ -130,6 +133,63 @@ def psql(*commands):
     return done.stdout
 
 
+def asked(method, path, body=None):
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(f"{FACTS['controller']}{path}", data, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.read()
+
+
+def counted(wanted):
+    for _ in range(400):
+        with psycopg.connect(ADDRESS, autocommit=True) as connection:
+            if connection.execute("SELECT COUNT(*) FROM entradas").fetchone()[0] == wanted:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{wanted} rows did not come")
+
+
+def taken():
+    """Rows by INSERT and COPY into a table that goes away again."""
+    fields = [{"name": "nome", "dataType": "STRING"}, {"name": "n", "dataType": "INT"}, {"name": "at", "dataType": "TIMESTAMP"},
+              {"name": "marcas", "dataType": "STRING", "singleValueField": False}]
+    asked("POST", "/schemas", {"schemaName": "entradas", "dimensionFieldSpecs": fields})
+    asked("POST", "/tables", {"tableName": "entradas", "tableType": "OFFLINE", "segmentsConfig": {"replication": "1"}, "tenants": {},
+                              "tableIndexConfig": {}, "metadata": {}})
+    moment = datetime.datetime(2024, 5, 6, 7, 8, 9, 123000)
+    try:
+        time.sleep(1)
+        with psycopg.connect(ADDRESS, autocommit=True) as connection:
+            sql = "INSERT INTO entradas (nome, n, at, marcas) VALUES (%s, %s, %s, %s)"
+            assert connection.execute(sql, ("it's", 7, moment, ["a b", "c"])).rowcount == 1
+            cursor = connection.cursor()
+            cursor.executemany(sql, [("zwei", 8, None, []), ("drei", 9, moment, ["x"])])
+            with cursor.copy("COPY entradas (nome, n) FROM STDIN") as copy:
+                copy.write_row(("tab\there", 10))
+                copy.write_row((None, 11))
+            assert cursor.rowcount == 2, cursor.rowcount
+            try:
+                connection.execute("INSERT INTO entradas (n) VALUES (1), ('x')")
+            except psycopg.errors.InvalidTextRepresentation as error:
+                assert "row 2, column `n`" in str(error), error
+            else:
+                raise AssertionError("no error")
+        counted(5)
+        with psycopg.connect(ADDRESS, autocommit=True) as connection:
+            row = connection.execute("SELECT nome, at, marcas FROM entradas WHERE n = 7").fetchone()
+            assert row == ("it's", moment, ["a b", "c"]), row
+            assert connection.execute("SELECT nome FROM entradas WHERE n = 10").fetchone()[0] == "tab\there"
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+            file.write('nome,n\n"a, ""b""",12\nc,13\n')
+            file.flush()
+            assert "COPY 2" in psql(f"\\copy entradas (nome, n) FROM '{file.name}' CSV HEADER")
+        assert "INSERT 0 1" in psql("INSERT INTO entradas (nome, n) VALUES ('psql', 14)")
+        counted(8)
+    finally:
+        asked("DELETE", "/tables/entradas")
+        asked("DELETE", "/schemas/entradas")
+
+
 def psql_lists():
     listed = psql("\\dt")
     for table in FACTS["tables"]:
@@ -162,4 +222,5 @@ check("sqlalchemy-postgres", "reflect columns, keys, indexes", reflected_columns
 check("sqlalchemy-postgres", "group, order by count", lambda: alchemy(group, FACTS["queries"][2]))
 check("psql", "\\dt, \\d, \\l and other lists", psql_lists)
 check("psql", "query: group, order by count", psql_asks)
+check("psycopg", "INSERT, executemany, COPY; psql's INSERT and copy", taken)
 sys.exit(1 if checks.failed else 0)

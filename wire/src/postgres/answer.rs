@@ -5,6 +5,7 @@
 use common::Value;
 
 use super::kind::{Base, Column, Kind};
+use super::taking::Copy;
 use crate::source::Rows;
 
 /// An answer with rows.
@@ -69,6 +70,8 @@ pub(crate) enum Outcome {
     Transaction(&'static str, bool),
     /// A word, and a parameter that the client is told.
     Told(&'static str),
+    /// Rows are to come.
+    CopyIn(Box<Copy>),
     /// There was no statement.
     Nothing,
 }

@@ -9,8 +9,9 @@ use super::catalog::{self, Asked, Facts};
 use super::cursors::{self, Cursors};
 use super::failed::{Failed, NOT_OFFERED};
 use super::settings::{Settings, assignment, unquoted};
+use super::taking::{self, Copy};
 use crate::asking;
-use crate::source::{Caller, Source};
+use crate::source::{Caller, Insert, Source};
 use crate::syntax;
 
 /// Who asks, and with what.
@@ -65,16 +66,35 @@ impl Answering {
                 self.cursors.close(&unquoted(rest));
                 done("CLOSE CURSOR")
             }
-            "COPY" | "PREPARE" | "EXECUTE" | "LOCK" | "MOVE" => {
+            "INSERT" => done(&format!("INSERT 0 {}", self.insert(sql).await?)),
+            "COPY" => {
+                let tables = self.source.tables(&self.caller);
+                Outcome::CopyIn(Box::new(Copy::of(sql, &tables)?))
+            }
+            "PREPARE" | "EXECUTE" | "LOCK" | "MOVE" => {
                 return Err(Failed::new(
                     NOT_OFFERED,
                     format!(
-                        "`{word}` is not offered, expected SELECT, WITH, EXPLAIN, SHOW, DESCRIBE or SET"
+                        "`{word}` is not offered, expected SELECT, WITH, EXPLAIN, SHOW, DESCRIBE, SET, INSERT or COPY"
                     ),
                 ));
             }
             _ => Outcome::Rows(self.rows(sql, id).await?),
         })
+    }
+
+    async fn insert(&self, sql: &str) -> Result<usize, Failed> {
+        let tables = self.source.tables(&self.caller);
+        self.take(taking::insert(sql, &tables)?).await
+    }
+
+    /// Hands rows on; how many they are.
+    pub(crate) async fn take(&self, insert: Insert) -> Result<usize, Failed> {
+        let count = insert.rows.len();
+        if count > 0 {
+            self.source.insert(&self.caller, insert).await?;
+        }
+        Ok(count)
     }
 
     fn set(&mut self, rest: &str) -> Outcome {

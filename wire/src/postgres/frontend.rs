@@ -32,7 +32,8 @@ pub(crate) enum First {
 /// Any later message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    Password(String),
+    /// A password, or a part of what proves one.
+    Password(Bytes),
     Query(String),
     Parse {
         name: String,
@@ -56,8 +57,11 @@ pub(crate) enum Said {
     Flush,
     Sync,
     Terminate,
-    /// A part of COPY, which is not offered.
-    Copy,
+    /// A part of COPY.
+    CopyData(Bytes),
+    CopyDone,
+    /// The client gives COPY up, and says why.
+    CopyFail(String),
 }
 
 /// Values for a statement.
@@ -184,7 +188,7 @@ impl Reader {
 
 fn said(kind: u8, mut fields: Fields) -> io::Result<Said> {
     Ok(match kind {
-        b'p' => Said::Password(fields.text()?),
+        b'p' => Said::Password(fields.0),
         b'Q' => Said::Query(fields.text()?),
         b'P' => Said::Parse {
             name: fields.text()?,
@@ -213,7 +217,9 @@ fn said(kind: u8, mut fields: Fields) -> io::Result<Said> {
         b'H' => Said::Flush,
         b'S' => Said::Sync,
         b'X' => Said::Terminate,
-        b'd' | b'c' | b'f' => Said::Copy,
+        b'd' => Said::CopyData(fields.0),
+        b'c' => Said::CopyDone,
+        b'f' => Said::CopyFail(fields.text()?),
         other => return Err(broken(&format!("its type is {other}"))),
     })
 }

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use common::ColumnType;
-use sqlparser::ast::{DataType, Expr, LimitClause, Query, Value, Visit, Visitor};
+use sqlparser::ast::{
+    DataType, Expr, LimitClause, Query, SetExpr, Statement, Value, Visit, Visitor,
+};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
@@ -45,6 +47,9 @@ pub(crate) fn kinds(sql: &str, count: usize, tables: &[Table]) -> Vec<Option<Kin
         columns,
         kinds: &mut kinds,
     };
+    statements
+        .iter()
+        .for_each(|statement| told.inserted(statement, tables));
     let _ = statements.visit(&mut told);
     kinds
 }
@@ -66,6 +71,41 @@ fn place(expr: &Expr) -> Option<usize> {
 }
 
 impl Told<'_> {
+    /// Values take the types of the columns that they are for.
+    fn inserted(&mut self, statement: &Statement, tables: &[Table]) {
+        let Statement::Insert(insert) = statement else {
+            return;
+        };
+        let Some(SetExpr::Values(values)) = insert.source.as_deref().map(|q| q.body.as_ref())
+        else {
+            return;
+        };
+        let written = insert
+            .columns
+            .iter()
+            .map(|name| name.to_string().replace('"', ""));
+        let mut columns: Vec<String> = written.collect();
+        if columns.is_empty() {
+            let name = insert.table.to_string().replace('"', "").to_lowercase();
+            let plain = name.rsplit('.').next().unwrap_or_default();
+            let table = tables
+                .iter()
+                .find(|t| t.plain_name().eq_ignore_ascii_case(plain));
+            let fields = table.into_iter().flat_map(|t| &t.schema.fields);
+            columns = fields.map(|(_, field)| field.name.clone()).collect();
+        }
+        let told = columns.iter().map(|name| {
+            let found = self.columns.get(&name.to_lowercase());
+            found.map(|column| Kind::from(*column))
+        });
+        let told: Vec<Option<Kind>> = told.collect();
+        for row in &values.rows {
+            for (expr, kind) in row.iter().zip(&told) {
+                self.tell(expr, *kind);
+            }
+        }
+    }
+
     fn tell(&mut self, expr: &Expr, kind: Option<Kind>) {
         let Some(slot) = place(expr).and_then(|at| self.kinds.get_mut(at)) else {
             return;

@@ -16,9 +16,11 @@ pub(crate) mod infer;
 pub(crate) mod kind;
 pub(crate) mod parameters;
 mod prepared;
+mod scram;
 mod session;
 mod settings;
 mod start;
+mod taking;
 mod text;
 
 use std::net::SocketAddr;

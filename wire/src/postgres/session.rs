@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use pgwire::messages::PgWireBackendMessage as Tell;
+use pgwire::messages::copy::CopyInResponse;
 use pgwire::messages::data::NoData;
 use pgwire::messages::extendedquery::{
     BindComplete, CloseComplete, ParseComplete, PortalSuspended,
@@ -25,6 +26,7 @@ use super::cancel::Place;
 use super::failed::{Failed, NO_STATEMENT, PROTOCOL};
 use super::frontend::{LARGE, Reader, Said};
 use super::prepared::{Portal, Prepared};
+use super::taking::Copy;
 use crate::syntax;
 
 /// Statements and portals that a session may keep.
@@ -145,6 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         for statement in statements {
             match self.outcome(&statement).await? {
+                Outcome::CopyIn(copy) => self.copy_in(*copy).await?,
                 Outcome::Rows(table) => {
                     let formats = Formats::default();
                     self.backend.describe(&table.columns, &formats)?;
@@ -196,10 +199,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.backend.tell(Tell::ParameterStatus(status))?;
                 self.complete("SET")
             }
-            Outcome::Nothing | Outcome::Rows(_) => self
+            Outcome::Nothing | Outcome::Rows(_) | Outcome::CopyIn(_) => self
                 .backend
                 .tell(Tell::EmptyQueryResponse(EmptyQueryResponse::new())),
         }
+    }
+
+    /// Reads rows until the client says that there are no more, and takes them.
+    async fn copy_in(&mut self, mut copy: Copy) -> Result<(), Stop> {
+        let columns = i16::try_from(copy.width()).unwrap_or(i16::MAX);
+        let formats = vec![0; copy.width()];
+        let begins = CopyInResponse::new(0, columns, formats);
+        self.backend.tell(Tell::CopyInResponse(begins))?;
+        self.backend.flush(&mut self.stream).await?;
+        loop {
+            match self.reader.next(&mut self.stream, LARGE).await? {
+                Said::CopyData(part) => copy.take(&part)?,
+                Said::CopyDone => break,
+                Said::CopyFail(why) => {
+                    let why = format!("COPY was given up by the client: {why}");
+                    return Err(Failed::new("57014", why).into());
+                }
+                Said::Flush | Said::Sync => {}
+                Said::Terminate => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                _ => {
+                    let why = "expected rows of COPY, another message came";
+                    return Err(Failed::new(PROTOCOL, why).into());
+                }
+            }
+        }
+        let count = self.answering.take(copy.rows()?).await?;
+        self.complete(&format!("COPY {count}"))?;
+        Ok(())
     }
 
     fn complete(&mut self, tag: &str) -> io::Result<()> {
@@ -243,7 +274,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.backend
                     .tell(Tell::CloseComplete(CloseComplete::new()))?;
             }
-            // A password after the start, or parts of a COPY that was refused.
+            // A password after the start, or parts of a COPY that failed.
             _ => {}
         }
         Ok(())
@@ -318,6 +349,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Some(mut portal) = self.kept.portals.remove(name) else {
             return Ok(());
         };
+        if let Some(Outcome::CopyIn(copy)) =
+            portal.answer.take_if(|a| matches!(a, Outcome::CopyIn(_)))
+        {
+            return self.copy_in(*copy).await;
+        }
         let told = self.deliver(&mut portal, most).await;
         self.kept.portals.insert(name.to_owned(), portal);
         told

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use pgwire::messages::PgWireBackendMessage as Tell;
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
@@ -23,10 +24,11 @@ use super::cancel::Cancels;
 use super::cursors::Cursors;
 use super::failed::{Failed, NOT_OFFERED};
 use super::frontend::{First, Reader, SMALL, Said};
+use super::scram::{self, Exchange};
 use super::session::{Kept, Session};
 use super::settings::Settings;
 use super::{PATIENCE, Security};
-use crate::source::{Caller, NotLetIn, Source};
+use crate::source::{Caller, NotLetIn, Scram, Source};
 
 /// The first byte of a TLS handshake.
 const HANDSHAKE: u8 = 22;
@@ -169,16 +171,23 @@ impl Beginning {
         }
         let user = parameters.get("user").cloned().unwrap_or_default();
         let authorization = if self.source.asks_for_proof() {
-            backend.tell(Tell::Authentication(Authentication::CleartextPassword))?;
-            backend.flush(stream).await?;
-            let Said::Password(password) = reader.next(stream, SMALL).await? else {
-                return Ok(Err(Failed::new("28000", "expected a password")));
+            let asking = Asking {
+                backend,
+                stream,
+                reader,
             };
-            Some(if user == BY_TOKEN {
-                format!("Bearer {password}")
-            } else {
-                format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-            })
+            let scram = match user.as_str() {
+                BY_TOKEN => None,
+                user => self.source.scram(user).await,
+            };
+            let shown = match scram {
+                Some(scram) => asking.proof(scram.as_ref()).await?,
+                None => asking.password(&user).await?,
+            };
+            let Some(shown) = shown else {
+                return Ok(Err(unknown(&user)));
+            };
+            Some(shown)
         } else {
             None
         };
@@ -195,12 +204,60 @@ impl Beginning {
                 }
             })
             .map_err(|why| match why {
-                NotLetIn::Unknown => Failed::new(
-                    "28P01",
-                    format!("password authentication failed for user `{user}`"),
-                ),
+                NotLetIn::Unknown => unknown(&user),
                 NotLetIn::MayNotRead => Failed::new("42501", why.to_string()),
             }))
+    }
+}
+
+fn unknown(user: &str) -> Failed {
+    let why = format!("password authentication failed for user `{user}`");
+    Failed::new("28P01", why)
+}
+
+/// Asks a client who it is.
+struct Asking<'a, S> {
+    backend: &'a mut Backend,
+    stream: &'a mut S,
+    reader: &'a mut Reader,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Asking<'_, S> {
+    async fn ask(&mut self, how: Authentication) -> io::Result<Option<Bytes>> {
+        self.backend.tell(Tell::Authentication(how))?;
+        self.backend.flush(self.stream).await?;
+        match self.reader.next(self.stream, SMALL).await? {
+            Said::Password(said) => Ok(Some(said)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The header of a password, or token, that comes as it is.
+    async fn password(mut self, user: &str) -> io::Result<Option<String>> {
+        let said = self.ask(Authentication::CleartextPassword).await?;
+        let text = said.as_deref().and_then(|said| said.strip_suffix(b"\0"));
+        let text = text.and_then(|text| std::str::from_utf8(text).ok());
+        Ok(text.map(|password| match user {
+            BY_TOKEN => format!("Bearer {password}"),
+            _ => format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+        }))
+    }
+
+    /// The header that stands for a proof that holds.
+    async fn proof(mut self, scram: &dyn Scram) -> io::Result<Option<String>> {
+        let offered = vec![scram::MECHANISM.to_owned()];
+        let first = self.ask(Authentication::SASL(offered)).await?;
+        let Some(exchange) = first.and_then(|first| Exchange::begin(first, scram)) else {
+            return Ok(None);
+        };
+        let next = Bytes::from(exchange.server_first.clone());
+        let last = self.ask(Authentication::SASLContinue(next)).await?;
+        let Some((word, header)) = last.and_then(|last| exchange.end(&last, scram)) else {
+            return Ok(None);
+        };
+        let told = Authentication::SASLFinal(Bytes::from(word));
+        self.backend.tell(Tell::Authentication(told))?;
+        Ok(Some(header))
     }
 }
 
