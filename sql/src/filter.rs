@@ -3,7 +3,7 @@
 //! Must not know: column types (literals are converted when the filter is bound).
 //! Invariant: AND and OR are flat and have at least two children; a literal never stands on the left.
 
-use common::Value;
+use common::{DataType, Value};
 
 use crate::{Expr, SqlError};
 
@@ -447,6 +447,9 @@ impl Filter {
             return Ok(Self::Predicate(expr, test));
         };
         let same = |other: &Value| {
+            if let Some((value, other)) = as_numbers(value, other) {
+                return value == other;
+            }
             let converted = match (value, other) {
                 (Value::String(_), Value::String(_)) => Ok(other.clone()),
                 (_, other) => other.cast(value.column_type().data_type),
@@ -454,6 +457,9 @@ impl Filter {
             converted.is_ok_and(|converted| *value == converted)
         };
         let order = |other: &Value| {
+            if let Some((value, other)) = as_numbers(value, other) {
+                return value.total_cmp(&other);
+            }
             value.total_cmp(
                 &other
                     .cast(value.column_type().data_type)
@@ -486,4 +492,21 @@ impl Filter {
             _ => return Ok(Self::Predicate(expr, test)),
         }))
     }
+}
+
+/// Two numbers of different types in the type that holds both.
+fn as_numbers(a: &Value, b: &Value) -> Option<(Value, Value)> {
+    let (from, to) = (a.column_type().data_type, b.column_type().data_type);
+    if from == to || !from.is_numeric() || !to.is_numeric() {
+        return None;
+    }
+    let either = |wanted: DataType| from == wanted || to == wanted;
+    let both = if either(DataType::BigDecimal) {
+        DataType::BigDecimal
+    } else if either(DataType::Double) || either(DataType::Float) {
+        DataType::Double
+    } else {
+        DataType::Long
+    };
+    Some((a.cast(both).ok()?, b.cast(both).ok()?))
 }

@@ -41,6 +41,22 @@ struct Sums {
     xy: f64,
 }
 
+impl Sums {
+    fn add(&mut self, (x, y): (f64, f64)) {
+        self.n += 1.0;
+        self.x += x;
+        self.y += y;
+        self.xy += x * y;
+    }
+
+    fn merge(&mut self, from: &Self) {
+        self.n += from.n;
+        self.x += from.x;
+        self.y += from.y;
+        self.xy += from.xy;
+    }
+}
+
 fn bind(call: &AggregateCall<'_>, less: f64) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 2..=2)?;
     arguments::expect_readable(call, 0)?;
@@ -71,6 +87,10 @@ impl Aggregate for Covariance {
         vec![0, 1]
     }
 
+    fn sees_nulls(&self) -> bool {
+        false
+    }
+
     fn start(&self) -> Sums {
         Sums::default()
     }
@@ -86,22 +106,21 @@ impl Aggregate for Covariance {
         let (Values::Double(xs), Values::Double(ys)) = (left.values(), right.values()) else {
             return Ok(());
         };
-        groups.for_each(|row, group| {
-            let (x, y) = (xs[left.at(row)], ys[right.at(row)]);
-            let state = &mut states[group];
-            state.n += 1.0;
-            state.x += x;
-            state.y += y;
-            state.xy += x * y;
-        });
+        let at = |row| (xs[left.at(row)], ys[right.at(row)]);
+        match groups {
+            // A block's own sums first: sums of large numbers lose other digits in another order.
+            Groups::One(rows) => {
+                let mut own = Sums::default();
+                (0..rows).for_each(|row| own.add(at(row)));
+                states[0].merge(&own);
+            }
+            Groups::Each(_) => groups.for_each(|row, group| states[group].add(at(row))),
+        }
         Ok(())
     }
 
     fn merge(&self, into: &mut Sums, from: Sums) -> Result<(), FunctionError> {
-        into.n += from.n;
-        into.x += from.x;
-        into.y += from.y;
-        into.xy += from.xy;
+        into.merge(&from);
         Ok(())
     }
 
@@ -126,7 +145,8 @@ impl Aggregate for Covariance {
         let covariance = if state.n == 0.0 || state.n - self.less <= 0.0 {
             f64::NEG_INFINITY
         } else {
-            (state.xy - state.x * state.y / state.n) / (state.n - self.less)
+            let rows = state.n - self.less;
+            state.xy / rows - state.x * state.y / (state.n * rows)
         };
         arguments::number_as(covariance, self.returns)
     }

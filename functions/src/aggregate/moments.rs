@@ -1,7 +1,8 @@
 //! VARPOP, VARSAMP, STDDEVPOP, STDDEVSAMP, SKEWNESS and KURTOSIS.
 //!
 //! Must not know: pairs, see COVAR. Invariant: moments about the mean are kept, never sums of powers, so that large means
-//! lose no digits; parts merge by Pébay's formulas.
+//! lose no digits; parts merge by Pébay's formulas. Variances keep count, sum and squared distances, and take a block's rows
+//! without groups together, but those of groups one by one: numbers of all magnitudes lose the digits that Pinot loses.
 
 use common::{Block, ColumnType, DataType, Value};
 
@@ -27,20 +28,20 @@ const fn row(
 
 pub(crate) static ROWS: &[AggregateRow] = &[
     row(&["varpop"], "Variance of the population.", |call| {
-        bind(call, Answer::VarPop)
+        spread(call, 0.0, false)
     }),
     row(&["varsamp", "variance"], "Variance of a sample.", |call| {
-        bind(call, Answer::VarSamp)
+        spread(call, 1.0, false)
     }),
     row(
         &["stddevpop"],
         "Standard deviation of the population.",
-        |call| bind(call, Answer::DevPop),
+        |call| spread(call, 0.0, true),
     ),
     row(
         &["stddevsamp", "stddev"],
         "Standard deviation of a sample.",
-        |call| bind(call, Answer::DevSamp),
+        |call| spread(call, 1.0, true),
     ),
     row(&["skewness"], "Skewness of a sample.", |call| {
         bind(call, Answer::Skewness)
@@ -52,18 +53,62 @@ pub(crate) static ROWS: &[AggregateRow] = &[
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    VarPop,
-    VarSamp,
-    DevPop,
-    DevSamp,
     Skewness,
     Kurtosis,
 }
 
 struct Statistic {
     answer: Answer,
+}
+
+/// A variance, or its root.
+struct Variance {
+    /// Taken off the count: 1 for a sample.
+    less: f64,
+    root: bool,
     null_handling: bool,
     multi_stage: bool,
+}
+
+/// Count, sum, and sum of the squared distances to the mean.
+#[derive(Default, Clone, Copy)]
+struct Spread {
+    n: f64,
+    sum: f64,
+    m2: f64,
+}
+
+impl Spread {
+    fn of(x: f64) -> Self {
+        Self {
+            n: 1.0,
+            sum: x,
+            m2: 0.0,
+        }
+    }
+
+    fn add(&mut self, x: f64) {
+        self.n += 1.0;
+        self.sum += x;
+        if self.n > 1.0 {
+            let distance = self.n * x - self.sum;
+            self.m2 += distance * distance / (self.n * (self.n - 1.0));
+        }
+    }
+
+    fn merge(&mut self, b: &Self) {
+        if b.n == 0.0 {
+            return;
+        }
+        if self.n == 0.0 {
+            *self = *b;
+            return;
+        }
+        let delta = b.sum / b.n - self.sum / self.n;
+        self.m2 += b.m2 + delta * delta * b.n * self.n / (b.n + self.n);
+        self.n += b.n;
+        self.sum += b.sum;
+    }
 }
 
 /// Count, mean, and sums of the second to fourth powers of the distances to the mean.
@@ -150,11 +195,108 @@ fn bind(
     arguments::expect_count(call, 1..=1)?;
     arguments::expect_readable(call, 0)?;
     arguments::expect_no_decimal(call, 0)?;
-    Ok(erased(Statistic {
-        answer,
+    Ok(erased(Statistic { answer }))
+}
+
+fn spread(
+    call: &AggregateCall<'_>,
+    less: f64,
+    root: bool,
+) -> Result<Box<dyn AggregateFunction>, FunctionError> {
+    arguments::expect_count(call, 1..=1)?;
+    arguments::expect_readable(call, 0)?;
+    arguments::expect_no_decimal(call, 0)?;
+    Ok(erased(Variance {
+        less,
+        root,
         null_handling: call.null_handling,
         multi_stage: arguments::multi_stage(call),
     }))
+}
+
+impl Aggregate for Variance {
+    type State = Spread;
+
+    fn returns(&self) -> ColumnType {
+        DataType::Double.into()
+    }
+
+    fn inputs(&self) -> Vec<usize> {
+        vec![0]
+    }
+
+    fn start(&self) -> Spread {
+        Spread::default()
+    }
+
+    fn update(
+        &self,
+        states: &mut [Spread],
+        groups: Groups<'_>,
+        inputs: &[Block],
+    ) -> Result<(), FunctionError> {
+        match groups {
+            Groups::One(_) => {
+                let mut own = Spread::default();
+                rows::each_number(&inputs[0], groups, |_, x| own.add(x))?;
+                states[0].merge(&own);
+                Ok(())
+            }
+            Groups::Each(_) => rows::each_number(&inputs[0], groups, |group, x| {
+                states[group].merge(&Spread::of(x))
+            }),
+        }
+    }
+
+    fn merge(&self, into: &mut Spread, from: Spread) -> Result<(), FunctionError> {
+        into.merge(&from);
+        Ok(())
+    }
+
+    fn save(&self, state: &Spread, out: &mut Vec<u8>) {
+        for x in [state.n, state.sum, state.m2] {
+            put_f64(out, x);
+        }
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<Spread, FunctionError> {
+        let mut reader = Reader::new(bytes);
+        let state = Spread {
+            n: reader.f64()?,
+            sum: reader.f64()?,
+            m2: reader.f64()?,
+        };
+        reader.end(state)
+    }
+
+    fn finish(&self, state: &Spread) -> Value {
+        if state.n == 0.0 && self.null_handling {
+            return Value::Null;
+        }
+        if state.n == 0.0 || state.n - self.less <= 0.0 {
+            return Value::Double(f64::NEG_INFINITY);
+        }
+        let variance = state.m2 / (state.n - self.less);
+        if variance.is_nan() {
+            // One NaN, above all numbers: what infinite numbers leave has a sign, which orders it below them.
+            return Value::Double(f64::NAN);
+        }
+        Value::Double(if self.root { variance.sqrt() } else { variance })
+    }
+
+    fn finish_group(&self, state: &Spread) -> Value {
+        if state.n == 0.0 && self.multi_stage {
+            return Value::Null;
+        }
+        if state.n == 0.0 && !self.null_handling {
+            return Value::Double(0.0);
+        }
+        self.finish(state)
+    }
+
+    fn label(&self, name: &str, arguments: &[String]) -> String {
+        label::first(name, arguments)
+    }
 }
 
 impl Aggregate for Statistic {
@@ -169,7 +311,7 @@ impl Aggregate for Statistic {
     }
 
     fn sees_nulls(&self) -> bool {
-        !matches!(self.answer, Answer::Skewness | Answer::Kurtosis)
+        false
     }
 
     fn start(&self) -> Moments {
@@ -182,13 +324,9 @@ impl Aggregate for Statistic {
         groups: Groups<'_>,
         inputs: &[Block],
     ) -> Result<(), FunctionError> {
-        if self.sees_nulls() {
-            rows::each_number(&inputs[0], groups, |group, x| states[group].add(x))
-        } else {
-            rows::each_number(&rows::filled(&inputs[0]), groups, |group, x| {
-                states[group].add(x)
-            })
-        }
+        rows::each_number(&rows::filled(&inputs[0]), groups, |group, x| {
+            states[group].add(x)
+        })
     }
 
     fn merge(&self, into: &mut Moments, from: Moments) -> Result<(), FunctionError> {
@@ -215,33 +353,10 @@ impl Aggregate for Statistic {
     }
 
     fn finish(&self, state: &Moments) -> Value {
-        let nothing = state.n == 0.0 && self.null_handling;
-        let fewest = if matches!(self.answer, Answer::VarPop | Answer::DevPop) {
-            1.0
-        } else {
-            2.0
-        };
         Value::Double(match self.answer {
             Answer::Skewness => state.skewness(),
             Answer::Kurtosis => state.kurtosis(),
-            _ if nothing => return Value::Null,
-            _ if state.n < fewest => f64::NEG_INFINITY,
-            Answer::VarPop => state.m2 / state.n,
-            Answer::VarSamp => state.m2 / (state.n - 1.0),
-            Answer::DevPop => (state.m2 / state.n).sqrt(),
-            Answer::DevSamp => (state.m2 / (state.n - 1.0)).sqrt(),
         })
-    }
-
-    fn finish_group(&self, state: &Moments) -> Value {
-        let of_squares = !matches!(self.answer, Answer::Skewness | Answer::Kurtosis);
-        if of_squares && state.n == 0.0 && self.multi_stage {
-            return Value::Null;
-        }
-        if of_squares && state.n == 0.0 && !self.null_handling {
-            return Value::Double(0.0);
-        }
-        self.finish(state)
     }
 
     fn label(&self, name: &str, arguments: &[String]) -> String {

@@ -330,7 +330,21 @@ fn compare(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
             ));
         }
     }
-    compare_two(&beside(a, b), &beside(b, a), holds)
+    let (a, b) = (beside(a, b), beside(b, a));
+    let (x, y) = meet(&a, &b)?;
+    let ordered = |x: f64, y: f64| i32::from(x.partial_cmp(&y).is_some_and(holds));
+    let (p, q) = (x.is_constant(), y.is_constant());
+    match (x.values(), y.values()) {
+        // Here NaN is neither less nor greater than a number, as it is over columns.
+        (Values::Double(v), Values::Double(w)) => {
+            Ok(booleans(zip((v, p), (w, q), x.rows(), ordered)))
+        }
+        (Values::Float(v), Values::Float(w)) => {
+            let ordered = |x, y| ordered(f64::from(x), f64::from(y));
+            Ok(booleans(zip((v, p), (w, q), x.rows(), ordered)))
+        }
+        _ => compare_two(&a, &b, holds),
+    }
 }
 
 /// What a value is compared as: of an array beside a single value, its first element.

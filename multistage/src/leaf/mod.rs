@@ -238,14 +238,14 @@ fn of_scan(scan: &TableScan) -> Option<Leaf> {
         limit: scan.fetch,
     };
     for filter in &scan.filters {
-        leaf.filters.push(text::expression(filter, &leaf)?);
+        leaf.filters.push(text::condition(filter, &leaf)?);
     }
     Some(leaf)
 }
 
 fn of_filter(filter: &Filter) -> Option<Leaf> {
     let mut leaf = of(&filter.input)?;
-    let condition = text::expression(&filter.predicate, &leaf)?;
+    let condition = text::condition(&filter.predicate, &leaf)?;
     if leaf.is_plain() {
         leaf.filters.push(condition);
     } else if leaf

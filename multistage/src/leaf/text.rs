@@ -73,10 +73,7 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
                 return Some(text);
             }
             let op = operator(binary.op)?;
-            let (left, right) = (
-                beside(&binary.left, &[&binary.right], leaf)?,
-                beside(&binary.right, &[&binary.left], leaf)?,
-            );
+            let (left, right) = sides(binary, leaf)?;
             format!("({left} {op} {right})")
         }
         Expr::Not(e) => format!("(NOT {})", inner(e)?),
@@ -111,6 +108,52 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
         Expr::ScalarFunction(function) => call(function, leaf)?,
         _ => return None,
     })
+}
+
+/// Both sides of an operator.
+fn sides(binary: &BinaryExpr, leaf: &Leaf) -> Option<(String, String)> {
+    Some((
+        beside(&binary.left, &[&binary.right], leaf)?,
+        beside(&binary.right, &[&binary.left], leaf)?,
+    ))
+}
+
+/// A condition that rows pass. IS [NOT] DISTINCT FROM is spelled out there, as the planner does: unless nulls are handled, a null
+/// is not distinct from its default either.
+pub(super) fn condition(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    let Expr::BinaryExpr(binary) = expr else {
+        return expression(expr, leaf);
+    };
+    match binary.op {
+        Operator::And | Operator::Or if between_elements(binary, leaf).is_none() => {
+            let op = operator(binary.op)?;
+            let (left, right) = (
+                condition(&binary.left, leaf)?,
+                condition(&binary.right, leaf)?,
+            );
+            Some(format!("({left} {op} {right})"))
+        }
+        // A literal is no null: there is nothing to spell out.
+        _ if [&binary.left, &binary.right]
+            .iter()
+            .any(|side| matches!(***side, Expr::Literal(..))) =>
+        {
+            expression(expr, leaf)
+        }
+        Operator::IsNotDistinctFrom => {
+            let (left, right) = sides(binary, leaf)?;
+            Some(format!(
+                "(({left} IS NULL AND {right} IS NULL) OR {left} = {right})"
+            ))
+        }
+        Operator::IsDistinctFrom => {
+            let (left, right) = sides(binary, leaf)?;
+            Some(format!(
+                "(({left} IS NOT NULL OR {right} IS NOT NULL) AND (({left} = {right}) IS NOT TRUE))"
+            ))
+        }
+        _ => expression(expr, leaf),
+    }
 }
 
 /// A range over the elements of a multi-value, which the optimiser took apart: one element must meet both ends.
@@ -205,13 +248,31 @@ fn in_list(list: &InList, leaf: &Leaf) -> Option<String> {
     let others: Vec<&Expr> = list.list.iter().collect();
     let expr = beside(&list.expr, &others, leaf)?;
     // Numbers of another type are compared one by one: a list would have to be of the column's own type.
-    let widened = matches!(&*list.expr, Expr::Cast(cast) if column_type(cast.field.data_type()).data_type.is_numeric());
+    let widened = match &*list.expr {
+        // Literals are read as FLOATs beside one.
+        Expr::Cast(cast)
+            if matches!(
+                cast.expr.get_type(leaf.schema.as_ref()),
+                Ok(ArrowType::Float32)
+            ) =>
+        {
+            false
+        }
+        Expr::Cast(cast) => column_type(cast.field.data_type()).data_type.is_numeric(),
+        _ => false,
+    };
     if widened {
+        // Not the negation of equalities, which a leaf would make one list that takes nulls too.
+        let (test, word) = if list.negated {
+            ("<>", " AND ")
+        } else {
+            ("=", " OR ")
+        };
         let tests: Vec<String> = items
             .iter()
-            .map(|item| format!("{expr} = {item}"))
+            .map(|item| format!("{expr} {test} {item}"))
             .collect();
-        return Some(format!("({not}({}))", tests.join(" OR ")));
+        return Some(format!("({})", tests.join(word)));
     }
     Some(format!("({expr} {not}IN ({}))", items.join(", ")))
 }
@@ -294,6 +355,42 @@ pub(super) fn group(expr: &Expr, leaf: &Leaf) -> Option<String> {
     }
 }
 
+/// An argument whose type the planner holds to be another than a leaf does: parts of a time are LONG to it, and the extremes of
+/// numbers of two types DOUBLE. It shows in what is answered over no rows.
+fn as_planned(expr: &Expr, text: String, leaf: &Leaf) -> String {
+    const PARTS: &[&str] = &[
+        "dayofmonth",
+        "dayofweek",
+        "dayofyear",
+        "day",
+        "dow",
+        "doy",
+        "extract",
+        "hour",
+        "millisecond",
+        "minute",
+        "month",
+        "quarter",
+        "second",
+        "week",
+        "weekofyear",
+        "year",
+        "yearofweek",
+        "yow",
+    ];
+    let Expr::ScalarFunction(function) = expr else {
+        return text;
+    };
+    let name = function.func.name();
+    match expr.get_type(leaf.schema.as_ref()) {
+        Ok(ArrowType::Int64) if PARTS.contains(&name) => format!("CAST({text} AS LONG)"),
+        Ok(ArrowType::Float64) if matches!(name, "greatest" | "least") => {
+            format!("CAST({text} AS DOUBLE)")
+        }
+        _ => text,
+    }
+}
+
 /// A key: integer arithmetic, which a leaf does in DOUBLE, is narrowed before rows are grouped.
 fn whole(expr: &Expr, leaf: &Leaf) -> Option<String> {
     let text = expression(expr, leaf)?;
@@ -351,6 +448,10 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
         return None;
     }
     let extreme = matches!(function.function.as_str(), "sum" | "min" | "max");
+    let typed = matches!(
+        function.function.as_str(),
+        "min" | "max" | "covarpop" | "covarsamp"
+    );
     let of_texts = matches!(function.function.as_str(), "minstring" | "maxstring");
     let mut rows = params.args.iter();
     let mut args = Vec::with_capacity(function.arguments.len());
@@ -367,6 +468,8 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
                     format!("CAST({text} AS DOUBLE)")
                 } else if of_texts && !is_text(row, leaf) {
                     format!("CAST({text} AS STRING)")
+                } else if typed {
+                    as_planned(row, text, leaf)
                 } else {
                     text
                 }
@@ -390,7 +493,7 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
     match &params.filter {
         Some(filter) => Some(format!(
             "{text} FILTER (WHERE {})",
-            expression(filter, leaf)?
+            condition(filter, leaf)?
         )),
         None => Some(text),
     }

@@ -17,7 +17,7 @@ use functions::FunctionError;
 use functions::aggregate::{self, AggregateCall, AggregateFunction, Dialect};
 use functions::scalar::{Argument, EvalContext, Role};
 use segment::Segment;
-use sql::expr::FILTERED;
+use sql::expr::{Call, FILTERED};
 use sql::{Expr, Query, text};
 
 use crate::QueryError;
@@ -197,6 +197,11 @@ impl Plan {
     /// For unknown columns and functions, and literals that no column can hold.
     pub fn new(query: Query, schema: &Schema, now_ms: i64) -> Result<Self, QueryError> {
         let mut query = multi_value_counts(resolve(query, schema)?, schema);
+        if !query.options.is_true("multistageleaf") {
+            for order in &mut query.order_by {
+                order.expr = counted(&order.expr);
+            }
+        }
         if query.is_aggregation() && query.group_by.is_empty() {
             // The one row is answered whatever HAVING says.
             query.having = None;
@@ -425,7 +430,10 @@ impl Plan {
         }
         let mut args = Vec::new();
         for (index, arg) in spliced(&call.args).into_iter().enumerate() {
-            if arg == Expr::Star && call.name == "count" {
+            // Where nulls do not count, COUNT looks at no expression: not even one that is no function.
+            let rows_alone = self.dialect == Dialect::SingleStage && !self.null_handling;
+            let counted = arg == Expr::Star || (rows_alone && matches!(arg, Expr::Call(_)));
+            if counted && call.name == "count" {
                 continue;
             }
             if arg == Expr::Star {
@@ -635,6 +643,24 @@ fn orders(
         });
     }
     Ok(out)
+}
+
+/// A serialised HyperLogLog is ordered by what it counts.
+fn counted(expr: &Expr) -> Expr {
+    let named = |call: &Call| match call.name.as_str() {
+        "distinctcountrawhll" => Some("distinctcounthll"),
+        "distinctcountrawhllmv" => Some("distinctcounthllmv"),
+        "distinctcountrawhllplus" => Some("distinctcounthllplus"),
+        "distinctcountrawhllplusmv" => Some("distinctcounthllplusmv"),
+        _ => None,
+    };
+    match expr {
+        Expr::Call(call) => match named(call) {
+            Some(name) => Expr::call(name, call.args.clone()),
+            None => expr.clone(),
+        },
+        _ => expr.clone(),
+    }
 }
 
 /// Every aggregation of a query, outermost first, in order of appearance.

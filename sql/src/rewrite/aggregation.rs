@@ -63,7 +63,8 @@ fn rewritten(expr: &Expr) -> Option<Expr> {
     }
     let of = |function: &str| Expr::call(function, vec![operand.clone()]);
     let pair = |operator: &str, a: Expr, b: Expr| {
-        if literal_first {
+        // Only a difference keeps its order: of sums and products the literal comes last.
+        if literal_first && operator == "sub" {
             Expr::call(operator, vec![b, a])
         } else {
             Expr::call(operator, vec![a, b])

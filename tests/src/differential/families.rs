@@ -195,7 +195,12 @@ impl Generator {
     pub(super) fn statement(&mut self, multi: bool) -> Statement {
         let table = self.table();
         match self.below(8) {
-            0 | 1 if multi => self.window(table),
+            0 if multi => self.window(table),
+            1 if multi && self.further_statements().is_empty() => self.window(table),
+            1 if multi => self.made(table, self.further_statements(), false),
+            0 if !self.further_statements().is_empty() => {
+                self.made(table, self.further_statements(), false)
+            }
             0 => self.made(table, SINGLE, false),
             1 | 2 => self.made(table, MISTAKEN, true),
             3..=6 if multi => self.made(table, MULTI, false),

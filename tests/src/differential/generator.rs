@@ -2,12 +2,14 @@
 //!
 //! Must not know: what a query answers. Invariant: equal seeds make equal queries, and every query orders its rows wholly.
 
-use super::Random;
 use super::node::{Kind, Node};
 use super::vocabulary::{
     Column, FURTHER, FURTHER_AGGREGATES, PORTABLE, PORTABLE_AGGREGATES, TABLES, Table,
 };
-use super::wide;
+use super::{Random, further, wide};
+
+/// Seeds from this one on also ask what `further` lists: what a Pinot answered to smaller ones stays good.
+const FURTHER_FROM: u64 = 100_000_000;
 
 /// A query: rows in the order of the table's key, or aggregations in the order of the groups' keys.
 #[derive(Clone)]
@@ -106,6 +108,8 @@ pub(super) struct Generator {
     portable: bool,
     /// Everything that a real Pinot is asked.
     wide: bool,
+    /// And what `further` lists.
+    further: bool,
 }
 
 impl Generator {
@@ -117,6 +121,7 @@ impl Generator {
             table,
             portable,
             wide: false,
+            further: false,
         }
     }
 
@@ -129,6 +134,7 @@ impl Generator {
     pub(super) fn beside_pinot(seed: u64) -> Self {
         Self {
             wide: true,
+            further: seed >= FURTHER_FROM,
             ..Self::of_any_table(seed, false)
         }
     }
@@ -140,6 +146,15 @@ impl Generator {
 
     pub(super) fn table(&self) -> &'static Table {
         self.table
+    }
+
+    /// What statements are made of beside the lists of their family.
+    pub(super) fn further_statements(&self) -> &'static [&'static str] {
+        if self.further {
+            further::STATEMENTS
+        } else {
+            &[]
+        }
     }
 
     pub(super) fn below(&mut self, limit: u64) -> u64 {
@@ -241,10 +256,16 @@ impl Generator {
         let fits = |k: Kind| k == kind || (kind == Kind::Number && k == Kind::Whole);
         let further = if self.portable { &[][..] } else { FURTHER };
         let wider = if self.wide { wide::EXPRESSIONS } else { &[] };
+        let widest = if self.further {
+            further::EXPRESSIONS
+        } else {
+            &[]
+        };
         let templates: Vec<&'static str> = PORTABLE
             .iter()
             .chain(further)
             .chain(wider)
+            .chain(widest)
             .filter(|(k, text)| fits(*k) && self.offers(text))
             .map(|(_, text)| *text)
             .collect();
@@ -281,10 +302,16 @@ impl Generator {
             FURTHER_AGGREGATES
         };
         let wider = if self.wide { wide::AGGREGATES } else { &[] };
+        let widest = if self.further {
+            further::AGGREGATES
+        } else {
+            &[]
+        };
         let all = PORTABLE_AGGREGATES
             .iter()
             .chain(further)
             .chain(wider)
+            .chain(widest)
             .copied();
         let all: Vec<&'static str> = all.filter(|text| self.offers(text)).collect();
         let template = self.random.pick(&all);

@@ -1,0 +1,230 @@
+//! A difference from a real Pinot: both answers, and what can be asked of them.
+//!
+//! Must not know: single rules. Invariant: nothing here excuses a difference by itself.
+
+use serde_json::Value as Json;
+
+use super::asking::{self, Answer};
+use crate::conformance::compare;
+
+pub(super) const MULTI_STAGE: &str = "SET useMultistageEngine=true;";
+pub(super) const NULL_HANDLING: &str = "SET enableNullHandling=true;";
+
+/// What a rule looks at.
+pub(super) struct Difference<'a> {
+    pub(super) sql: &'a str,
+    pub(super) case: &'a Json,
+    pub(super) ours: &'a Answer,
+}
+
+impl Difference<'_> {
+    pub(super) fn multi(&self) -> bool {
+        self.sql.contains(MULTI_STAGE)
+    }
+
+    pub(super) fn null_handling(&self) -> bool {
+        self.sql.contains(NULL_HANDLING)
+    }
+
+    /// Pinot's code, 0 where it answers.
+    pub(super) fn code(&self) -> u64 {
+        self.case["expect"]["error"].as_u64().unwrap_or_default()
+    }
+
+    pub(super) fn peer_refuses(&self, with: &str) -> bool {
+        let message = self.case["expect"]["message"].as_str();
+        self.code() != 0 && message.is_some_and(|message| message.contains(with))
+    }
+
+    pub(super) fn only_peer_refuses(&self, with: &str) -> bool {
+        self.ours.is_ok() && self.peer_refuses(with)
+    }
+
+    pub(super) fn both_refuse(&self, with: &str) -> bool {
+        self.ours.is_err() && !asking::is_panic(self.ours) && self.peer_refuses(with)
+    }
+
+    pub(super) fn our_message(&self) -> &str {
+        match self.ours {
+            Err(error) => &error.message,
+            Ok(_) => "",
+        }
+    }
+
+    pub(super) fn we_refuse(&self, with: &str) -> bool {
+        self.our_message().contains(with)
+    }
+
+    /// True where Pinot answers no row, or one with nothing in it.
+    pub(super) fn nothing_is_left(&self) -> bool {
+        let rows: Vec<&Json> = items(&self.case["expect"]["rows"]).collect();
+        let nothing = |cell: &Json| {
+            let none = cell.is_null() || is_extreme(cell) || is_empty(cell);
+            let flag = cell.as_str() == Some("null") || cell.is_boolean();
+            let all = number(cell) == Some(1.0) && self.sql.contains("BOOL_");
+            none || flag || all || number(cell) == Some(0.0) || cell.as_array().is_some()
+        };
+        rows.is_empty() || (rows.len() == 1 && items(rows[0]).all(nothing))
+    }
+
+    /// Our rows; none where we refuse.
+    pub(super) fn our_rows(&self) -> Vec<Vec<Json>> {
+        self.ours.as_ref().map(asking::cells).unwrap_or_default()
+    }
+
+    /// What Pinot has in the last column.
+    pub(super) fn their_last_cells(&self) -> impl Iterator<Item = &Json> {
+        items(&self.case["expect"]["rows"]).filter_map(|row| items(row).last())
+    }
+
+    /// True where both have the same rows, each in an order of its own.
+    pub(super) fn same_rows_in_another_order(&self) -> bool {
+        let sorted = |rows: Vec<String>| {
+            let mut rows = rows;
+            rows.sort();
+            rows
+        };
+        let ours = self.our_rows().into_iter();
+        let ours = sorted(ours.map(|row| Json::from(row).to_string()).collect());
+        let theirs = items(&self.case["expect"]["rows"]).map(Json::to_string);
+        self.ours.is_ok() && ours == sorted(theirs.collect())
+    }
+
+    /// True where ours are Pinot's rows with others among them: LIMIT may cut some of the last.
+    pub(super) fn only_further_rows(&self) -> bool {
+        let theirs: Vec<String> = items(&self.case["expect"]["rows"])
+            .map(Json::to_string)
+            .collect();
+        let ours = self.our_rows().into_iter();
+        let ours: Vec<String> = ours.map(|row| Json::from(row).to_string()).collect();
+        let common: Vec<&String> = ours.iter().filter(|row| theirs.contains(row)).collect();
+        self.ours.is_ok() && !common.is_empty() && theirs.iter().zip(&common).all(|(a, b)| a == *b)
+    }
+
+    /// True where Pinot's rows are ours with 0.0 and -0.0 apart: LIMIT may cut some of the last.
+    pub(super) fn only_zeros_twice(&self) -> bool {
+        let zero = |row: &&Json| items(row).next().and_then(Json::as_f64) == Some(0.0);
+        let theirs: Vec<&Json> = items(&self.case["expect"]["rows"]).collect();
+        let mut met = 0;
+        let kept = theirs.into_iter().filter(|row| {
+            met += u32::from(zero(row));
+            !zero(row) || met == 1
+        });
+        let kept: Vec<&Json> = kept.collect();
+        let ours = self.our_rows();
+        let equal = |(ours, theirs): (&Vec<Json>, &&Json)| {
+            ours.iter()
+                .zip(items(theirs))
+                .all(|(a, b)| compare::agree(a, b) || a.as_f64() == b.as_f64())
+        };
+        met == 2 && ours.len() >= kept.len() && ours.iter().zip(&kept).all(equal)
+    }
+
+    /// True where names, types and cells agree, each as they are or by a rule.
+    pub(super) fn agree(
+        &self,
+        name: fn(&str, &str) -> bool,
+        of_type: fn(&str, &str) -> bool,
+        cell: impl Fn(&Json, &Json) -> bool,
+    ) -> bool {
+        let Ok(table) = self.ours else {
+            return false;
+        };
+        let texts = |ours: &[String], theirs: &str, rule: fn(&str, &str) -> bool| {
+            let theirs: Vec<&str> = items(&self.case["expect"][theirs])
+                .filter_map(Json::as_str)
+                .collect();
+            let mut pairs = ours.iter().zip(&theirs);
+            ours.len() == theirs.len() && pairs.all(|(a, b)| a == b || rule(a, b))
+        };
+        let types: Vec<String> = table.types.iter().map(ToString::to_string).collect();
+        let theirs: Vec<&Json> = items(&self.case["expect"]["rows"]).collect();
+        let ours = asking::cells(table);
+        let same = |(ours, theirs): (&Vec<Json>, &&Json)| {
+            let theirs: Vec<&Json> = items(theirs).collect();
+            let mut cells = ours.iter().zip(&theirs);
+            ours.len() == theirs.len() && cells.all(|(a, b)| compare::agree(a, b) || cell(a, b))
+        };
+        self.code() == 0
+            && texts(&table.names, "names", name)
+            && texts(&types, "types", of_type)
+            && ours.len() == theirs.len()
+            && ours.iter().zip(&theirs).all(same)
+    }
+
+    /// The same where names and types are as they are.
+    pub(super) fn cells_agree(&self, rule: impl Fn(&Json, &Json) -> bool) -> bool {
+        self.agree(same, same, rule)
+    }
+
+    /// The same where names and cells are as they are.
+    pub(super) fn types_agree(&self, rule: fn(&str, &str) -> bool) -> bool {
+        self.agree(same, rule, same)
+    }
+
+    /// The same where types and cells are as they are.
+    pub(super) fn names_agree(&self, rule: fn(&str, &str) -> bool) -> bool {
+        self.agree(rule, same, same)
+    }
+}
+
+pub(super) fn items(json: &Json) -> impl Iterator<Item = &Json> {
+    json.as_array().into_iter().flatten()
+}
+
+/// What agrees as it is alone.
+pub(super) fn same<T: PartialEq + ?Sized>(ours: &T, theirs: &T) -> bool {
+    ours == theirs
+}
+
+/// A number, written as one or as a text.
+pub(super) fn number(json: &Json) -> Option<f64> {
+    json.as_f64().or_else(|| json.as_str()?.parse().ok())
+}
+
+/// True for what a type answers as the extreme of no rows.
+pub(super) fn is_extreme(json: &Json) -> bool {
+    match json {
+        Json::String(text) => matches!(text.as_str(), "Infinity" | "-Infinity" | "NaN"),
+        _ => matches!(
+            json.as_i64(),
+            Some(i64::MIN | i64::MAX | -2_147_483_648 | 2_147_483_647)
+        ),
+    }
+}
+
+/// True for a count of ours that is less than theirs.
+pub(super) fn fewer(ours: &Json, theirs: &Json) -> bool {
+    matches!((ours.as_u64(), theirs.as_u64()), (Some(a), Some(b)) if a < b)
+}
+
+/// True for a text or an array without anything in it.
+pub(super) fn is_empty(json: &Json) -> bool {
+    json.as_str() == Some("") || json.as_array().is_some_and(Vec::is_empty)
+}
+
+/// A number without its fraction.
+pub(super) fn cut(json: &Json) -> Option<f64> {
+    json.as_f64().map(f64::trunc)
+}
+
+/// True for a whole number whose type is wider in Pinot.
+pub(super) fn widens(ours: &str, theirs: &str) -> bool {
+    matches!(
+        (ours, theirs),
+        ("INT", "LONG" | "DOUBLE") | ("LONG", "DOUBLE")
+    )
+}
+
+/// True for arrays of the same values.
+pub(super) fn same_values(ours: &Json, theirs: &Json) -> bool {
+    let (Some(ours), Some(theirs)) = (ours.as_array(), theirs.as_array()) else {
+        return false;
+    };
+    let sorted = |all: &[Json]| {
+        let mut texts: Vec<String> = all.iter().map(Json::to_string).collect();
+        texts.sort();
+        texts
+    };
+    sorted(ours) == sorted(theirs)
+}
