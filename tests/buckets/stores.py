@@ -1,4 +1,4 @@
-"""Servers that speak S3, Azure Blob Storage or Google Cloud Storage, each with the settings that reach it.
+"""Servers that speak S3 or Azure Blob Storage, each with the settings that reach it.
 
 Must not know: Touriga's processes. Invariant: a store has the bucket before anybody asks it; what a test writes and lists goes past the proxy.
 """
@@ -8,9 +8,6 @@ import datetime
 import hashlib
 import hmac
 import http.client
-import json
-import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -51,7 +48,8 @@ class S3:
             shutil.rmtree(root / "build", ignore_errors=True)
         return binary
 
-    def start(self, binary, port, folder, log):
+    def start(self, binary, ports, folder, log):
+        port, _ = ports
         self.depot = folder / "depot" / BUCKET
         self.depot.mkdir(parents=True)
         return subprocess.Popen([binary, "--host", "127.0.0.1", "--port", str(port), "--access-key", self.key,
@@ -85,8 +83,8 @@ class Azure:
             subprocess.run(["npm", "install", "--prefix", root, "--no-audit", "--no-fund", "@".join(self.package)], check=True)
         return binary
 
-    def start(self, binary, port, folder, log):
-        self.port = port
+    def start(self, binary, ports, folder, log):
+        self.port = port = ports[0]
         process = subprocess.Popen([binary, "--blobHost", "127.0.0.1", "--blobPort", str(port), "--skipApiVersionCheck",
                                     "--location", folder / "azurite", "--silent"], stdout=log, stderr=log)
         until_there(port)
@@ -121,41 +119,4 @@ class Azure:
         return re.findall("<Name>(.*?)</Name>", said)
 
 
-class Google:
-    """fake-gcs-server of the Go registry."""
-
-    scheme, address, package = "gs", f"gs://{BUCKET}", ("github.com/fsouza/fake-gcs-server", "v1.52.2")
-
-    def binary(self, cache):
-        root = cache / "fake-gcs-server"
-        binary = root / "fake-gcs-server"
-        if not binary.exists():
-            subprocess.run(["go", "install", "@".join(self.package)], env={**os.environ, "GOBIN": str(root)}, check=True)
-        return binary
-
-    def start(self, binary, port, folder, log):
-        self.port = port
-        process = subprocess.Popen([binary, "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory",
-                                    "-public-host", f"127.0.0.1:{port}"], stdout=log, stderr=log)
-        until_there(port)
-        status, said = ask(port, "POST", "/storage/v1/b?project=touriga", json.dumps({"name": BUCKET}).encode(),
-                           {"Content-Type": "application/json"})
-        assert status == 200, said
-        return process
-
-    def settings(self, port):
-        return {"endpoint": f"http://127.0.0.1:{port}", "anonymous": "true"}
-
-    def put(self, key, text):
-        name = urllib.parse.quote(key, safe="")
-        status, said = ask(self.port, "POST", f"/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name}", text.encode(),
-                           {"Content-Type": "application/json"})
-        assert status == 200, said
-
-    def list(self, folder):
-        status, said = ask(self.port, "GET", f"/storage/v1/b/{BUCKET}/o?prefix={urllib.parse.quote(folder + '/', safe='')}")
-        assert status == 200, said
-        return [item["name"] for item in json.loads(said).get("items", [])]
-
-
-STORES = {"s3": S3, "azure": Azure, "gs": Google}
+STORES = {"s3": S3, "azure": Azure}
