@@ -28,7 +28,7 @@ pub use format::footer::{ColumnMetadata, SegmentMetadata};
 pub use ids::IdSet;
 pub use index::star_tree::reader::{Asked, StarTree};
 pub use index::star_tree::{StarTreeMetadata, Stored};
-pub use key::key_of;
+pub use key::{key_of, key_of_long};
 pub use mutable::{MutableSegment, SegmentWriter};
 pub use predicate::{Answer, Bound, Predicate};
 pub use reader::{Column, ColumnStats, Dictionary, Docs, IndexReader, Segment};

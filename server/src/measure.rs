@@ -24,7 +24,7 @@ pub fn keys(count: u64, look: impl FnOnce()) -> KeyFigures {
     let key = |n: u64| xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes());
     let begin = Instant::now();
     let mut index = KeyIndex::default();
-    let mut piles = Piles::default();
+    let mut piles = Piles::new(usize::try_from(count).unwrap_or(usize::MAX));
     for n in 0..count {
         let place = Place::new((n >> 20) as u32, n as u32, false, n as i64);
         piles.put(key(n), place);

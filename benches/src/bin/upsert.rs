@@ -236,9 +236,11 @@ async fn load(
     let begin = Instant::now();
     process.start_again(binary)?;
     until(&process, keys, sum).await?;
+    let (seconds, then) = (begin.elapsed(), memory_mib(process.pid(), "VmRSS")?);
+    tokio::time::sleep(Duration::from_secs(10)).await;
     say(format_args!(
-        "killed and started: every key answers after {:.1} s; resident {:.0} MiB",
-        begin.elapsed().as_secs_f64(),
+        "killed and started: every key answers after {:.1} s; resident {then:.0} MiB, ten seconds later {:.0} MiB",
+        seconds.as_secs_f64(),
         memory_mib(process.pid(), "VmRSS")?
     ))?;
     drop(process);

@@ -40,7 +40,12 @@ impl State {
         schema: &Schema,
         slots: &[(u32, Option<Arc<RoaringBitmap>>)],
     ) {
-        let mut piles = Piles::default();
+        let mut rows = 0;
+        for (slot, _) in slots {
+            let slot = self.slot_mut(*slot);
+            rows += slot.map_or(0, |slot| slot.held.snapshot().doc_count() as usize);
+        }
+        let mut piles = Piles::new(rows);
         for (slot, before) in slots {
             self.index_segment(plan, schema, (*slot, before.as_deref()), &mut piles);
         }
@@ -59,32 +64,48 @@ impl State {
         (at, before): (u32, Option<&RoaringBitmap>),
         piles: &mut Piles,
     ) {
-        let Some(slot) = self.slot_mut(at) else {
+        let Some(segment) = self.slot_mut(at).map(|slot| slot.held.snapshot()) else {
             return;
         };
         // Where keys are forgotten, what is forgotten depends on the rows before.
         let in_any_order = plan.metadata_ttl <= 0.0;
-        let segment = slot.held.snapshot();
         let (mut start, docs) = (0, segment.doc_count());
-        if in_any_order {
-            slot.open(docs);
-        }
         while start < docs {
             let end = docs.min(start.saturating_add(BLOCK));
             let records = Records::of_segment(plan, schema, segment.as_ref(), start..end);
-            let Some(mut records) = records else { return };
-            for row in 0..records.rows() {
-                let (record, doc) = (records.get(row), start + row as u32);
-                match record.rank {
-                    Rank::Number(rank) if in_any_order => {
-                        piles.put(record.key, Place::new(at, doc, record.deleted, rank));
-                    }
-                    _ => self.index_row(plan, (at, doc), record, before),
+            let Some(records) = records else { return };
+            let by_number = in_any_order && records.have_numbers();
+            if start == 0 && in_any_order {
+                // Rows that come by their keys count until another does: what is to be noted is the few that do not.
+                if let Some(slot) = self.slot_mut(at) {
+                    slot.open(docs, by_number && !plan.is_dedup());
+                }
+            }
+            if by_number {
+                self.deal(&records, (at, start), piles);
+            } else {
+                for row in 0..records.rows() {
+                    let record = records.get(row);
+                    self.index_row(plan, (at, start + row as u32), record, before);
                 }
             }
             start = end;
             if piles.is_full() {
                 self.index_ordered(plan, piles);
+            }
+        }
+    }
+
+    fn deal(&mut self, records: &Records<'_>, (at, start): (u32, u32), piles: &mut Piles) {
+        let mut slot = self.slot_mut(at);
+        for row in 0..records.rows() {
+            let (doc, deleted) = (start + row as u32, records.is_deleted(row));
+            if deleted && let Some(slot) = &mut slot {
+                slot.hide(doc);
+            }
+            if let Some(rank) = records.number(row) {
+                let place = Place::new(at, doc, deleted, rank);
+                piles.put(records.keys()[row], place);
             }
         }
     }

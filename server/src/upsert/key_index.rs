@@ -150,42 +150,28 @@ impl Shard {
             }
             return;
         }
-        self.cells.retain(|cell| !cell.is_empty());
-        let (mut old, total) = (self.len, self.len + new.len());
-        self.reserve(total);
-        self.cells.resize(total, EMPTY);
-        // From behind, so that no cell that is still to be moved is written over.
-        let mut new = new.iter().rev().peekable();
-        for at in (0..total).rev() {
-            let before = old
-                .checked_sub(1)
-                .and_then(|old| self.cells.get(old))
-                .copied();
-            let next = match (before, new.peek()) {
-                (Some(before), Some((key, _))) if before.key > parts(*key) => None,
-                (_, next) => next.copied(),
-            };
-            let cell = match (next, before) {
-                (Some((key, place)), _) => {
-                    new.next();
-                    Cell {
-                        key: parts(*key),
-                        place: *place,
-                    }
-                }
-                (None, Some(before)) => {
-                    old -= 1;
-                    before
-                }
-                (None, None) => break,
-            };
-            if let Some(slot) = self.cells.get_mut(at) {
-                *slot = cell;
-            }
+        let total = self.len + new.len();
+        let before = std::mem::take(&mut self.cells).into_iter();
+        let mut before = before.filter(|cell| !cell.is_empty()).peekable();
+        let mut new = new.iter().map(|(key, place)| Cell {
+            key: parts(*key),
+            place: *place,
+        });
+        let mut next = new.next();
+        self.homes = (total + total / 7 + 1).max(FIRST_CELLS).max(self.homes);
+        self.reserve(self.homes + TAIL);
+        while let Some(cell) = match (&next, before.peek()) {
+            (Some(cell), Some(old)) if old.key < cell.key => before.next(),
+            (Some(_), _) => std::mem::replace(&mut next, new.next()),
+            (None, _) => before.next(),
+        } {
+            let at = self.home(cell.key).max(self.cells.len());
+            self.cells.resize(at, EMPTY);
+            self.cells.push(cell);
         }
         self.len = total;
-        let homes = (total + total / 7 + 1).max(FIRST_CELLS).max(self.homes);
-        self.spread(homes, room);
+        let cells = self.cells.len().max(self.homes + TAIL);
+        self.cells.resize(cells, EMPTY);
     }
 
     /// Moves cells that stand without gaps, in the order of their keys, to their homes or behind those before them. `room` is for where each
@@ -272,6 +258,18 @@ impl KeyIndex {
     pub(crate) fn get(&self, key: u128) -> Option<Place> {
         let key = parts(key);
         self.shards.get(Self::shard_of(key))?.get(key)
+    }
+
+    /// Fetches the homes of keys from memory, side by side, before they are asked for one by one.
+    pub(crate) fn touch(&self, keys: &[u128]) {
+        let mut seen = 0;
+        for key in keys {
+            let key = parts(*key);
+            let shard = self.shards.get(Self::shard_of(key));
+            let cell = shard.and_then(|shard| shard.cells.get(shard.home(key)));
+            seen ^= cell.map_or(0, |cell| cell.key[0]);
+        }
+        std::hint::black_box(seen);
     }
 
     /// Puts a key to a place.

@@ -49,9 +49,16 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Its rows are about to come all at once.
-    pub(super) fn open(&mut self, rows: u32) {
-        self.fresh = Some(Bits::new(u64::from(rows), self.shown.is_some()));
+    /// Its rows are about to come all at once; `counting`: each counts until it is taken back.
+    pub(super) fn open(&mut self, rows: u32, counting: bool) {
+        self.fresh = Some(Bits::new(rows, self.shown.is_some(), counting));
+    }
+
+    /// A row of those is a deletion.
+    pub(super) fn hide(&mut self, doc: u32) {
+        if let Some(fresh) = &mut self.fresh {
+            fresh.hide(doc);
+        }
     }
 
     /// They have come.
@@ -356,7 +363,10 @@ impl State {
             },
         };
         let old = match outcome {
-            Outcome::Older => return (outcome, None),
+            Outcome::Older => {
+                self.outdone(slot, doc);
+                return (outcome, None);
+            }
             Outcome::First => None,
             Outcome::Newer(place) => {
                 self.clear(place.slot, place.doc());
@@ -382,6 +392,15 @@ impl State {
             self.keys.insert(key, place);
         }
         outcome
+    }
+
+    /// Has what is known of the keys of the rows to come near, a few at a time.
+    pub(super) fn look_ahead(&self, keys: &[u128], row: usize) {
+        const AHEAD: usize = 32;
+        if row.is_multiple_of(AHEAD) {
+            let end = keys.len().min(row + AHEAD);
+            self.keys.touch(keys.get(row..end).unwrap_or_default());
+        }
     }
 
     fn against(&self, rank: &Rank, place: Place) -> Ordering {
@@ -434,6 +453,14 @@ impl State {
             && !deleted
         {
             Arc::make_mut(shown).insert(doc);
+        }
+    }
+
+    /// A row that is taken in with all others of its segment does not count.
+    fn outdone(&mut self, slot: u32, doc: u32) {
+        let fresh = self.slot_mut(slot).and_then(|slot| slot.fresh.as_mut());
+        if let Some(fresh) = fresh {
+            fresh.clear(doc);
         }
     }
 

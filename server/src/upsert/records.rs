@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use common::{DataType, Schema, Value, Values};
 use roaring::RoaringBitmap;
-use segment::{Docs, RowBatch, Segment, key_of};
+use segment::{Docs, RowBatch, Segment, key_of, key_of_long};
 
 use super::plan::{KeyPlan, NamedColumn};
 
@@ -56,11 +56,9 @@ impl Source<'_> {
 
 /// Rows.
 pub(crate) struct Records<'a> {
-    key: Vec<Source<'a>>,
+    keys: Vec<u128>,
     comparison: Vec<Source<'a>>,
     delete: Option<Source<'a>>,
-    rows: usize,
-    scratch: Vec<u8>,
 }
 
 /// A row as the index sees it.
@@ -115,51 +113,84 @@ impl<'a> Records<'a> {
     ) -> Option<Self> {
         let all = |columns: &[NamedColumn]| columns.iter().map(&source).collect::<Option<Vec<_>>>();
         Some(Self {
-            key: all(&plan.key)?,
+            keys: keys_of(&all(&plan.key)?, rows),
             comparison: all(&plan.comparison)?,
             delete: match &plan.delete {
                 Some(column) => Some(source(column)?),
                 None => None,
             },
-            rows,
-            scratch: Vec::new(),
         })
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.rows
+        self.keys.len()
+    }
+
+    /// The keys of all rows.
+    pub(crate) fn keys(&self) -> &[u128] {
+        &self.keys
     }
 
     /// A row.
-    pub(crate) fn get(&mut self, row: usize) -> Record {
+    pub(crate) fn get(&self, row: usize) -> Record {
         Record {
-            key: self.key(row),
+            key: self.keys[row],
             rank: self.rank(row),
-            deleted: self
-                .delete
-                .as_ref()
-                .is_some_and(|source| says_deleted(&source.value(row))),
+            deleted: self.is_deleted(row),
         }
     }
 
-    fn key(&mut self, row: usize) -> u128 {
-        let columns = self.key.iter().map(|source| source.values.as_ref());
-        key_of(columns, row, &mut self.scratch)
+    /// True where one column of numbers makes the ranks.
+    pub(crate) fn have_numbers(&self) -> bool {
+        matches!(self.comparison.as_slice(), [only] if matches!(
+            only.values.as_ref(),
+            Values::Int(_) | Values::Long(_) | Values::Float(_) | Values::Double(_)
+        ))
+    }
+
+    /// The rank of a row, where one column of numbers makes it. A missing value counts as the column's default.
+    pub(crate) fn number(&self, row: usize) -> Option<i64> {
+        let [only] = self.comparison.as_slice() else {
+            return None;
+        };
+        match only.values.as_ref() {
+            Values::Int(v) => Some(i64::from(v[row])),
+            Values::Long(v) => Some(v[row]),
+            Values::Float(v) => Some(ordered(f64::from(v[row]))),
+            Values::Double(v) => Some(ordered(v[row])),
+            _ => None,
+        }
+    }
+
+    /// True where a row says that its key is deleted.
+    pub(crate) fn is_deleted(&self, row: usize) -> bool {
+        let mark = self.delete.as_ref();
+        mark.is_some_and(|source| says_deleted(&source.value(row)))
     }
 
     fn rank(&self, row: usize) -> Rank {
+        if let Some(number) = self.number(row) {
+            return Rank::Number(number);
+        }
         if let [only] = self.comparison.as_slice() {
-            // A missing value counts as the column's default.
-            match only.values.as_ref() {
-                Values::Int(v) => return Rank::Number(i64::from(v[row])),
-                Values::Long(v) => return Rank::Number(v[row]),
-                Values::Float(v) => return Rank::Number(ordered(f64::from(v[row]))),
-                Values::Double(v) => return Rank::Number(ordered(v[row])),
-                other => return Rank::Values(Box::new([other.get(row, only.data_type)])),
-            }
+            return Rank::Values(Box::new([only.values.get(row, only.data_type)]));
         }
         Rank::Values(self.comparison.iter().map(|s| s.value(row)).collect())
     }
+}
+
+fn keys_of(columns: &[Source<'_>], rows: usize) -> Vec<u128> {
+    if let [only] = columns
+        && let Values::Long(values) = only.values.as_ref()
+    {
+        return values.iter().map(|value| key_of_long(*value)).collect();
+    }
+    let mut scratch = Vec::new();
+    let mut key = |row| {
+        let columns = columns.iter().map(|source| source.values.as_ref());
+        key_of(columns, row, &mut scratch)
+    };
+    (0..rows).map(&mut key).collect()
 }
 
 fn missing(

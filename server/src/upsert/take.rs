@@ -95,11 +95,12 @@ fn is_refused(rank: &Rank) -> bool {
 fn whole(state: &mut State, target: &Target<'_>, slot: u32, batch: &RowBatch) -> Decided {
     let mut decided = Decided::default();
     let plan = target.plan;
-    let Some(mut records) = Records::of_batch(plan, target.schema, batch) else {
+    let Some(records) = Records::of_batch(plan, target.schema, batch) else {
         return decided;
     };
     let base = target.writer.rows();
     for row in 0..records.rows() {
+        state.look_ahead(records.keys(), row);
         let record = records.get(row);
         let doc = base + decided.kept.len() as u32;
         let late = if plan.is_dedup() {
@@ -140,7 +141,7 @@ fn merged(
 ) -> Decided {
     let mut decided = Decided::default();
     let plan = target.plan;
-    let Some(mut records) = Records::of_batch(plan, target.schema, batch) else {
+    let Some(records) = Records::of_batch(plan, target.schema, batch) else {
         return decided;
     };
     let mut out = batch.clone();
@@ -152,6 +153,7 @@ fn merged(
         segments: HashMap::new(),
     };
     for row in 0..records.rows() {
+        state.look_ahead(records.keys(), row);
         let record = records.get(row);
         if is_refused(&record.rank) {
             decided.taken.refused += 1;
