@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cluster::listen::{Listener, Tls};
 use cluster::serve::{LAST_REQUESTS, Stop, serve_in};
-use cluster::{Access, Settings, SettingsError, TaskGroup};
+use cluster::{Access, Dial, Settings, SettingsError, TaskGroup};
 use common::clock::Clock;
 use common::ids;
 use multistage::{Memory, MemorySettings};
@@ -62,6 +62,8 @@ pub struct BrokerSettings {
     pub slow_query_ms: u64,
     /// Certificate of the port.
     pub tls: Option<Arc<Tls>>,
+    /// How the controller is reached by HTTP.
+    pub dial: Dial,
     /// Memory and spill files of the multi-stage engine.
     pub memory: MemorySettings,
     /// Multi-stage queries run in stages on the servers where their option `distributed` does not say otherwise.
@@ -89,6 +91,7 @@ impl BrokerSettings {
             access: Arc::new(Access::open()),
             slow_query_ms: 2_000,
             tls: None,
+            dial: Dial::default(),
             memory: MemorySettings::default(),
             distributed: false,
             drain: Duration::ZERO,
@@ -158,6 +161,9 @@ pub enum BrokerError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No HTTP client can be made.
+    #[error("cannot make an HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
 }
 
 /// A running broker.
@@ -194,7 +200,8 @@ impl Broker {
             .await
             .map_err(listen)?;
         let port = listener.address().map_err(listen)?.port();
-        let core = Arc::new_cyclic(|me| core_of(&settings, port, me));
+        let http = settings.dial.http().build()?;
+        let core = Arc::new_cyclic(|me| core_of(&settings, port, http, me));
         let instance = Instance {
             id: core.id.clone(),
             role: "broker".to_owned(),
@@ -233,7 +240,12 @@ impl Broker {
     }
 }
 
-fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> Core {
+fn core_of(
+    settings: &BrokerSettings,
+    port: u16,
+    http: reqwest::Client,
+    me: &std::sync::Weak<Core>,
+) -> Core {
     let id = ids::instance_id("Broker", &settings.host, port);
     // Ids of different brokers and of different lives of one must not meet on a server.
     let seed = id
@@ -245,7 +257,8 @@ fn core_of(settings: &BrokerSettings, port: u16, me: &std::sync::Weak<Core>) -> 
         id,
         host: settings.host.clone(),
         port,
-        http: reqwest::Client::new(),
+        http,
+        scheme: settings.dial.scheme(),
         routing: ArcSwap::from_pointee(Routing::default()),
         clock: Arc::clone(&settings.clock),
         default_timeout_ms: settings.default_timeout_ms,

@@ -180,7 +180,7 @@ async fn forget(core: &Core, table: &str, entry: &LineageEntry) -> Result<(), Co
     } else {
         &entry.to
     };
-    delete_segments(core, table, 0, |s| hidden.contains(&s.name)).await?;
+    delete_segments(core, table, Some(0), |s| hidden.contains(&s.name)).await?;
     core.change(|state| {
         let change = altered(state, table, |record| {
             record.lineage.retain(|e| e.id != entry.id);

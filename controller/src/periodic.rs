@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::TableType;
-use common::time_format::TimeUnit;
+use common::time_format::{TimeUnit, parse_period};
 use proto::controller_service::{SegmentRecord, SegmentStatus};
 
 use crate::core::Core;
@@ -29,6 +29,8 @@ const TROUBLE_EVERY: Duration = Duration::from_secs(2);
 const STREAMS_EVERY: Duration = Duration::from_secs(5);
 /// How long after its creation, and after each look, a table's stream is looked at again for new partitions, milliseconds.
 const STREAM_LOOK_MS: i64 = 60_000;
+/// How long deleted segments are kept where their table does not say, milliseconds.
+const DELETED_KEPT_MS: i64 = 7 * 24 * 3_600_000;
 const RETENTION_EVERY: Duration = Duration::from_secs(3600);
 
 /// Names of the periodic tasks, as `GET /periodictask/names` gives them.
@@ -223,7 +225,7 @@ async fn retention(core: &Core, table: Option<&str>) -> Result<(), ControllerErr
         let old = |s: &SegmentRecord| {
             s.status != SegmentStatus::InProgress && s.end_time_ms.is_some_and(|end| end < limit)
         };
-        delete_segments(core, &table, 0, old).await?;
+        delete_segments(core, &table, None, old).await?;
     }
     lineage::sweep(core, |_| false).await?;
     core.deep_store.sweep(now).await?;
@@ -255,25 +257,39 @@ fn kept_ms(record: &TableRecord) -> Option<i64> {
     Some(unit.to_millis(value)).filter(|ms| *ms > 0)
 }
 
-/// Drops the chosen segments from the state, then from the deep store, where their files stay so long; how many there were.
+/// How long the deep store keeps deleted segments of a table, milliseconds: seven days where its config says nothing, as in Pinot.
+pub(crate) fn deleted_kept_ms(record: &TableRecord) -> i64 {
+    let given = record
+        .config
+        .segments_config
+        .extra
+        .get("deletedSegmentsRetentionPeriod")
+        .and_then(serde_json::Value::as_str);
+    match given.map(str::trim) {
+        Some("-1d") => 0,
+        Some(period) => parse_period(period).unwrap_or(DELETED_KEPT_MS),
+        None => DELETED_KEPT_MS,
+    }
+}
+
+/// Drops the chosen segments from the state, then from the deep store, where their files stay so long, or as long as the table says; how
+/// many there were.
 pub(crate) async fn delete_segments(
     core: &Core,
     table: &str,
-    kept_ms: i64,
+    kept_ms: Option<i64>,
     chosen: impl Fn(&SegmentRecord) -> bool,
 ) -> Result<usize, ControllerError> {
-    let segments: Vec<(String, String)> = core
-        .with_table(table, |t| {
-            let records = t.segments.values().map(|s| &s.record);
-            let chosen = records.filter(|r| chosen(r));
-            chosen
-                .map(|r| (r.name.clone(), r.download_uri.clone()))
-                .collect()
-        })
-        .unwrap_or_default();
-    if segments.is_empty() {
+    let found: Option<(i64, Vec<(String, String)>)> = core.with_table(table, |t| {
+        let kept_ms = kept_ms.unwrap_or_else(|| deleted_kept_ms(&t.record));
+        let records = t.segments.values().map(|s| &s.record);
+        let chosen = records.filter(|r| chosen(r));
+        let named = chosen.map(|r| (r.name.clone(), r.download_uri.clone()));
+        (kept_ms, named.collect())
+    });
+    let Some((kept_ms, segments)) = found.filter(|(_, segments)| !segments.is_empty()) else {
         return Ok(0);
-    }
+    };
     core.change(|_| {
         let gone = segments
             .iter()
@@ -295,7 +311,8 @@ pub(crate) async fn delete_segments(
 mod tests {
     use proto::controller_service::Instance;
 
-    use super::forget_stale;
+    use super::{DELETED_KEPT_MS, deleted_kept_ms, forget_stale};
+    use crate::records::TableRecord;
     use crate::start::{Controller, ControllerSettings};
 
     #[tokio::test]
@@ -332,6 +349,22 @@ mod tests {
         forget_stale(core, 0).await?;
         assert_eq!(known(), 1);
         controller.shutdown().await;
+        Ok(())
+    }
+
+    #[test]
+    fn deleted_segments_stay_as_long_as_the_table_says() -> Result<(), serde_json::Error> {
+        let kept = |segments: serde_json::Value| {
+            let record = serde_json::json!({
+                "name": "t_OFFLINE", "form": {}, "created_ms": 0, "modified_ms": 0, "enabled": true,
+                "config": {"tableName": "t_OFFLINE", "tableType": "OFFLINE", "segmentsConfig": segments},
+            });
+            serde_json::from_value::<TableRecord>(record).map(|record| deleted_kept_ms(&record))
+        };
+        let period = |text: &str| kept(serde_json::json!({"deletedSegmentsRetentionPeriod": text}));
+        assert_eq!(kept(serde_json::json!({}))?, DELETED_KEPT_MS);
+        assert_eq!(period("12h")?, 12 * 3_600_000);
+        assert_eq!((period("0d")?, period("-1d")?), (0, 0));
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use crate::core::Core;
 use crate::error::ControllerError;
 use crate::forms;
+use crate::periodic::deleted_kept_ms;
 use crate::realtime;
 use crate::records::{PauseRecord, TableRecord};
 use crate::state::{Change, State};
@@ -202,8 +203,13 @@ pub(crate) async fn update(core: &Core, sent: Sent, force: bool) -> Result<()> {
     .await
 }
 
-/// Drops tables with their segments, the deep store's files too.
-pub(crate) async fn delete(core: &Core, names: &[String], kept_ms: i64) -> Result<()> {
+/// Drops tables with their segments; the deep store's files stay so long, or as long as each table says.
+pub(crate) async fn delete(core: &Core, names: &[String], kept_ms: Option<i64>) -> Result<()> {
+    let kept: Vec<i64> = core.read(|state| {
+        let of_table = |name: &String| state.table(name).map_or(0, |t| deleted_kept_ms(&t.record));
+        let of = |name| kept_ms.unwrap_or_else(|| of_table(name));
+        names.iter().map(of).collect()
+    });
     core.change(|state| {
         let mut changes = Vec::new();
         for name in names {
@@ -228,7 +234,7 @@ pub(crate) async fn delete(core: &Core, names: &[String], kept_ms: i64) -> Resul
     core.completions
         .lock()
         .retain(|(table, _), _| !names.contains(table));
-    for name in names {
+    for (name, kept_ms) in names.iter().zip(kept) {
         for uri in core.deep_store.list(name).await? {
             core.discard(&uri, kept_ms).await?;
         }

@@ -195,6 +195,7 @@ impl ClusterBuilder {
         settings.memory.spill_folder = Some(self.data_dir.join("broker").join("spill"));
         settings.servers = Arc::new(local);
         settings.access = self.access(access::BROKER)?;
+        settings.dial = self.dial()?;
         settings.tls = Tls::from_settings(&self.settings).map_err(refused)?;
         settings.apply(&self.settings).map_err(refused)?;
         if let Some(host) = &self.host {

@@ -66,7 +66,8 @@ pub(crate) async fn fetch(
     let mut last = None;
     for address in others {
         let url = format!(
-            "http://{address}/segments/{}/{}",
+            "{}://{address}/segments/{}/{}",
+            shared.dial.scheme(),
             encoded(&table.name),
             encoded(segment)
         );
@@ -93,7 +94,9 @@ async fn download(
     url: &str,
     path: &Path,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let http = reqwest::Client::builder()
+    let http = shared
+        .dial
+        .http()
         .connect_timeout(CONNECT_WITHIN)
         .read_timeout(READ_WITHIN)
         .build()?;

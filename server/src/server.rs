@@ -79,6 +79,7 @@ impl Server {
             controller: settings.controller,
             deep_store: settings.deep_store,
             access: settings.access,
+            dial: settings.dial.clone(),
         };
         let shared = Arc::new(Shared::new(parts, tokio::runtime::Handle::current()));
         let queries = Arc::new(Queries {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cluster::{Access, DeepStore, TaskGroup};
+use cluster::{Access, DeepStore, Dial, TaskGroup};
 use common::clock::Clock;
 use parking_lot::Mutex;
 use proto::ControllerService;
@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) controller: Arc<dyn ControllerService>,
     pub(crate) deep_store: DeepStore,
     pub(crate) access: Arc<Access>,
+    /// How other servers are reached.
+    pub(crate) dial: Dial,
     pub(crate) tables: Tables,
     pub(crate) dimensions: DimensionCache,
     pub(crate) reports: Reports,
@@ -65,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) controller: Arc<dyn ControllerService>,
     pub(crate) deep_store: DeepStore,
     pub(crate) access: Arc<Access>,
+    pub(crate) dial: Dial,
 }
 
 impl Shared {
@@ -80,6 +83,7 @@ impl Shared {
             controller: parts.controller,
             deep_store: parts.deep_store,
             access: parts.access,
+            dial: parts.dial,
             tables: Tables::default(),
             dimensions: DimensionCache::default(),
             reports: Reports::default(),

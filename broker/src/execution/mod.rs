@@ -54,6 +54,8 @@ pub(crate) struct Core {
     pub(crate) port: u16,
     /// For the controller.
     pub(crate) http: reqwest::Client,
+    /// Its scheme.
+    pub(crate) scheme: &'static str,
     /// Whether this broker shall end soon.
     pub(crate) leaving: std::sync::atomic::AtomicBool,
     /// Routing.

@@ -57,7 +57,7 @@ pub(super) async fn forwarded(core: &Core, headers: &HeaderMap, input: &QueryInp
     if !options.is_empty() {
         body.insert("queryOptions".to_owned(), Json::from(options.join(";")));
     }
-    let url = format!("http://{address}/sql");
+    let url = format!("{}://{address}/sql", core.scheme);
     let mut request = core.http.post(url).body(Json::Object(body).to_string());
     request = request.header(header::CONTENT_TYPE, "application/json");
     for name in PASSED {

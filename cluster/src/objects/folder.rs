@@ -8,11 +8,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
+use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Location;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::io::AsyncWriteExt;
 
 use super::{Listed, ObjectError, Objects};
+
+/// Bytes of a file that are on their way at a time; more go as several requests.
+const PART: usize = 8 << 20;
 
 /// The store.
 #[derive(Debug)]
@@ -55,6 +60,10 @@ fn key_of(location: &Location) -> String {
     String::from_utf8_lossy(&key).into_owned()
 }
 
+fn at(path: &Path, error: &std::io::Error) -> ObjectError {
+    ObjectError::Lasting(format!("`{}`: {error}", path.display()))
+}
+
 fn said(error: object_store::Error) -> ObjectError {
     match error {
         object_store::Error::NotFound { .. } => ObjectError::Missing,
@@ -74,10 +83,15 @@ impl Objects for Folder {
     }
 
     async fn put_file(&self, key: &str, path: &Path) -> Result<(), ObjectError> {
-        let bytes = tokio::fs::read(path)
-            .await
-            .map_err(|error| ObjectError::Lasting(format!("`{}`: {error}", path.display())))?;
-        self.put(key, bytes.into()).await
+        let failed = |error| at(path, &error);
+        let mut from = tokio::fs::File::open(path).await.map_err(failed)?;
+        let mut to = BufWriter::with_capacity(Arc::clone(&self.0), location(key), PART);
+        if let Err(error) = tokio::io::copy(&mut from, &mut to).await {
+            // What was sent is of no use; a store that cannot be told so forgets it by itself.
+            let _ = to.abort().await;
+            return Err(failed(error));
+        }
+        to.shutdown().await.map_err(failed)
     }
 
     async fn get(&self, key: &str) -> Result<Bytes, ObjectError> {
@@ -86,10 +100,14 @@ impl Objects for Folder {
     }
 
     async fn get_to(&self, key: &str, path: &Path) -> Result<(), ObjectError> {
-        let bytes = self.get(key).await?;
-        tokio::fs::write(path, bytes)
-            .await
-            .map_err(|error| ObjectError::Lasting(format!("`{}`: {error}", path.display())))
+        let failed = |error| at(path, &error);
+        let found = self.0.get(&location(key)).await.map_err(said)?;
+        let mut blocks = found.into_stream();
+        let mut to = tokio::fs::File::create(path).await.map_err(failed)?;
+        while let Some(block) = blocks.try_next().await.map_err(said)? {
+            to.write_all(&block).await.map_err(failed)?;
+        }
+        to.flush().await.map_err(failed)
     }
 
     async fn delete(&self, key: &str) -> Result<(), ObjectError> {

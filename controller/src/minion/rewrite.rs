@@ -119,7 +119,7 @@ async fn finish(
         task.says("waiting until every replica serves the new segment");
         served(core, &task.table, last, replaced.crc).await?;
         let chosen = |s: &SegmentRecord| others.iter().any(|(other, _)| *other == s.name);
-        delete_segments(core, &task.table, KEPT_MS, chosen).await?;
+        delete_segments(core, &task.table, Some(KEPT_MS), chosen).await?;
     }
     Ok(replaced.done)
 }

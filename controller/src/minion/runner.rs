@@ -298,7 +298,7 @@ async fn drop_segments(
     segments: &[String],
 ) -> Result<Done, ControllerError> {
     let chosen = |s: &SegmentRecord| segments.contains(&s.name);
-    let dropped = delete_segments(core, &task.table, KEPT_MS, chosen).await?;
+    let dropped = delete_segments(core, &task.table, Some(KEPT_MS), chosen).await?;
     Ok(Done {
         text: format!("{dropped} segments dropped"),
         rows_gone: 0,

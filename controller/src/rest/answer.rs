@@ -92,16 +92,20 @@ pub(crate) fn flag(parameters: &Parameters, name: &str, default: bool) -> bool {
         .map_or(default, |value| value.eq_ignore_ascii_case("true"))
 }
 
-/// How long deleted segments are kept, milliseconds: the parameter `retention`, `7d`; not at all where it is absent.
+/// How long deleted segments are kept, milliseconds: the parameter `retention`, `7d`; as their table says where it is absent.
 ///
 /// # Errors
 /// Where it is no period.
-pub(crate) fn retention(parameters: &Parameters) -> Result<i64, Refusal> {
+pub(crate) fn retention(parameters: &Parameters) -> Result<Option<i64>, Refusal> {
     match parameters.get("retention").map(String::as_str) {
-        None | Some("" | "-1d") => Ok(0),
-        Some(text) => common::time_format::parse_period(text).map_err(|error| {
-            Refusal::invalid(format!("Invalid retention period '{text}': {error}"))
-        }),
+        None | Some("") => Ok(None),
+        Some("-1d") => Ok(Some(0)),
+        Some(text) => {
+            let period = common::time_format::parse_period(text).map_err(|error| {
+                Refusal::invalid(format!("Invalid retention period '{text}': {error}"))
+            });
+            period.map(Some)
+        }
     }
 }
 

@@ -173,7 +173,7 @@ async fn add(State(core): Shared, request: Request) -> Answer {
         let name = sent.config.table_name.clone();
         if let Err(error) = tables::create(&core, sent, None).await {
             // Nothing of a refused document stays.
-            tables::delete(&core, &made, 0).await?;
+            tables::delete(&core, &made, Some(0)).await?;
             if new_schema {
                 drop_schema(&core, &document.name).await?;
             }
@@ -259,7 +259,7 @@ async fn remove(State(core): Shared, Path(table): Path<String>) -> Answer {
             "TableConfigs {raw} does not exist"
         )));
     }
-    tables::delete(&core, &found, 0).await?;
+    tables::delete(&core, &found, None).await?;
     drop_schema(&core, &raw).await?;
     Ok(status(format!("Deleted TableConfigs: {raw}")))
 }

@@ -106,6 +106,18 @@ async fn roles_reach_each_other_by_tls() -> Fallible {
         let sent = http.post(format!("{url}/sql")).json(&sql).send();
         answer = sent.await?.json().await?;
     }
+    // What the broker hands on reaches the controller, which does what it is asked for.
+    let broker_url = format!(
+        "http://127.0.0.1:{}",
+        broker.broker_port().ok_or("no broker")?
+    );
+    let delete = json!({"sql": "DELETE FROM t WHERE a = 1"});
+    let sent = http
+        .post(format!("{broker_url}/query/sql"))
+        .json(&delete)
+        .send();
+    let deleted: Json = sent.await?.json().await?;
+    assert_eq!(deleted["exceptions"], json!([]), "{deleted}");
     let size = http.get(format!("{url}/tables/t/size")).send().await?;
     let size: Json = size.json().await?;
     assert!(

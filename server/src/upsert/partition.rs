@@ -223,16 +223,13 @@ impl State {
         schema: &Schema,
         arrived: &[Arc<SealedSegment>],
     ) {
-        let (known, new): (Vec<_>, Vec<_>) = arrived
-            .iter()
-            .partition(|sealed| self.slot_of(sealed.name()).is_some());
-        for sealed in known {
-            self.put(plan, schema, sealed, &Replaces::Other);
+        let mut new: Vec<(u32, &Arc<SealedSegment>)> = Vec::new();
+        for sealed in arrived {
+            match self.slot_of(sealed.name()) {
+                Some(slot) => self.replace(plan, schema, (slot, sealed), &Replaces::Other),
+                None => new.push((place_of(sealed.name()).1, sealed)),
+            }
         }
-        let mut new: Vec<(u32, &Arc<SealedSegment>)> = new
-            .into_iter()
-            .map(|sealed| (place_of(sealed.name()).1, sealed))
-            .collect();
         new.sort_by_key(|(sequence, _)| *sequence);
         let later = |(sequence, _): &(u32, _)| {
             let mut slots = self.slots.iter().flatten();
@@ -261,9 +258,19 @@ impl State {
         sealed: &Arc<SealedSegment>,
         replaces: &Replaces<'_>,
     ) {
-        let Some(slot) = self.slot_of(sealed.name()) else {
-            return self.put_all(plan, schema, &[Arc::clone(sealed)]);
-        };
+        match self.slot_of(sealed.name()) {
+            Some(slot) => self.replace(plan, schema, (slot, sealed), replaces),
+            None => self.put_all(plan, schema, std::slice::from_ref(sealed)),
+        }
+    }
+
+    fn replace(
+        &mut self,
+        plan: &KeyPlan,
+        schema: &Schema,
+        (slot, sealed): (u32, &Arc<SealedSegment>),
+        replaces: &Replaces<'_>,
+    ) {
         if let Some(slot) = self.slot_mut(slot) {
             slot.held = Held::Sealed(Arc::clone(sealed));
         }
