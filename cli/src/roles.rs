@@ -25,6 +25,7 @@ pub(crate) fn builder(
     for (name, port) in [
         ("postgres.port", options.postgres_port),
         ("flight.port", options.flight_port),
+        ("pinot.broker.grpc.port", options.grpc_port),
     ] {
         if let Some(port) = port {
             settings.set(name, port.to_string());

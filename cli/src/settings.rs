@@ -47,6 +47,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ),
     ("postgres-port", &["postgres.port"]),
     ("flight-port", &["flight.port"]),
+    ("grpc-port", &["pinot.broker.grpc.port"]),
     ("etcd", &[]),
     ("kafka", &[]),
     ("auth-token", &["auth.token"]),

@@ -457,6 +457,12 @@ impl Cluster {
         Some(self.ports.as_ref()?.flight?.port())
     }
 
+    /// Port of Pinot's gRPC, where the setting `pinot.broker.grpc.port` opens it here.
+    #[must_use]
+    pub fn grpc_port(&self) -> Option<u16> {
+        Some(self.ports.as_ref()?.grpc?.port())
+    }
+
     /// The `Authorization` header by which the roles of this process know each other, where they ask for one; a secret.
     #[must_use]
     pub fn own_header(&self) -> Option<&str> {

@@ -1,4 +1,4 @@
-//! The ports of Postgres and Flight SQL, in front of the broker of this process.
+//! The ports of Postgres, Flight SQL and Pinot's gRPC, in front of the broker of this process.
 //!
 //! Must not know: the protocols' messages. Invariant: who may ask what is judged by the broker's own access control, as over HTTP.
 
@@ -12,13 +12,20 @@ use cluster::listen::{Listener, Tls};
 use cluster::{Dial, Permission, Principal, Settings, TaskGroup};
 use common::ErrorCode;
 use tokio::net::TcpListener;
-use wire::{Ask, Caller, Insert, NotLetIn, Refusal, Rows, Scram, Source, Table, flight, postgres};
+use wire::{
+    Ask, Caller, Insert, NotLetIn, Refusal, Rows, Scram, Source, Table, Whole, Written, flight,
+    grpc, postgres,
+};
 
 use crate::error::{ErrorKind, TourigaError};
 use crate::rows_to_controller::RowsToController;
 
 /// The option by which a query can be cancelled.
 const CLIENT_ID: &str = "clientQueryId";
+/// The option that asks for a trace.
+const TRACE: &str = "trace";
+/// Pinot's name of the port of gRPC.
+const GRPC_PORT: &str = "pinot.broker.grpc.port";
 
 /// The broker of this process, and the way to the controller, which takes rows.
 struct Broker {
@@ -95,16 +102,23 @@ impl Source for Broker {
     }
 
     async fn answer(&self, caller: &Caller, ask: Ask) -> Result<Rows, Refusal> {
-        let mut input = QueryInput::new(ask.sql);
-        for (name, value) in &ask.options {
-            input.options.set(name, value);
-        }
-        if !ask.id.is_empty() && input.options.get("clientqueryid").is_none() {
-            input.options.set(CLIENT_ID, &ask.id);
-        }
-        input.database = ask.database;
-        input.principal = principal(caller);
-        rows(self.door.answer(input).await)
+        rows(self.door.answer(input(caller, ask)).await)
+    }
+
+    async fn whole(&self, caller: &Caller, ask: Ask) -> Whole {
+        let response = self.door.answer(input(caller, ask)).await;
+        let about = response.about_json();
+        let table = response.table.map(|table| Written {
+            names: table.names,
+            types: table.types.iter().map(ToString::to_string).collect(),
+            rows: Box::new(
+                table
+                    .rows
+                    .into_iter()
+                    .map(|row| BrokerResponse::row_json(&row)),
+            ),
+        });
+        Whole { about, table }
     }
 
     async fn insert(&self, caller: &Caller, insert: Insert) -> Result<(), Refusal> {
@@ -140,6 +154,21 @@ impl Source for Broker {
     }
 }
 
+/// The query of a caller.
+fn input(caller: &Caller, ask: Ask) -> QueryInput {
+    let mut input = QueryInput::new(ask.sql);
+    for (name, value) in &ask.options {
+        input.options.set(name, value);
+    }
+    if !ask.id.is_empty() && input.options.get("clientqueryid").is_none() {
+        input.options.set(CLIENT_ID, &ask.id);
+    }
+    input.trace = input.options.is_true(TRACE);
+    input.database = ask.database;
+    input.principal = principal(caller);
+    input
+}
+
 /// The rows of a response that is no failure.
 fn rows(response: BrokerResponse) -> Result<Rows, Refusal> {
     if let Some(failure) = response.failures.into_iter().next() {
@@ -165,11 +194,13 @@ pub(crate) struct Ports {
     pub(crate) postgres: Option<SocketAddr>,
     /// Flight SQL.
     pub(crate) flight: Option<SocketAddr>,
+    /// Pinot's gRPC.
+    pub(crate) grpc: Option<SocketAddr>,
     tasks: TaskGroup,
 }
 
 impl Ports {
-    /// Opens the ports that settings name: `postgres.port` and `flight.port`; 0 takes any free one.
+    /// Opens the ports that settings name: `postgres.port`, `flight.port` and `pinot.broker.grpc.port`; 0 takes any free one.
     pub(crate) async fn open(
         settings: &Settings,
         door: Door,
@@ -181,13 +212,28 @@ impl Ports {
         let mut ports = Self {
             postgres: None,
             flight: None,
+            grpc: None,
             tasks: TaskGroup::new(),
         };
         if let Some(port) = port(settings, "postgres.port")? {
             ports.open_postgres(port, &source, tls.clone()).await?;
         }
         if let Some(port) = port(settings, "flight.port")? {
-            ports.open_flight(port, source, tls).await?;
+            let routes = flight::router(Arc::clone(&source));
+            ports.flight = ports
+                .open_routes(("flight.port", port), routes, tls.as_ref())
+                .await?;
+            tracing::info!(at = ?ports.flight, "answers Arrow Flight SQL");
+        }
+        // Pinot's files say -1 for no port.
+        if settings.get(GRPC_PORT) != Some("-1")
+            && let Some(port) = port(settings, GRPC_PORT)?
+        {
+            let routes = grpc::router(source);
+            ports.grpc = ports
+                .open_routes((GRPC_PORT, port), routes, tls.as_ref())
+                .await?;
+            tracing::info!(at = ?ports.grpc, "answers Pinot's gRPC");
         }
         Ok(ports)
     }
@@ -212,23 +258,22 @@ impl Ports {
         Ok(())
     }
 
-    async fn open_flight(
-        &mut self,
-        port: u16,
-        source: Arc<dyn Source>,
-        tls: Option<Arc<Tls>>,
-    ) -> Result<(), TourigaError> {
-        let listener = Listener::bind(&format!("0.0.0.0:{port}"), tls.as_ref())
+    async fn open_routes(
+        &self,
+        (name, port): (&'static str, u16),
+        routes: axum::Router,
+        tls: Option<&Arc<Tls>>,
+    ) -> Result<Option<SocketAddr>, TourigaError> {
+        let listener = Listener::bind(&format!("0.0.0.0:{port}"), tls)
             .await
-            .map_err(|e| taken("flight.port", port, e))?;
-        self.flight = listener.address().ok();
-        tracing::info!(at = ?self.flight, "answers Arrow Flight SQL");
+            .map_err(|e| taken(name, port, e))?;
+        let at = listener.address().ok();
         self.tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener, flight::router(source)).await {
-                tracing::error!(%error, "the listener of Flight SQL ended");
+            if let Err(error) = axum::serve(listener, routes).await {
+                tracing::error!(%error, name, "a listener ended");
             }
         });
-        Ok(())
+        Ok(at)
     }
 
     /// Closes the ports.

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::flight::{asked, channel};
 use crate::world::{Fallible, World, connect, world};
 
-const PRINCIPALS: &[(&str, &str)] = &[
+pub(crate) const PRINCIPALS: &[(&str, &str)] = &[
     ("access.control.principals", "admin,reader,writer,robot"),
     ("access.control.principals.admin.password", "secret"),
     (

@@ -55,6 +55,24 @@ pub struct Rows {
     pub rows: Vec<Vec<Value>>,
 }
 
+/// The answer of a statement as HTTP tells it.
+pub struct Whole {
+    /// The JSON of the response without its table.
+    pub about: String,
+    /// The table, where there is one.
+    pub table: Option<Written>,
+}
+
+/// A table in the words of HTTP.
+pub struct Written {
+    /// Names of the columns.
+    pub names: Vec<String>,
+    /// Names of their types.
+    pub types: Vec<String>,
+    /// Each row as JSON.
+    pub rows: Box<dyn Iterator<Item = String> + Send>,
+}
+
 /// Values of a row by the names of their columns.
 pub type Row = Vec<(String, Json)>;
 
@@ -131,6 +149,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// Answers a statement.
     async fn answer(&self, caller: &Caller, ask: Ask) -> Result<Rows, Refusal>;
+
+    /// Answers a statement with everything that HTTP tells, failures too.
+    async fn whole(&self, caller: &Caller, ask: Ask) -> Whole;
 
     /// Takes rows, all or none; they are durable when it returns.
     async fn insert(&self, caller: &Caller, insert: Insert) -> Result<(), Refusal>;

@@ -12,12 +12,19 @@ use super::BrokerResponse;
 /// Bytes that the members beside the result need about.
 const ENVELOPE_BYTES: usize = 2048;
 
-/// The whole response.
-pub(super) fn response(response: &BrokerResponse) -> String {
+/// A row.
+pub(super) fn row(row: &[Value]) -> String {
+    let mut out = String::new();
+    list(&mut out, row, value);
+    out
+}
+
+/// The whole response, or what it says beside its table.
+pub(super) fn response(response: &BrokerResponse, with_table: bool) -> String {
     let rows = response.table.as_ref().map_or(0, |t| t.rows.len());
     let mut out = Writer(String::with_capacity(ENVELOPE_BYTES + rows * 32));
     out.0.push('{');
-    if let Some(table) = &response.table {
+    if let Some(table) = response.table.as_ref().filter(|_| with_table) {
         result_table(&mut out, table);
     }
     let total = response.cursor.as_ref().map_or(rows, |c| c.total_rows);

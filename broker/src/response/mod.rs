@@ -6,7 +6,7 @@ mod json;
 
 use std::collections::BTreeMap;
 
-use common::{Block, ErrorCode, QueryException};
+use common::{Block, ErrorCode, QueryException, Value};
 use query::{QueryStats, ResultTable};
 
 /// An exception of a response, with its final text.
@@ -154,6 +154,18 @@ impl BrokerResponse {
     /// The response as JSON text.
     #[must_use]
     pub fn to_json(&self) -> String {
-        json::response(self)
+        json::response(self, true)
+    }
+
+    /// The response as JSON text, but for its table.
+    #[must_use]
+    pub fn about_json(&self) -> String {
+        json::response(self, false)
+    }
+
+    /// A row of a table as the response has it.
+    #[must_use]
+    pub fn row_json(row: &[Value]) -> String {
+        json::row(row)
     }
 }

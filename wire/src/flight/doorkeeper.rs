@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::status::of_stranger;
 use crate::source::{Caller, Source};
+use crate::status::of_stranger;
 
 /// Tokens that are kept; those that come after drive out the oldest.
 const MOST: usize = 10_000;

@@ -10,7 +10,6 @@ mod metadata;
 mod prepare;
 mod service;
 mod statements;
-mod status;
 
 use std::sync::Arc;
 

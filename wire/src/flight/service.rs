@@ -34,11 +34,11 @@ use super::doorkeeper::Doorkeeper;
 use super::keys::{foreign_keys, keys, nothing};
 use super::prepare::{Parameters, packed};
 use super::statements::{Held, Statements};
-use super::status::of_refusal;
 use super::{literals, metadata};
 use crate::arrow_table;
 use crate::asking;
 use crate::source::{Caller, Rows, Source};
+use crate::status::of_refusal;
 use crate::syntax::{self, Mark};
 
 /// The header that holds query options, `name=value;name=value`.

@@ -8,13 +8,13 @@ use tonic::{Code, Status};
 use crate::source::{NotLetIn, Refusal};
 
 /// The status of a refusal.
-pub(super) fn of_refusal(refusal: &Refusal) -> Status {
+pub(crate) fn of_refusal(refusal: &Refusal) -> Status {
     let message = format!("{} (code {})", refusal.message, refusal.code.number());
     Status::new(code(refusal.code), message)
 }
 
 /// The status for those who are not let in.
-pub(super) fn of_stranger(why: NotLetIn) -> Status {
+pub(crate) fn of_stranger(why: NotLetIn) -> Status {
     match why {
         NotLetIn::Unknown => Status::unauthenticated(why.to_string()),
         NotLetIn::MayNotRead => Status::permission_denied(why.to_string()),
