@@ -4,7 +4,7 @@
 
 use common::{ColumnType, DataType};
 use datafusion::arrow::datatypes::DataType as ArrowType;
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
@@ -21,9 +21,12 @@ pub(crate) struct Side {
 
 impl Side {
     pub(crate) fn of(expr: &Expr, schema: &DFSchema) -> Result<Self> {
+        // A literal beyond every FLOAT is no FLOAT.
+        let beyond = |value: f64| (value as f32).is_infinite();
+        let far = matches!(expr, Expr::Literal(ScalarValue::Float64(Some(v)), _) if beyond(*v));
         Ok(Self {
             found: expr.get_type(schema)?,
-            exact: is_exact(expr, schema),
+            exact: !far && is_exact(expr, schema),
         })
     }
 

@@ -68,6 +68,14 @@ fn comparable(arguments: &[Argument]) -> Result<(), FunctionError> {
     Ok(())
 }
 
+/// The same of rows alone: a literal is read as BYTES.
+fn comparable_rows(arguments: &[Argument]) -> Result<(), FunctionError> {
+    match arguments.iter().any(|argument| argument.literal.is_some()) {
+        true => Ok(()),
+        false => comparable(arguments),
+    }
+}
+
 /// The comparisons.
 pub(crate) static FAMILY: Family = Family {
     title: "Comparison",
@@ -209,7 +217,7 @@ pub(crate) static FAMILY: Family = Family {
         },
         ScalarFunction {
             nulls: NullRule::Sees,
-            check: comparable,
+            check: comparable_rows,
             ..row(
                 &["isdistinctfrom"],
                 ANY2,
@@ -220,7 +228,7 @@ pub(crate) static FAMILY: Family = Family {
         },
         ScalarFunction {
             nulls: NullRule::Sees,
-            check: comparable,
+            check: comparable_rows,
             ..row(
                 &["isnotdistinctfrom"],
                 ANY2,
@@ -363,7 +371,7 @@ fn beside<'a>(block: &'a Block, other: &Block) -> Cow<'a, Block> {
     Cow::Owned(Block::from_values(ColumnType::sv(found.data_type), &values))
 }
 
-/// A number beside texts of other rows: what is no number meets no comparison, be it that both differ.
+/// A number that IS [NOT] DISTINCT FROM texts of rows: what is no number meets neither test.
 fn beside_texts(left: &Block, right: &Block, holds: impl Fn(Ordering) -> bool) -> Option<Block> {
     let (from, to) = (left.column_type(), right.column_type());
     let texts = !to.multi && to.data_type == DataType::String && !right.is_constant();
@@ -416,9 +424,6 @@ fn compare_columns(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> A
         return Err(super::numbers::not_numeric());
     };
     if let Some(answer) = beside_literal(left, right, holds)? {
-        return Ok(answer);
-    }
-    if let Some(answer) = beside_texts(left, right, holds) {
         return Ok(answer);
     }
     let text = |block: &Block| block.column_type().data_type.stored() == DataType::String;
