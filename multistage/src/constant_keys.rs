@@ -1,7 +1,7 @@
 //! Groups without the keys that are literals: these go above them.
 //!
-//! A key that is a function of another key stays: without null handling `coalesce(c, 'none')` tells apart what `c` does not. Must not
-//! know: tables. Invariant: the same rows under the same names; a grouped plan stays one.
+//! A key that is a function of another key stays: without null handling `coalesce(c, 'none')` tells apart what `c` does not.
+//! Must not know: tables. Invariant: the same rows under the same names; a grouped plan stays one.
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
