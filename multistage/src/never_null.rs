@@ -14,7 +14,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, lit};
 
 use crate::aggregate::{self, PinotAggregate};
-use crate::scalar;
+use crate::{ranges, scalar};
 
 /// Functions whose type says nothing of null.
 const NEVER: [&str; 28] = [
@@ -106,24 +106,15 @@ fn of_table(plan: &LogicalPlan) -> bool {
 }
 
 /// True for an expression that is never null to the planner.
-fn is_never(expr: &Expr) -> bool {
+pub(crate) fn is_never(expr: &Expr) -> bool {
     match expr {
         Expr::Alias(alias) => is_never(&alias.expr),
         Expr::ScalarFunction(call) if NEVER.contains(&call.func.name()) => true,
+        // Every other function is null where an argument is, and nowhere else.
         Expr::ScalarFunction(call) => {
-            let passes = matches!(
-                call.func.name(),
-                "cast"
-                    | "$plus"
-                    | "$minus"
-                    | "$times"
-                    | "toepochdays"
-                    | "toepochhours"
-                    | "toepochseconds"
-            );
             let literal = |arg: &Expr| matches!(arg, Expr::Literal(value, _) if !value.is_null());
-            passes
-                && call.args.first().is_some_and(is_never)
+            call.func.name() != "nullif"
+                && call.args.iter().any(is_never)
                 && call.args.iter().all(|arg| literal(arg) || is_never(arg))
         }
         _ => false,
@@ -192,6 +183,9 @@ fn filtered(expr: &Expr, long: &dyn Fn(&Expr) -> bool) -> Option<(Expr, Expr)> {
     let [(when, then)] = when_then_expr.as_slice() else {
         return None;
     };
+    if ranges::is_never_met(when) {
+        return None;
+    }
     let zero = matches!(
         otherwise.as_ref(),
         Expr::Literal(ScalarValue::Int32(Some(0)) | ScalarValue::Int64(Some(0)), _)

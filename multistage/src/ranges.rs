@@ -32,6 +32,12 @@ pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(done.data)
 }
 
+/// True for a condition that is FALSE for every value.
+pub(crate) fn is_never_met(expr: &Expr) -> bool {
+    let settled = expr.clone().transform_down(condition);
+    settled.is_ok_and(|found| found.data == lit(false) && found.transformed)
+}
+
 fn condition(expr: Expr) -> Result<Transformed<Expr>> {
     let settled = match &expr {
         Expr::BinaryExpr(BinaryExpr {

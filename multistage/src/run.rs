@@ -22,6 +22,7 @@ use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 use uuid::Uuid;
 
+use crate::constant_keys::{ConstantKeys, STANDS_FOR};
 use crate::distributed::{self, Asked, Channels, Place};
 use crate::error::{MultiStageError, Phase, of};
 use crate::leaf::{self, Leaves};
@@ -82,12 +83,18 @@ fn builder(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionStateBuil
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut config = changed(SessionConfig::new().with_target_partitions(cores));
     let optimizer = &mut config.options_mut().optimizer;
+    // Its table of keys cannot find a NaN again.
+    optimizer.enable_topk_aggregation = false;
     optimizer.hash_join_inlist_pushdown_max_distinct_values = TOLD_VALUES;
     optimizer.hash_join_inlist_pushdown_max_size = TOLD_BYTES;
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Optimizer::new()
         .rules
         .into_iter()
         .filter(|rule| !LEFT_OUT.contains(&rule.name()))
+        .map(|rule| match rule.name() {
+            STANDS_FOR => Arc::new(ConstantKeys) as _,
+            _ => rule,
+        })
         .collect();
     SessionStateBuilder::new()
         .with_config(config)

@@ -22,9 +22,10 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::error::{MultiStageError, Phase, of};
+use crate::meeting::{Side, meeting};
 use crate::scalar;
 use crate::types::{arrow_type, column_type, scalar_of, value_of};
-use crate::{decimal_rows, defaults};
+use crate::{decimal_rows, defaults, ranges};
 
 /// Types a plan.
 ///
@@ -127,7 +128,8 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::ScalarFunction(function) => match formatted(&function) {
             Some(object) => object,
             None => {
-                let function = beyond_long(texts_taken(function, schema)?, schema);
+                let function = settled_truth(texts_taken(function, schema)?);
+                let function = beyond_long(function, schema);
                 let capital = names_truth(&function, schema);
                 let answer = rounded_whole(folded(function, schema)?, schema)?;
                 if capital {
@@ -206,7 +208,7 @@ fn has_long(expr: &Expr, schema: &DFSchema) -> bool {
 }
 
 /// True for arithmetic of whole numbers and literals, of which one at least has a fraction.
-fn is_exact(expr: &Expr, schema: &DFSchema) -> bool {
+pub(crate) fn is_exact(expr: &Expr, schema: &DFSchema) -> bool {
     match expr {
         Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.is_finite(),
         Expr::ScalarFunction(call)
@@ -286,6 +288,17 @@ fn decimals_alike(mut case: Case, schema: &DFSchema) -> Result<Case> {
     Ok(case)
 }
 
+/// A cast of a condition that no value meets is one of FALSE.
+fn settled_truth(mut function: ScalarFunction) -> ScalarFunction {
+    if function.func.name() == "cast"
+        && let Some(truth) = function.args.first_mut()
+        && ranges::is_never_met(truth)
+    {
+        *truth = lit(false);
+    }
+    function
+}
+
 /// True for a BOOLEAN without a column that is cast to a text: the planner writes it TRUE or FALSE.
 fn names_truth(cast: &ScalarFunction, schema: &DFSchema) -> bool {
     let [truth, Expr::Literal(ScalarValue::Utf8(Some(to)), _)] = cast.args.as_slice() else {
@@ -361,6 +374,8 @@ fn texts_taken(mut function: ScalarFunction, schema: &DFSchema) -> Result<Scalar
             DataType::Boolean | DataType::Timestamp => {
                 scalar::takes_text(&name, function.args.len(), at)
             }
+            // Their hexadecimal digits.
+            DataType::Bytes => name == "regexplike" && at == 0,
             number => {
                 matches!(name.as_str(), "like" | "regexplike") && at == 0 && number.is_numeric()
             }
@@ -510,7 +525,7 @@ fn comparison(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
     let (left, right) = flags_compared(*left, op, *right, schema)?;
     let left = texts_of_bytes(left, &right, schema)?;
     let right = texts_of_bytes(right, &left, schema)?;
-    let target = common(&left.get_type(schema)?, &right.get_type(schema)?)?;
+    let target = meeting(&Side::of(&left, schema)?, &Side::of(&right, schema)?)?.found;
     let left = converted(left, &target, schema)?;
     let right = converted(right, &target, schema)?;
     Ok(Expr::BinaryExpr(BinaryExpr::new(
@@ -596,7 +611,7 @@ fn texts_of_bytes(side: Expr, other: &Expr, schema: &DFSchema) -> Result<Expr> {
 }
 
 fn in_list(mut list: InList, schema: &DFSchema) -> Result<Expr> {
-    let mut target = list.expr.get_type(schema)?;
+    let target = list.expr.get_type(schema)?;
     for item in &mut list.list {
         arrays_beside_texts(&list.expr, item, schema)?;
         if target == ArrowType::Int32 && matches!(item, Expr::Literal(ScalarValue::Utf8(_), _)) {
@@ -615,10 +630,16 @@ fn in_list(mut list: InList, schema: &DFSchema) -> Result<Expr> {
         // Compared as texts, of which a time never is one.
         return Ok(lit(list.negated));
     }
-    for found in types {
-        same_kind(&target, &found)?;
-        target = common(&target, &found)?;
+    let mut met = Side {
+        found: target,
+        exact: is_exact(&list.expr, schema),
+    };
+    for item in &list.list {
+        let side = Side::of(item, schema)?;
+        same_kind(&met.found, &side.found)?;
+        met = meeting(&met, &side)?;
     }
+    let target = met.found;
     let expr = converted(*list.expr, &target, schema)?;
     let items = list
         .list
@@ -633,11 +654,13 @@ fn in_list(mut list: InList, schema: &DFSchema) -> Result<Expr> {
 }
 
 fn between_of(between: Between, schema: &DFSchema) -> Result<Expr> {
-    let mut target = between.expr.get_type(schema)?;
-    same_kind(&target, &between.low.get_type(schema)?)?;
-    same_kind(&target, &between.high.get_type(schema)?)?;
-    target = common(&target, &between.low.get_type(schema)?)?;
-    target = common(&target, &between.high.get_type(schema)?)?;
+    let mut met = Side::of(&between.expr, schema)?;
+    for bound in [&between.low, &between.high] {
+        let side = Side::of(bound, schema)?;
+        same_kind(&met.found, &side.found)?;
+        met = meeting(&met, &side)?;
+    }
+    let target = met.found;
     Ok(Expr::Between(Between::new(
         Box::new(converted(*between.expr, &target, schema)?),
         between.negated,
@@ -661,48 +684,6 @@ fn same_kind(left: &ArrowType, right: &ArrowType) -> Result<()> {
     Ok(())
 }
 
-/// The type in which two are compared.
-fn common(left: &ArrowType, right: &ArrowType) -> Result<ArrowType> {
-    let (a, b) = (column_type(left), column_type(right));
-    if a == b {
-        return Ok(arrow_type(a));
-    }
-    if a.data_type == DataType::Unknown || b.data_type == DataType::Unknown {
-        let known = if a.data_type == DataType::Unknown {
-            b
-        } else {
-            a
-        };
-        return Ok(arrow_type(known));
-    }
-    let refused = || {
-        MultiStageError::invalid(format!(
-            "Cannot apply a comparison to arguments of type '<{a}>' and '<{b}>'"
-        ))
-        .into()
-    };
-    if a.multi || b.multi {
-        return Err(refused());
-    }
-    let (x, y) = (a.data_type, b.data_type);
-    let target = match (x, y) {
-        (DataType::Bytes, _) | (_, DataType::Bytes) => return Err(refused()),
-        (DataType::Boolean, DataType::Timestamp) | (DataType::Timestamp, DataType::Boolean) => {
-            return Err(refused());
-        }
-        (DataType::String, other) | (other, DataType::String) => other,
-        (DataType::Timestamp, other) | (other, DataType::Timestamp) => match other {
-            DataType::Int | DataType::Long => DataType::Long,
-            _ => return Err(refused()),
-        },
-        (DataType::Boolean, other) | (other, DataType::Boolean) => other,
-        (DataType::BigDecimal, _) | (_, DataType::BigDecimal) => DataType::BigDecimal,
-        (DataType::Int, DataType::Long) | (DataType::Long, DataType::Int) => DataType::Long,
-        _ => DataType::Double,
-    };
-    Ok(arrow_type(ColumnType::sv(target)))
-}
-
 /// An expression in a type: a literal at once, a number by widening, anything else by CAST.
 fn converted(expr: Expr, target: &ArrowType, schema: &DFSchema) -> Result<Expr> {
     let from = expr.get_type(schema)?;
@@ -722,7 +703,8 @@ fn converted(expr: Expr, target: &ArrowType, schema: &DFSchema) -> Result<Expr> 
             return Ok(Expr::Literal(scalar, None));
         }
     }
-    let widens = from.is_numeric() && target.is_numeric();
+    // A leaf says a FLOAT by CAST: it would go on with the digits of a DOUBLE.
+    let widens = from.is_numeric() && target.is_numeric() && *target != ArrowType::Float32;
     if widens {
         return Ok(Expr::Cast(Cast::new(Box::new(expr), target.clone())));
     }

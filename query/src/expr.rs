@@ -2,7 +2,7 @@
 //!
 //! Must not know: segments; columns come from a [`Rows`]. Invariant: the result has the type that binding announced.
 
-use common::{Block, ColumnType, DataType, Value};
+use common::{Block, ColumnType, DataType, Value, Values};
 use functions::scalar::{self, Argument, BoundScalar, EvalContext, NullRule, Role};
 use sql::Expr;
 
@@ -149,10 +149,20 @@ impl BoundExpr {
                 let sees = function.function().nulls == NullRule::Sees;
                 let recorded = nulls && !rows.handles_nulls();
                 let wants_nulls = asks_for_null(function) || (recorded && sees);
-                let results = args
-                    .iter()
-                    .map(|arg| arg.evaluate_with(rows, context, wants_nulls));
-                let blocks = if is_choice(function) {
+                if let [tested @ Self::Call { .. }] = args.as_slice()
+                    && is_null_test(function)
+                {
+                    let block = tested.evaluate_with(rows, context, wants_nulls);
+                    let block = block.or_else(|_| tested.nulls_alone(rows))?;
+                    return Ok(function.call(&[block], rows.rows(), context)?);
+                }
+                let choice = is_choice(function);
+                let results = args.iter().enumerate().map(|(at, arg)| {
+                    // Of a CASE the values are recorded as null; its conditions read what stands for nulls.
+                    let condition = choice && at % 2 == 0 && at + 1 < args.len();
+                    arg.evaluate_with(rows, context, wants_nulls && !condition)
+                });
+                let blocks = if choice {
                     taken(results.collect(), args, rows.rows())?
                 } else {
                     results.collect::<Result<Vec<_>, _>>()?
@@ -168,6 +178,22 @@ impl BoundExpr {
 }
 
 impl BoundExpr {
+    /// The nulls of a call that fails, below a test of nothing else: Pinot reads those of its columns and never calls it.
+    fn nulls_alone(&self, rows: &mut dyn Rows) -> Result<Block, QueryError> {
+        let mut columns = Vec::new();
+        self.visit_columns(&mut |column| columns.push(column));
+        let mut flags = vec![false; rows.rows()];
+        for column in columns {
+            let block = rows.column(column, true)?;
+            flags
+                .iter_mut()
+                .enumerate()
+                .for_each(|(row, flag)| *flag |= block.is_null(row));
+        }
+        let values = Values::Int(vec![0; flags.len()]);
+        Ok(Block::new(DataType::Int, values).with_nulls(Some(flags)))
+    }
+
     /// Without null handling a call is computed from the values that stand for nulls, yet it counts as null wherever one of its
     /// arguments is recorded as null.
     fn with_recorded_nulls(
@@ -229,6 +255,13 @@ fn taken(
         blocks.push(block);
     }
     Ok(blocks)
+}
+
+fn is_null_test(function: &BoundScalar) -> bool {
+    matches!(
+        function.function().names.first(),
+        Some(&("isnull" | "isnotnull"))
+    )
 }
 
 /// Functions whose whole purpose is null see recorded nulls in either null mode.

@@ -2,8 +2,9 @@
 //!
 //! Must not know: servers. Invariant: the result has the names and types of the plan.
 
-use common::{Block, ColumnType, Value};
+use common::{Block, ColumnType, DataType, Value};
 use functions::scalar::EvalContext;
+use sql::{Call, Expr};
 
 use crate::QueryError;
 use crate::expr::{BoundExpr, Rows};
@@ -151,8 +152,40 @@ fn positions(plan: &Plan, keys: &[Block], count: usize) -> Vec<u32> {
 fn order_keys(plan: &Plan, columns: &mut Columns) -> Result<Vec<Block>, QueryError> {
     plan.order_by
         .iter()
-        .map(|o| o.expr.evaluate(columns, &plan.context))
+        .map(|o| {
+            let block = o.expr.evaluate(columns, &plan.context)?;
+            match o.expr.as_column() {
+                Some(at) if is_decimal_text(plan, at) => {
+                    Ok(block.cast(ColumnType::sv(DataType::BigDecimal))?)
+                }
+                _ => Ok(block),
+            }
+        })
         .collect()
+}
+
+/// True for an exact sum, which is shown as a text and ordered as a number.
+fn is_decimal_text(plan: &Plan, at: usize) -> bool {
+    let Shape::Aggregation {
+        keys, aggregations, ..
+    } = &plan.shape
+    else {
+        return false;
+    };
+    let found = at
+        .checked_sub(keys.len())
+        .and_then(|at| aggregations.get(at));
+    found.is_some_and(|found| {
+        let sums = |call: &Call| call.name == "sumprecision";
+        let named = match &found.expr {
+            Expr::Call(call) if call.name == "filter" => {
+                matches!(call.args.first(), Some(Expr::Call(inner)) if sums(inner))
+            }
+            Expr::Call(call) => sums(call),
+            _ => false,
+        };
+        named && found.returns.data_type == DataType::String
+    })
 }
 
 fn distinct(plan: &Plan, table: GroupTable) -> Result<Columns, QueryError> {

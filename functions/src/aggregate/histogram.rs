@@ -95,6 +95,10 @@ impl Histogram {
 
     fn bin(&self, x: f64) -> Option<usize> {
         let (first, last) = (*self.edges.first()?, *self.edges.last()?);
+        if x.is_nan() && self.width.is_some() {
+            // It is neither below nor above, and cut to a whole number it is 0.
+            return Some(0);
+        }
         if !(first..=last).contains(&x) {
             return None;
         }

@@ -38,7 +38,7 @@ impl Geometry {
 
 /// JTS rounds to eight decimals, prints whole numbers without a point, and 0 as `0.0`.
 fn ordinate(value: f64) -> String {
-    if value.abs() >= 1e-3 && value < 1e7 {
+    if value > -1e7 && value.abs() >= 1e-3 && value < 1e7 {
         let rounded = (value * 1e8 + 0.5).floor() / 1e8;
         if rounded == rounded.trunc() {
             return format!("{}", rounded as i64);

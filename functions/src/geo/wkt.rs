@@ -2,7 +2,9 @@
 //!
 //! Must not know: bytes. Invariant: numbers print without exponent and without trailing zeros, as JTS does.
 
-use std::fmt::Write as _;
+use std::str::FromStr as _;
+
+use bigdecimal::{BigDecimal, RoundingMode};
 
 use super::{GeoError, Geometry, Line, Position, Rings, Shape};
 
@@ -47,8 +49,36 @@ fn list<T>(out: &mut String, items: &[T], mut each: impl FnMut(&mut String, &T))
 }
 
 fn position(out: &mut String, (x, y): &Position) {
-    // Writing to a String does not fail.
-    let _ = write!(out, "{x} {y}");
+    ordinate(out, *x);
+    out.push(' ');
+    ordinate(out, *y);
+}
+
+/// A number with sixteen decimals at most, half to even. A negative one that rounds to nothing keeps its sign.
+fn ordinate(out: &mut String, value: f64) {
+    const DECIMALS: usize = 16;
+    if value.is_infinite() {
+        return out.push_str(if value > 0.0 { "Inf" } else { "-Inf" });
+    }
+    if value == 0.0 {
+        return out.push('0');
+    }
+    let shortest = format!("{value}");
+    let decimals = shortest
+        .split_once('.')
+        .map_or(0, |(_, digits)| digits.len());
+    if decimals <= DECIMALS {
+        return out.push_str(&shortest);
+    }
+    let rounded = BigDecimal::from_str(&shortest)
+        .unwrap_or_default()
+        .with_scale_round(DECIMALS as i64, RoundingMode::HalfEven);
+    let digits = rounded.abs().to_plain_string();
+    if value < 0.0 {
+        out.push('-');
+    }
+    let whole = digits.trim_end_matches('0').trim_end_matches('.');
+    out.push_str(if whole.is_empty() { "0" } else { whole });
 }
 
 fn line(out: &mut String, positions: &Line) {

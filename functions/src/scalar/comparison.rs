@@ -68,6 +68,14 @@ fn comparable(arguments: &[Argument]) -> Result<(), FunctionError> {
     Ok(())
 }
 
+/// The same of rows alone: a literal is read as BYTES.
+fn comparable_rows(arguments: &[Argument]) -> Result<(), FunctionError> {
+    match arguments.iter().any(|argument| argument.literal.is_some()) {
+        true => Ok(()),
+        false => comparable(arguments),
+    }
+}
+
 /// The comparisons.
 pub(crate) static FAMILY: Family = Family {
     title: "Comparison",
@@ -209,6 +217,7 @@ pub(crate) static FAMILY: Family = Family {
         },
         ScalarFunction {
             nulls: NullRule::Sees,
+            check: comparable_rows,
             ..row(
                 &["isdistinctfrom"],
                 ANY2,
@@ -219,6 +228,7 @@ pub(crate) static FAMILY: Family = Family {
         },
         ScalarFunction {
             nulls: NullRule::Sees,
+            check: comparable_rows,
             ..row(
                 &["isnotdistinctfrom"],
                 ANY2,
@@ -361,11 +371,61 @@ fn beside<'a>(block: &'a Block, other: &Block) -> Cow<'a, Block> {
     Cow::Owned(Block::from_values(ColumnType::sv(found.data_type), &values))
 }
 
+/// A number that IS [NOT] DISTINCT FROM texts of rows: what is no number meets neither test.
+fn beside_texts(left: &Block, right: &Block, holds: impl Fn(Ordering) -> bool) -> Option<Block> {
+    let (from, to) = (left.column_type(), right.column_type());
+    let texts = !to.multi && to.data_type == DataType::String && !right.is_constant();
+    let number = !from.multi && from.data_type.is_numeric();
+    if !texts || !number || from.data_type == DataType::BigDecimal {
+        return None;
+    }
+    let decimal = |value: &Value| match value.cast(DataType::BigDecimal) {
+        Ok(Value::BigDecimal(number)) => Some(number),
+        _ => None,
+    };
+    let test = |row: usize| {
+        let (a, b) = (decimal(&left.value(row))?, decimal(&right.value(row))?);
+        Some(i32::from(holds(a.cmp(&b))))
+    };
+    let flags = (0..left.rows()).map(|row| test(row).unwrap_or(0));
+    Some(booleans(flags.collect()))
+}
+
+/// A number with a fraction beside a literal number on the right is compared as IEEE 754 has it: NaN is unequal to all and neither less
+/// nor greater, and minus zero is zero.
+fn beside_literal(
+    left: &Block,
+    right: &Block,
+    holds: impl Fn(Ordering) -> bool + Copy,
+) -> Result<Option<Block>, FunctionError> {
+    let of = |block: &Block, wanted: fn(DataType) -> bool| {
+        let found = block.column_type();
+        !found.multi && wanted(found.data_type)
+    };
+    let fraction = of(left, |t| matches!(t, DataType::Float | DataType::Double));
+    let number = |t: DataType| t.is_numeric() && t != DataType::BigDecimal;
+    if !fraction || left.is_constant() || !right.is_constant() || !of(right, number) {
+        return Ok(None);
+    }
+    let double = ColumnType::sv(DataType::Double);
+    let (x, y) = (operand(left, double)?, operand(right, double)?);
+    let (Values::Double(v), Values::Double(w)) = (x.values(), y.values()) else {
+        return Ok(None);
+    };
+    // What is not even unordered differs.
+    let unequal = holds(Ordering::Less) && holds(Ordering::Greater);
+    let test = |x: f64, y: f64| i32::from(x.partial_cmp(&y).map_or(unequal, holds));
+    Ok(Some(booleans(zip((v, false), (w, true), x.rows(), test))))
+}
+
 /// The same where a text on the left decides that texts are compared, whatever stands on the right.
 fn compare_columns(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
     let [left, right] = args else {
         return Err(super::numbers::not_numeric());
     };
+    if let Some(answer) = beside_literal(left, right, holds)? {
+        return Ok(answer);
+    }
     let text = |block: &Block| block.column_type().data_type.stored() == DataType::String;
     let (from, single) = (right.column_type(), !right.column_type().multi);
     if !text(left) || text(right) || !single || from.data_type == DataType::Unknown {
@@ -419,8 +479,16 @@ fn nearly_equal(args: &[Block], equal: bool) -> Answer {
 }
 
 fn between(args: &[Block]) -> Answer {
-    let low = compare_two(&args[0], &args[1], Ordering::is_ge)?;
-    let high = compare_two(&args[0], &args[2], Ordering::is_le)?;
+    let end = |bound: &Block, holds: fn(Ordering) -> bool| match beside_literal(
+        &args[0], bound, holds,
+    )? {
+        Some(answer) => Ok(answer),
+        None => compare_two(&args[0], bound, holds),
+    };
+    let (low, high) = (
+        end(&args[1], Ordering::is_ge)?,
+        end(&args[2], Ordering::is_le)?,
+    );
     let (Values::Int(mut both), Values::Int(high)) = (low.into_values(), high.into_values()) else {
         return Err(super::numbers::not_numeric());
     };
@@ -445,17 +513,20 @@ pub(super) fn same(args: &[Block]) -> Result<Vec<bool>, FunctionError> {
 fn distinct(args: &[Block], wanted: bool) -> Answer {
     let rows = args[0].rows();
     let (a, b) = (&args[0], &args[1]);
-    let differs = compare_two(a, b, Ordering::is_ne)?;
-    let Values::Int(mut flags) = differs.into_values() else {
+    let holds = move |order: Ordering| order.is_ne() == wanted;
+    let met = match beside_texts(a, b, holds) {
+        Some(met) => met,
+        None => compare_two(a, b, holds)?,
+    };
+    let Values::Int(mut flags) = met.into_values() else {
         return Err(super::numbers::not_numeric());
     };
     for (row, flag) in flags.iter_mut().enumerate().take(rows) {
-        let differs = match (a.is_null(row), b.is_null(row)) {
-            (true, true) => false,
-            (false, false) => *flag != 0,
-            _ => true,
+        *flag = match (a.is_null(row), b.is_null(row)) {
+            (true, true) => i32::from(!wanted),
+            (false, false) => *flag,
+            _ => i32::from(wanted),
         };
-        *flag = i32::from(differs == wanted);
     }
     Ok(booleans(flags))
 }

@@ -14,10 +14,29 @@ use crate::FunctionError;
 
 /// IN and NOT IN: null where the value is null, or where it is not found and a listed value is null.
 pub(super) fn among(args: &[Block], found: bool) -> Answer {
-    let rows = args[0].rows();
     if args[0].column_type().multi {
         return any_among(args, found);
     }
+    if args[0].column_type() == ColumnType::sv(DataType::Float) {
+        return among_single(&beside_floats(args)?, found);
+    }
+    among_single(args, found)
+}
+
+/// Literals are read as FLOATs beside one.
+fn beside_floats(args: &[Block]) -> Result<Vec<Block>, FunctionError> {
+    let read = |item: &Block| {
+        let number = !item.column_type().multi && item.column_type().data_type.is_numeric();
+        match item.is_constant() && number {
+            true => item.cast(DataType::Float.into()),
+            false => Ok(item.clone()),
+        }
+    };
+    Ok(args.iter().map(read).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn among_single(args: &[Block], found: bool) -> Answer {
+    let rows = args[0].rows();
     if let Some(answer) = among_constants(args, found)? {
         return Ok(answer);
     }

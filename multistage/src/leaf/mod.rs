@@ -254,7 +254,7 @@ fn of_filter(filter: &Filter) -> Option<Leaf> {
         .is_some_and(|groups| !groups.is_empty())
         && leaf.limit.is_none()
     {
-        leaf.having.push(condition);
+        leaf.having.push(text::of_groups(&filter.predicate, &leaf)?);
     } else {
         return None;
     }

@@ -12,7 +12,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
 use super::Leaf;
 use crate::aggregate::PinotAggregate;
+use crate::never_null::is_never;
 use crate::types::{column_type, value_of};
+use crate::typing::is_exact;
 
 /// A column's name.
 pub(super) fn column(name: &str) -> String {
@@ -55,7 +57,11 @@ pub(super) fn literal(value: &Value) -> Option<String> {
 }
 
 fn scalar(scalar: &ScalarValue) -> Option<String> {
-    literal(&value_of(scalar)?)
+    match scalar {
+        // With the digits of the DOUBLE that it is: a leaf reads no FLOAT.
+        ScalarValue::Float32(Some(value)) => literal(&Value::Double(f64::from(*value))),
+        scalar => literal(&value_of(scalar)?),
+    }
 }
 
 /// An expression over the leaf's columns.
@@ -142,18 +148,50 @@ pub(super) fn condition(expr: &Expr, leaf: &Leaf) -> Option<String> {
         }
         Operator::IsNotDistinctFrom => {
             let (left, right) = sides(binary, leaf)?;
+            if is_never(&binary.left) || is_never(&binary.right) {
+                return Some(format!("({left} = {right})"));
+            }
             Some(format!(
                 "(({left} IS NULL AND {right} IS NULL) OR {left} = {right})"
             ))
         }
         Operator::IsDistinctFrom => {
             let (left, right) = sides(binary, leaf)?;
+            if is_never(&binary.left) || is_never(&binary.right) {
+                return Some(format!("(({left} = {right}) IS NOT TRUE)"));
+            }
             Some(format!(
                 "(({left} IS NOT NULL OR {right} IS NOT NULL) AND (({left} = {right}) IS NOT TRUE))"
             ))
         }
         _ => expression(expr, leaf),
     }
+}
+
+/// A condition that groups pass. Above a leaf NaN is greater than every number, where a leaf has it greater than none.
+pub(super) fn of_groups(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    let Expr::BinaryExpr(binary) = expr else {
+        return condition(expr, leaf);
+    };
+    let less = match binary.op {
+        Operator::And | Operator::Or => {
+            let op = operator(binary.op)?;
+            let (left, right) = (
+                of_groups(&binary.left, leaf)?,
+                of_groups(&binary.right, leaf)?,
+            );
+            return Some(format!("({left} {op} {right})"));
+        }
+        Operator::Gt => "<=",
+        Operator::GtEq => "<",
+        _ => return condition(expr, leaf),
+    };
+    let double = binary.left.get_type(leaf.schema.as_ref()).ok()? == ArrowType::Float64;
+    if !double || !matches!(*binary.right, Expr::Literal(..)) {
+        return condition(expr, leaf);
+    }
+    let (left, right) = sides(binary, leaf)?;
+    Some(format!("(NOT ({left} {less} {right}))"))
 }
 
 /// A range over the elements of a multi-value, which the optimiser took apart: one element must meet both ends.
@@ -312,7 +350,33 @@ fn case_of(case: &Case, leaf: &Leaf) -> Option<String> {
     Some(out)
 }
 
+/// An exact decimal that was rounded, where it is written as a text: the planner types it LONG, and a leaf, which has no decimals,
+/// writes the DOUBLE that its kernel answers.
+fn rounded_text(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
+    let [
+        Expr::ScalarFunction(long),
+        Expr::Literal(ScalarValue::Utf8(Some(to)), _),
+    ] = function.args.as_slice()
+    else {
+        return None;
+    };
+    let text = matches!(to.to_uppercase().as_str(), "STRING" | "VARCHAR" | "CHAR");
+    let casts = function.func.name() == "cast" && long.func.name() == "cast";
+    let Some(Expr::ScalarFunction(rounded)) = long.args.first().filter(|_| text && casts) else {
+        return None;
+    };
+    let exact = rounded.args.first();
+    let rounds = matches!(rounded.func.name(), "ceil" | "floor")
+        && exact.is_some_and(|arg| is_exact(arg, leaf.schema.as_ref()));
+    rounds
+        .then(|| call(rounded, leaf))?
+        .map(|rounded| format!("CAST({rounded} AS STRING)"))
+}
+
 fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
+    if let Some(text) = rounded_text(function, leaf) {
+        return Some(text);
+    }
     let args = function
         .args
         .iter()

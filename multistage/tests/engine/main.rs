@@ -6,5 +6,6 @@ mod colocated;
 mod held;
 mod memory;
 mod narrowed;
+mod numbers;
 mod sql;
 mod tpch;

@@ -146,7 +146,7 @@ async fn answers_are_those_of_the_planner() -> Result<()> {
     all_answer(&cases, &tables, &memory).await
 }
 
-async fn all_answer(
+pub(crate) async fn all_answer(
     cases: &[(&str, &str)],
     tables: &Arc<Tables>,
     memory: &Arc<multistage::Memory>,

@@ -160,14 +160,21 @@ fn array_made(test: &BoundExpr) -> bool {
     }
 }
 
+/// True for `COUNT(*)`, be it with a FILTER.
+fn counts_rows(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(call) if call.name == "filter" => call.args.first().is_some_and(counts_rows),
+        Expr::Call(call) => call.args.contains(&Expr::Star),
+        _ => false,
+    }
+}
+
 /// The error of an aggregation in WHERE: `COUNT(*)` lacks a column, any other one is no function of rows.
 fn misplaced(filter: &Filter) -> QueryError {
     const MESSAGE: &str =
         "an aggregation cannot be tested before rows are aggregated: expected a condition on rows";
     let mut counts = false;
-    filter.visit(&mut |expr, _| {
-        counts |= matches!(expr, Expr::Call(call) if call.args.contains(&Expr::Star));
-    });
+    filter.visit(&mut |expr, _| counts |= counts_rows(expr));
     if counts {
         QueryError::execution(MESSAGE)
     } else {

@@ -10,10 +10,17 @@ type Shape = (&'static str, fn(&str) -> bool);
 /// Shapes in which Pinot's rows are wrong, or ours, and no value tells them from right ones: they are not asked.
 pub(super) const UNASKED: &[Shape] = &[
     ("least and greatest as texts", |sql| {
-        sql.contains("CAST(least(") || sql.contains("CAST(greatest(")
+        let calls = [
+            "CAST(least(",
+            "CAST(greatest(",
+            "SUMPRECISION(least(",
+            "SUMPRECISION(greatest(",
+        ];
+        calls.iter().any(|call| sql.contains(call))
     }),
     ("rounded numbers as texts", |sql| {
-        sql.contains(MULTI_STAGE) && (sql.contains("CAST(CEIL(") || sql.contains("CAST(ceil("))
+        let rounded = sql.contains("CAST(CEIL(") || sql.contains("CAST(ceil(");
+        sql.contains(MULTI_STAGE) && rounded && sql.contains(" JOIN ")
     }),
     ("a remainder by zero", |sql| {
         sql.contains(MULTI_STAGE) && sql.contains(" % pk)")
@@ -28,21 +35,11 @@ pub(super) const UNASKED: &[Shape] = &[
         let (tested, _) = having.split_once(" > 2 ORDER BY ").unwrap_or((having, ""));
         !sql.contains(MULTI_STAGE) && tested.contains(" FILTER (") && !selected.contains(tested)
     }),
-    (
-        "dateTrunc to weeks, months, quarters and years in a range",
-        |sql| {
-            let unit = [
-                "(dateTrunc('YEAR'",
-                "(dateTrunc('QUARTER'",
-                "(dateTrunc('MONTH'",
-                "(dateTrunc('WEEK'",
-            ];
-            let ranged = sql.contains(" BETWEEN 1740723283312 AND ");
-            let after =
-                sql.contains(" > '2025-06-01 00:00:00'") && sql.contains("dateTrunc('MONTH'");
-            after || (ranged && unit.iter().any(|call| sql.contains(call)))
-        },
-    ),
+    ("dateTrunc in a range", |sql| {
+        let ranged = sql.contains(" BETWEEN 1740723283312 AND ");
+        let after = sql.contains(" > '2025-06-01 00:00:00'") && sql.contains("dateTrunc('MONTH'");
+        after || (ranged && sql.contains("(dateTrunc('"))
+    }),
 ];
 
 /// True for a query that is not asked.
