@@ -105,7 +105,7 @@ pub(crate) struct RoleOptions {
     #[arg(long, env = "TOURIGA_FLIGHT_PORT")]
     pub(crate) flight_port: Option<u16>,
     /// Port of the broker for Pinot's gRPC: Go, Java; closed where none is given.
-    #[arg(long, env = "TOURIGA_GRPC_PORT")]
+    #[arg(long, alias = "broker-grpc-port", env = "TOURIGA_GRPC_PORT")]
     pub(crate) grpc_port: Option<u16>,
     /// Name of the cluster.
     #[arg(long, env = "TOURIGA_CLUSTER_NAME")]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value as Json, json};
 use tonic::Code;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use wire::grpc::messages::pinot_query_broker_client::PinotQueryBrokerClient;
 use wire::grpc::messages::{BrokerRequest, BrokerResponse};
 
@@ -15,7 +15,8 @@ use crate::world::{Fallible, World, world};
 
 async fn client(world: &World) -> Fallible<PinotQueryBrokerClient<Channel>> {
     let port = world.cluster.grpc_port().unwrap_or_default();
-    Ok(PinotQueryBrokerClient::connect(format!("http://127.0.0.1:{port}")).await?)
+    let to = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))?;
+    Ok(PinotQueryBrokerClient::new(to.connect().await?))
 }
 
 fn request(sql: &str, metadata: &[(&str, &str)]) -> BrokerRequest {
