@@ -438,30 +438,34 @@ impl Scan<'_> {
         docs: &Docs<'_>,
         projection: &mut Projection<'_>,
     ) -> Result<(), QueryError> {
-        let mut entries: Option<Vec<u32>> = rows.rows.clone();
-        let mut groups = std::borrow::Cow::Borrowed(&rows.groups);
-        if let Some(filter) = filter {
-            let (_, positions) = self.filtered(filter, docs)?;
-            let mut passes = vec![false; docs.len()];
-            positions.iter().for_each(|p| passes[*p as usize] = true);
-            let row_of = |entry: usize| entries.as_ref().map_or(entry, |e| e[entry] as usize);
-            let kept: Vec<usize> = (0..rows.groups.len())
-                .filter(|entry| passes[row_of(*entry)])
-                .collect();
-            groups =
-                std::borrow::Cow::Owned(kept.iter().map(|entry| rows.groups[*entry]).collect());
-            entries = Some(kept.iter().map(|entry| row_of(*entry) as u32).collect());
+        let Some(filter) = filter else {
+            let entries = rows.rows.as_deref();
+            return add(
+                aggregation,
+                state,
+                (&rows.groups, entries),
+                projection,
+                self.plan,
+            );
+        };
+        let (kept, positions) = self.filtered(filter, docs)?;
+        let mut place = vec![None; docs.len()];
+        for (at, position) in (0_u32..).zip(&positions) {
+            place[*position as usize] = Some(at);
         }
-        let mut inputs = Vec::with_capacity(aggregation.inputs.len());
-        for input in &aggregation.inputs {
-            let block = argument(aggregation, input, projection, self.plan)?;
-            inputs.push(match &entries {
-                Some(entries) => block.take(entries),
-                None => block,
-            });
-        }
-        state.update(Groups::Each(&groups), &inputs)?;
-        Ok(())
+        let row_of = |entry: usize| rows.rows.as_ref().map_or(entry, |e| e[entry] as usize);
+        let passing = (0..rows.groups.len())
+            .filter_map(|entry| Some((rows.groups[entry], place[row_of(entry)]?)));
+        let (groups, entries): (Vec<u32>, Vec<u32>) = passing.unzip();
+        // What does not pass is not evaluated: it may be what a function refuses.
+        let mut part = Projection::new(self.columns, Docs::List(&kept));
+        add(
+            aggregation,
+            state,
+            (&groups, Some(&entries)),
+            &mut part,
+            self.plan,
+        )
     }
 
     /// Counts the values that were read beside the filter's.
@@ -508,6 +512,26 @@ fn argument(
         return input.evaluate(&mut projection.plain(), &plan.context);
     }
     input.evaluate(projection, &plan.context)
+}
+
+/// Adds rows to the groups of an aggregation: the group of each entry, and where entries are not the rows, the row of each.
+fn add(
+    aggregation: &PlanAggregation,
+    state: &mut dyn Grouped,
+    (groups, entries): (&[u32], Option<&[u32]>),
+    projection: &mut Projection<'_>,
+    plan: &Plan,
+) -> Result<(), QueryError> {
+    let mut inputs = Vec::with_capacity(aggregation.inputs.len());
+    for input in &aggregation.inputs {
+        let block = argument(aggregation, input, projection, plan)?;
+        inputs.push(match entries {
+            Some(entries) => block.take(entries),
+            None => block,
+        });
+    }
+    state.update(Groups::Each(groups), &inputs)?;
+    Ok(())
 }
 
 fn update(

@@ -104,6 +104,11 @@ async fn answers_are_those_of_the_planner() -> Result<()> {
             "SELECT COUNT(*) FROM n WHERE REGEXP_LIKE(toUtf8(s), '^61$')",
             "1",
         ),
+        // What a group's FILTER leaves out is not evaluated.
+        (
+            "SELECT k, SUM(CAST(s AS DOUBLE)) FILTER (WHERE k > 9), COUNT(*) FILTER (WHERE k > 1) FROM n GROUP BY k ORDER BY k",
+            "1,null,0;2,null,1;3,null,1",
+        ),
         // A test for null alone calls no function.
         (
             "SELECT COUNT(*) FROM n WHERE k <> 2 AND codepoint(substr(s, 9)) IS NOT NULL",

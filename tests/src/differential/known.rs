@@ -407,9 +407,9 @@ const RULES: &[Rule] = &[
     ("a FLOAT as BIG_DECIMAL", |d| {
         let narrow = |cell: &Json| number(cell).map(|v| v as f32);
         let equal = |a: &Json, b: &Json| narrow(a).is_some() && narrow(a) == narrow(b);
-        let summed = ["SUM(", "MIN(", "MAX(", "AVG("];
-        let aggregated = summed.iter().any(|call| d.sql.contains(call));
-        aggregated && d.sql.contains(" AS BIG_DECIMAL)") && d.cells_agree(equal)
+        let readers = ["SUM(", "MIN(", "MAX(", "AVG(", "least(", "greatest("];
+        let read = readers.iter().any(|call| d.sql.contains(call));
+        read && d.sql.contains(" AS BIG_DECIMAL)") && d.cells_agree(equal)
     }),
     ("a literal on the side of a join that may be missing", |d| {
         let outer = [" RIGHT JOIN ", " FULL JOIN ", " LEFT JOIN "];
