@@ -47,6 +47,15 @@ def send(writer, envelopes, rate):
     writer.finish()
 
 
+def until_died(refine, change, seconds=120):
+    """Waits for the refining to crash. On a slow machine it may look too seldom to have a third round, unless there is always a change."""
+    until = time.monotonic() + seconds
+    while refine.process.poll() is None and time.monotonic() < until:
+        time.sleep(0.5)
+        change()
+    return refine.process.wait(1)
+
+
 def live(base, source, writer, refine, options):
     """The snapshot, changes, a crash of the refining, a crash of the database, more changes."""
     report.head("snapshot")
@@ -56,7 +65,7 @@ def live(base, source, writer, refine, options):
     report.head("changes, and crashes")
     refine.begin(die_in_round=3)
     send(writer, source.changes(options.rows // 3), options.rate)
-    died = refine.process.wait(120)
+    died = until_died(refine, lambda: send(writer, source.changes(1), 0))
     print(f"  {options.rows // 3:,} changes; the refining ended with {died}")
     before = refine.reached()
     refine.begin()
