@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::TableType;
-use common::time_format::{TimeUnit, parse_period};
+use common::time_format::{TimeFormatError, TimeUnit, parse_period};
 use proto::controller_service::{SegmentRecord, SegmentStatus};
 
 use crate::core::Core;
@@ -265,11 +265,20 @@ pub(crate) fn deleted_kept_ms(record: &TableRecord) -> i64 {
         .extra
         .get("deletedSegmentsRetentionPeriod")
         .and_then(serde_json::Value::as_str);
-    match given.map(str::trim) {
-        Some("-1d") => 0,
-        Some(period) => parse_period(period).unwrap_or(DELETED_KEPT_MS),
-        None => DELETED_KEPT_MS,
+    given
+        .and_then(|text| deleted_period(text.trim()).ok())
+        .unwrap_or(DELETED_KEPT_MS)
+}
+
+/// How long a text says that deleted segments are kept, milliseconds: `7d`; Pinot writes `-1d` for not at all.
+///
+/// # Errors
+/// Where it is no period.
+pub(crate) fn deleted_period(text: &str) -> Result<i64, TimeFormatError> {
+    if text == "-1d" {
+        return Ok(0);
     }
+    parse_period(text)
 }
 
 /// Drops the chosen segments from the state, then from the deep store, where their files stay so long, or as long as the table says; how

@@ -280,7 +280,7 @@ impl Scan<'_> {
                         None => update(
                             aggregation,
                             state.as_mut(),
-                            Groups::One(docs.len()),
+                            (Groups::One(docs.len()), None),
                             &mut projection,
                             scan.plan,
                         )?,
@@ -290,7 +290,7 @@ impl Scan<'_> {
                             update(
                                 aggregation,
                                 state.as_mut(),
-                                Groups::One(kept.len()),
+                                (Groups::One(kept.len()), None),
                                 &mut part,
                                 scan.plan,
                             )?;
@@ -440,13 +440,8 @@ impl Scan<'_> {
     ) -> Result<(), QueryError> {
         let Some(filter) = filter else {
             let entries = rows.rows.as_deref();
-            return add(
-                aggregation,
-                state,
-                (&rows.groups, entries),
-                projection,
-                self.plan,
-            );
+            let groups = Groups::Each(&rows.groups);
+            return update(aggregation, state, (groups, entries), projection, self.plan);
         };
         let (kept, positions) = self.filtered(filter, docs)?;
         let mut place = vec![None; docs.len()];
@@ -459,13 +454,10 @@ impl Scan<'_> {
         let (groups, entries): (Vec<u32>, Vec<u32>) = passing.unzip();
         // What does not pass is not evaluated: it may be what a function refuses.
         let mut part = Projection::new(self.columns, Docs::List(&kept));
-        add(
-            aggregation,
-            state,
-            (&groups, Some(&entries)),
-            &mut part,
-            self.plan,
-        )
+        // Where each row has one entry, those that pass are the rows that are read.
+        let entries = rows.rows.as_ref().map(|_| entries.as_slice());
+        let groups = Groups::Each(&groups);
+        update(aggregation, state, (groups, entries), &mut part, self.plan)
     }
 
     /// Counts the values that were read beside the filter's.
@@ -515,10 +507,10 @@ fn argument(
 }
 
 /// Adds rows to the groups of an aggregation: the group of each entry, and where entries are not the rows, the row of each.
-fn add(
+fn update(
     aggregation: &PlanAggregation,
     state: &mut dyn Grouped,
-    (groups, entries): (&[u32], Option<&[u32]>),
+    (groups, entries): (Groups<'_>, Option<&[u32]>),
     projection: &mut Projection<'_>,
     plan: &Plan,
 ) -> Result<(), QueryError> {
@@ -529,21 +521,6 @@ fn add(
             Some(entries) => block.take(entries),
             None => block,
         });
-    }
-    state.update(Groups::Each(groups), &inputs)?;
-    Ok(())
-}
-
-fn update(
-    aggregation: &PlanAggregation,
-    state: &mut dyn Grouped,
-    groups: Groups<'_>,
-    projection: &mut Projection<'_>,
-    plan: &Plan,
-) -> Result<(), QueryError> {
-    let mut inputs = Vec::with_capacity(aggregation.inputs.len());
-    for input in &aggregation.inputs {
-        inputs.push(argument(aggregation, input, projection, plan)?);
     }
     debug_assert!(
         inputs

@@ -5,6 +5,14 @@
 use crate::source::{Ask, DEFAULT_NAMESPACE, Table};
 use crate::syntax;
 
+/// Query options as requests carry them, `name=value;name=value`.
+pub(crate) fn options(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
 /// The statement to ask.
 pub(crate) fn ask(
     sql: &str,

@@ -11,6 +11,7 @@ use common::TableType;
 use serde_json::{Value as Json, json};
 
 use crate::error::ControllerError;
+use crate::periodic::deleted_period;
 
 /// What a handler gives.
 pub(crate) type Answer = Result<Response, Refusal>;
@@ -99,13 +100,9 @@ pub(crate) fn flag(parameters: &Parameters, name: &str, default: bool) -> bool {
 pub(crate) fn retention(parameters: &Parameters) -> Result<Option<i64>, Refusal> {
     match parameters.get("retention").map(String::as_str) {
         None | Some("") => Ok(None),
-        Some("-1d") => Ok(Some(0)),
-        Some(text) => {
-            let period = common::time_format::parse_period(text).map_err(|error| {
-                Refusal::invalid(format!("Invalid retention period '{text}': {error}"))
-            });
-            period.map(Some)
-        }
+        Some(text) => deleted_period(text).map(Some).map_err(|error| {
+            Refusal::invalid(format!("Invalid retention period '{text}': {error}"))
+        }),
     }
 }
 

@@ -140,12 +140,9 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// True where one column of numbers makes the ranks.
+    /// True where there are rows, and one column of numbers makes their ranks.
     pub(crate) fn have_numbers(&self) -> bool {
-        matches!(self.comparison.as_slice(), [only] if matches!(
-            only.values.as_ref(),
-            Values::Int(_) | Values::Long(_) | Values::Float(_) | Values::Double(_)
-        ))
+        self.rows() > 0 && self.number(0).is_some()
     }
 
     /// The rank of a row, where one column of numbers makes it. A missing value counts as the column's default.

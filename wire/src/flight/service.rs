@@ -68,11 +68,7 @@ fn header(metadata: &MetadataMap, name: &'static str) -> Option<String> {
 }
 
 fn options(metadata: &MetadataMap) -> Vec<(String, String)> {
-    let text = header(metadata, OPTIONS).unwrap_or_default();
-    let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
-    pairs
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-        .collect()
+    asking::options(&header(metadata, OPTIONS).unwrap_or_default())
 }
 
 /// Where the rows of a command are to be had: here, by the command itself.

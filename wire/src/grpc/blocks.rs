@@ -76,8 +76,7 @@ impl Blocks {
     fn of_rows(&mut self) -> Option<Result<BrokerResponse, Error>> {
         let (mut bytes, mut rows) = (Vec::new(), 0_usize);
         for row in self.rows.by_ref().take(self.form.rows) {
-            bytes.extend_from_slice(&(row.len() as u32).to_be_bytes());
-            bytes.extend_from_slice(row.as_bytes());
+            put(&mut bytes, &row);
             rows += 1;
         }
         if rows == 0 {
@@ -120,10 +119,15 @@ impl Iterator for Blocks {
 fn schema(table: &Written) -> Vec<u8> {
     let mut bytes = (table.names.len() as u32).to_be_bytes().to_vec();
     for text in table.names.iter().chain(&table.types) {
-        bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
-        bytes.extend_from_slice(text.as_bytes());
+        put(&mut bytes, text);
     }
     bytes
+}
+
+/// A text behind its length.
+fn put(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]

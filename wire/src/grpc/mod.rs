@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futures::{Stream, stream};
 use tonic::{Request, Response, Status};
 
+use crate::asking;
 use crate::source::{Ask, Source};
 use crate::status::of_stranger;
 use blocks::{Blocks, Form};
@@ -79,12 +80,7 @@ fn member<'m>(metadata: &'m HashMap<String, String>, name: &str) -> Option<&'m s
 }
 
 fn asked(sql: String, metadata: &HashMap<String, String>) -> Ask {
-    let options = member(metadata, "queryOptions").unwrap_or_default();
-    let mut options: Vec<(String, String)> = options
-        .split(';')
-        .filter_map(|option| option.split_once('='))
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-        .collect();
+    let mut options = asking::options(member(metadata, "queryOptions").unwrap_or_default());
     if let Some(trace) = member(metadata, "trace") {
         options.push(("trace".to_owned(), trace.to_owned()));
     }
