@@ -2,7 +2,6 @@
 //!
 //! Must not know: what is measured. Invariant: the process and its folder are gone when the handle is.
 
-use std::net::TcpListener;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value as Json, json};
+use tests::ports::free_port;
 
 /// The binary beside this one, built in the same profile.
 ///
@@ -45,17 +45,6 @@ pub struct Touriga {
     folder: tempfile::TempDir,
 }
 
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut held = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
-}
-
 fn launch(
     binary: &Path,
     folder: &Path,
@@ -85,7 +74,7 @@ impl Touriga {
     /// Where it cannot be started.
     pub fn start(binary: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let ports = free_ports::<4>()?;
+        let ports = [free_port()?, free_port()?, free_port()?, free_port()?];
         let started = Instant::now();
         let child = launch(binary, folder.path(), ports)?;
         let [controller, broker, ..] = ports;

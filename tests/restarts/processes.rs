@@ -2,7 +2,6 @@
 //!
 //! Must not know: what is tested. Invariant: ports are free ones of this machine, data lies in a folder that goes away.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value as Json;
+use tests::ports::free_port;
 
 /// The binary `touriga`, built in the profile of the tests.
 pub(crate) fn binary() -> Result<&'static Path> {
@@ -33,10 +33,6 @@ pub(crate) fn binary() -> Result<&'static Path> {
     built
         .as_deref()
         .context("`cargo build --workspace --bin touriga` made no binary")
-}
-
-pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// A process that is started, stopped, killed and started again.

@@ -2,6 +2,8 @@
 //!
 //! Must not know: internals of any crate. Invariant: what is asserted here is what a user sees.
 
+pub mod ports;
+
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //!
 //! Must not know: what is tested. Invariant: ports are free ones of this machine, data lies in a folder that goes away.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -10,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value as Json, json};
+
+use crate::ports::free_port;
 
 /// The binary `touriga`, built in the profile of the tests.
 pub(crate) fn binary() -> Result<&'static Path> {
@@ -37,11 +38,6 @@ pub(crate) fn binary() -> Result<&'static Path> {
         })
         .as_deref()
         .context("`cargo build --workspace --bin touriga` made no binary")
-}
-
-/// A port nobody listens on now.
-pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// One process of the cluster.
