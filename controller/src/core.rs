@@ -12,7 +12,7 @@ use std::time::Duration;
 use cluster::{Access, DeepStore, Dial, MetadataStore, Settings, TaskGroup};
 use common::clock::Clock;
 use parking_lot::{Mutex, RwLock};
-use proto::controller_service::{ClusterView, DEEP_STORE_URI};
+use proto::controller_service::{CLUSTER_ID, ClusterView, DEEP_STORE_URI};
 use tokio::sync::watch;
 
 use crate::completion::Completions;
@@ -21,6 +21,7 @@ use crate::leadership::Seat;
 use crate::minion::Minion;
 use crate::publish::Publishers;
 use crate::rebalances::Rebalances;
+use crate::records::keys;
 use crate::state::{Change, State, TableEntry};
 use crate::stored;
 use crate::streams::StreamMetadata;
@@ -106,7 +107,12 @@ impl Core {
     pub(crate) async fn open(parts: Parts) -> Result<Self, ControllerError> {
         let now = parts.clock.now_ms();
         let entries = match &parts.seat {
-            None => parts.store.list("").await?,
+            None => {
+                if parts.store.get(keys::CLUSTER_ID).await?.is_none() {
+                    parts.store.write(vec![stored::new_cluster_id()]).await?;
+                }
+                parts.store.list("").await?
+            }
             Some(_) => Vec::new(),
         };
         let state = stored::state_of(&entries, first_version(now))?;
@@ -300,6 +306,8 @@ impl Core {
         };
         let deep_store = self.deep_store.base().to_owned();
         view.configs.insert(DEEP_STORE_URI.to_owned(), deep_store);
+        let id = self.read(|state| state.cluster_id.clone());
+        view.configs.insert(CLUSTER_ID.to_owned(), id);
         view
     }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::core::Core;
 use crate::error::ControllerError;
 use crate::led::{Elsewhere, Led};
+use crate::records::keys;
 use crate::stored;
 
 /// From where on the versions of the leader's state grow.
@@ -299,8 +300,14 @@ async fn begin(seat: &Seat, weak: &Weak<Core>, term: Term) -> Result<(), Control
     let start = core
         .first_version()
         .max(before.unwrap_or_default().saturating_add(CHANGES_OF_A_TERM));
-    let noted = Write::put(VERSIONS.to_owned(), start.to_string().into_bytes());
-    seat.store.write_in(&term, vec![noted]).await?;
+    let mut noted = vec![Write::put(
+        VERSIONS.to_owned(),
+        start.to_string().into_bytes(),
+    )];
+    if seat.store.get(keys::CLUSTER_ID).await?.is_none() {
+        noted.push(stored::new_cluster_id());
+    }
+    seat.store.write_in(&term, noted).await?;
     let entries = seat.store.list("").await?;
     core.take_over(stored::state_of(&entries, start)?);
     seat.set(|now| {

@@ -70,6 +70,10 @@ impl Led {
 
 #[async_trait]
 impl ControllerService for Led {
+    async fn cluster_id(&self) -> Result<String, ServiceError> {
+        self.leading().await?.cluster_id().await
+    }
+
     async fn register(&self, instance: Instance) -> Result<(), ServiceError> {
         self.leading().await?.register(instance).await
     }

@@ -185,6 +185,8 @@ impl WatermarkRecord {
 
 /// Keys in the metadata store.
 pub(crate) mod keys {
+    /// Which cluster this is.
+    pub(crate) const CLUSTER_ID: &str = "cluster-id";
     pub(crate) const SCHEMAS: &str = "schemas/";
     pub(crate) const TABLES: &str = "tables/";
     pub(crate) const SEGMENTS: &str = "segments/";

@@ -114,6 +114,11 @@ fn download_only(record: &TableRecord) -> bool {
 
 #[async_trait]
 impl ControllerService for Service {
+    async fn cluster_id(&self) -> Result<String, ServiceError> {
+        self.leading()?;
+        Ok(self.0.read(|state| state.cluster_id.clone()))
+    }
+
     async fn register(&self, instance: Instance) -> Result<(), ServiceError> {
         self.leading()?;
         self.hear(&instance.id);

@@ -258,7 +258,9 @@ impl ControllerHandle {
 #[cfg(test)]
 mod tests {
     use proto::ControllerService;
-    use proto::controller_service::{DEEP_STORE_URI, Instance, ReplicaReport, ReplicaState};
+    use proto::controller_service::{
+        CLUSTER_ID, DEEP_STORE_URI, Instance, ReplicaReport, ReplicaState,
+    };
     use proto::grpc::GrpcController;
 
     use super::{Controller, ControllerSettings};
@@ -311,6 +313,9 @@ mod tests {
         let (name, record) = table.segments.first_key_value().ok_or("no segment")?;
         assert_eq!(record.total_docs, 2);
         assert_eq!(view.configs[DEEP_STORE_URI], first.deep_store.base());
+        let cluster = client.cluster_id().await?;
+        assert_eq!(view.configs[CLUSTER_ID], cluster);
+        assert_eq!(cluster.len(), 36, "{cluster}");
         let bytes = first.deep_store.get(&record.download_uri).await?;
         assert_eq!(bytes.len() as u64, record.size_bytes);
         let report = ReplicaReport {
@@ -325,6 +330,7 @@ mod tests {
         let second = Controller::start(settings).await?;
         let again = second.service.watch("Broker_h_1", view.version).await?;
         assert!(again.version > view.version);
+        assert_eq!(second.service.cluster_id().await?, cluster);
         let table = again.tables.first().ok_or("no table after the restart")?;
         assert_eq!(table.external[name]["Server_h_1"], ReplicaState::Online);
         second.shutdown().await;

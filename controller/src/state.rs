@@ -113,6 +113,8 @@ pub(crate) struct TableEntry {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) version: u64,
+    /// Which cluster this is, as long as its metadata lives.
+    pub(crate) cluster_id: String,
     pub(crate) schemas: BTreeMap<String, Schema>,
     pub(crate) tables: BTreeMap<String, TableEntry>,
     pub(crate) instances: BTreeMap<String, Instance>,

@@ -2,7 +2,7 @@
 //!
 //! Must not know: which store. Invariant: entries of one moment make the state of that moment, in whatever order they come.
 
-use cluster::Versioned;
+use cluster::{Versioned, Write};
 
 use crate::error::ControllerError;
 use crate::records::keys;
@@ -29,12 +29,21 @@ pub(crate) fn state_of(
     let steps = entries.iter().map(|(k, v)| (k.as_str(), Some(&*v.value)));
     let mut state = State::starting_at(start);
     state.apply(changes_of(steps)?);
-    for (key, _) in entries {
+    for (key, found) in entries {
+        if key == keys::CLUSTER_ID {
+            state.cluster_id = String::from_utf8_lossy(&found.value).into_owned();
+        }
         if let Some(name) = key.strip_prefix(keys::REMOVED) {
             state.remember_removed(name);
         }
     }
     Ok(state)
+}
+
+/// What names a cluster whose metadata has no name yet.
+pub(crate) fn new_cluster_id() -> Write {
+    let id = uuid::Uuid::new_v4().to_string();
+    Write::put(keys::CLUSTER_ID.to_owned(), id.into_bytes())
 }
 
 /// Keys that were written together as changes; no value means that a key is gone.

@@ -135,6 +135,9 @@ pub struct TableView {
 /// Key of [`ClusterView::configs`] under which the controller tells where the deep store is.
 pub const DEEP_STORE_URI: &str = "deep.store.uri";
 
+/// Key of [`ClusterView::configs`] under which the controller tells which cluster this is.
+pub const CLUSTER_ID: &str = "cluster.id";
+
 /// What changed since a version.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterView {
@@ -224,6 +227,10 @@ pub enum ServiceError {
 /// Served by the controller.
 #[async_trait]
 pub trait ControllerService: Send + Sync {
+    /// Which cluster this is: an id made with its first metadata and kept with it. Empty where nobody keeps one.
+    async fn cluster_id(&self) -> Result<String, ServiceError> {
+        Ok(String::new())
+    }
     /// Makes an instance known and live. Called again after a lost connection.
     async fn register(&self, instance: Instance) -> Result<(), ServiceError>;
     /// Says that the instance lives; one that says nothing for some seconds is taken as gone.

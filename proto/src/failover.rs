@@ -76,6 +76,10 @@ impl Controllers {
 
 #[async_trait]
 impl ControllerService for Controllers {
+    async fn cluster_id(&self) -> Result<String, ServiceError> {
+        self.ask(|c| c.cluster_id()).await
+    }
+
     async fn register(&self, instance: Instance) -> Result<(), ServiceError> {
         self.ask(|c| c.register(instance.clone())).await
     }

@@ -8,6 +8,7 @@ mod complete;
 mod consume;
 mod dimension;
 pub mod error;
+mod home;
 mod load;
 pub mod measure;
 mod membership;

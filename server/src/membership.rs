@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use proto::ServiceError;
-use proto::controller_service::Instance;
+use proto::controller_service::{CLUSTER_ID, ClusterView, Instance};
 use tokio::sync::Notify;
 
+use crate::error::ServerError;
 use crate::reconcile;
 use crate::shared::Shared;
 
@@ -52,7 +53,7 @@ async fn stay_registered(
 ) {
     let mut wait = FIRST_WAIT;
     loop {
-        match shared.controller.register(instance.clone()).await {
+        match register(shared, &instance).await {
             Ok(()) => {
                 wait = FIRST_WAIT;
                 registration.afresh.store(true, Ordering::SeqCst);
@@ -69,6 +70,31 @@ async fn stay_registered(
             }
         }
     }
+}
+
+/// Joins the cluster that the files of this server belong to.
+async fn register(shared: &Shared, instance: &Instance) -> Result<(), ServiceError> {
+    let cluster = shared.controller.cluster_id().await?;
+    admitted(shared, &cluster)?;
+    shared.controller.register(instance.clone()).await
+}
+
+fn admitted(shared: &Shared, cluster: &str) -> Result<(), ServiceError> {
+    let refused = |error: ServerError| ServiceError::Refused(error.to_string());
+    shared.home.admits(cluster).map_err(refused)
+}
+
+/// News of the cluster, where it is still the one that the files belong to.
+async fn news(shared: &Shared, version: u64) -> Result<ClusterView, ServiceError> {
+    let view = shared
+        .controller
+        .watch(&shared.instance_id, version)
+        .await?;
+    if let Some(cluster) = view.configs.get(CLUSTER_ID) {
+        admitted(shared, cluster)?;
+        shared.home.settle(cluster);
+    }
+    Ok(view)
 }
 
 /// Says that this server lives, until the controller does not know it.
@@ -96,7 +122,7 @@ async fn watch(shared: &Arc<Shared>, registration: &Registration) {
             version = 0;
         }
         let view = tokio::select! {
-            view = shared.controller.watch(&shared.instance_id, version) => view,
+            view = news(shared, version) => view,
             () = registration.changed.notified() => continue,
         };
         match view {
@@ -111,6 +137,10 @@ async fn watch(shared: &Arc<Shared>, registration: &Registration) {
             }
             Err(error) => {
                 tracing::warn!(%error, "the cluster's state cannot be followed");
+                if matches!(error, ServiceError::Refused(_)) {
+                    // Versions of another cluster say nothing here.
+                    version = 0;
+                }
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }

@@ -13,6 +13,7 @@ use proto::QueryService;
 use proto::controller_service::Instance;
 
 use crate::error::ServerError;
+use crate::home::Home;
 use crate::query_pool::QueryPool;
 use crate::query_service::Queries;
 use crate::settings::ServerSettings;
@@ -74,6 +75,7 @@ impl Server {
             instance_id: instance_id.clone(),
             host: settings.host,
             tags: settings.tags,
+            home: Home::open(&settings.data_dir)?,
             data_dir: settings.data_dir,
             clock: settings.clock,
             controller: settings.controller,

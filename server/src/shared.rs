@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::dimension::DimensionCache;
+use crate::home::Home;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::reports::Reports;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) host: String,
     pub(crate) tags: Vec<String>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) home: Home,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) controller: Arc<dyn ControllerService>,
     pub(crate) deep_store: DeepStore,
@@ -63,6 +65,7 @@ pub(crate) struct Parts {
     pub(crate) host: String,
     pub(crate) tags: Vec<String>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) home: Home,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) controller: Arc<dyn ControllerService>,
     pub(crate) deep_store: DeepStore,
@@ -79,6 +82,7 @@ impl Shared {
             host: parts.host,
             tags: parts.tags,
             data_dir: parts.data_dir,
+            home: parts.home,
             clock: parts.clock,
             controller: parts.controller,
             deep_store: parts.deep_store,

@@ -151,7 +151,9 @@ async fn a_rebalance_goes_on_under_the_next_leader() -> Fallible {
         answer["jobId"].as_str().unwrap_or_default()
     );
 
+    let cluster = three.client(first)?.cluster_id().await?;
     let second = three.cut(first).await?;
+    assert_eq!(three.client(second)?.cluster_id().await?, cluster);
     let resumed = |answer: &Json| answer["tableRebalanceProgressStats"]["timesResumed"] == 1;
     for one in [second, first] {
         let answer = three.until(&status, one, resumed).await?;

@@ -61,6 +61,11 @@ fn segment(record: Option<wire::Segment>) -> Result<SegmentRecord, Status> {
 
 #[async_trait]
 impl Controller for Adapter {
+    async fn cluster_id(&self, _: Request<wire::Empty>) -> Answer<wire::ClusterIdentity> {
+        let id = self.0.cluster_id().await.map_err(refused)?;
+        Ok(Response::new(wire::ClusterIdentity { id }))
+    }
+
     async fn register(&self, request: Request<wire::Instance>) -> Answer<wire::Empty> {
         let instance = Instance::try_from(request.into_inner()).map_err(unexpected)?;
         empty(self.0.register(instance).await)
@@ -198,6 +203,13 @@ impl GrpcController {
 
 #[async_trait]
 impl ControllerService for GrpcController {
+    async fn cluster_id(&self) -> Result<String, ServiceError> {
+        let answer = self.client.clone().cluster_id(wire::Empty {}).await;
+        answer
+            .map(|identity| identity.into_inner().id)
+            .map_err(|status| self.failed(&status))
+    }
+
     async fn register(&self, instance: Instance) -> Result<(), ServiceError> {
         self.done(
             self.client

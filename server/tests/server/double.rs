@@ -3,7 +3,7 @@
 //! Must not know: servers' insides. Invariant: it names the next consuming segment when a commit starts, as the real one does.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,8 +11,8 @@ use common::ids::RealtimeSegmentName;
 use common::{Schema, TableConfig};
 use parking_lot::Mutex;
 use proto::controller_service::{
-    ClusterView, CommitEnd, CompletionAnswer, CompletionRequest, Instance, ReplicaReport,
-    ReplicaState, SegmentRecord, SegmentStatus, TableView,
+    CLUSTER_ID, ClusterView, CommitEnd, CompletionAnswer, CompletionRequest, Instance,
+    ReplicaReport, ReplicaState, SegmentRecord, SegmentStatus, TableView,
 };
 use proto::{ControllerService, ServiceError};
 use tokio::sync::watch;
@@ -22,6 +22,8 @@ pub(crate) struct Double {
     version: watch::Sender<u64>,
     pub(crate) away: AtomicBool,
     instance: String,
+    cluster: Mutex<String>,
+    registered: AtomicU64,
 }
 
 impl Double {
@@ -54,7 +56,18 @@ impl Double {
             version: watch::channel(1).0,
             away: AtomicBool::new(false),
             instance: instance.to_owned(),
+            cluster: Mutex::new("own".to_owned()),
+            registered: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn become_cluster(&self, id: &str) {
+        id.clone_into(&mut self.cluster.lock());
+    }
+
+    /// How often a server has registered.
+    pub(crate) fn registered(&self) -> u64 {
+        self.registered.load(Ordering::SeqCst)
     }
 
     pub(crate) fn view(&self) -> TableView {
@@ -142,8 +155,15 @@ fn add(view: &mut TableView, instance: &str, partition: u32, sequence: u32, offs
 
 #[async_trait]
 impl ControllerService for Double {
+    async fn cluster_id(&self) -> Result<String, ServiceError> {
+        self.reachable()?;
+        Ok(self.cluster.lock().clone())
+    }
+
     async fn register(&self, _: Instance) -> Result<(), ServiceError> {
-        self.reachable()
+        self.reachable()?;
+        self.registered.fetch_add(1, Ordering::SeqCst);
+        Ok(())
     }
 
     async fn heartbeat(&self, _: &str) -> Result<(), ServiceError> {
@@ -162,6 +182,7 @@ impl ControllerService for Double {
         Ok(ClusterView {
             version: newest,
             tables: tables.into_iter().collect(),
+            configs: BTreeMap::from([(CLUSTER_ID.to_owned(), self.cluster.lock().clone())]),
             ..ClusterView::default()
         })
     }

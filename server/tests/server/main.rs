@@ -1,6 +1,7 @@
 //! A server with a stream in memory and a controller in memory: rows are seen once each, whatever happens to their segments.
 
 mod double;
+mod other_cluster;
 mod replicas;
 mod scan;
 mod upsert;
