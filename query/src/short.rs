@@ -10,10 +10,12 @@ use segment::Segment;
 use crate::filter::bounds;
 use crate::plan::{BoundFilter, Plan};
 use crate::stats::QueryStats;
-use crate::{prune, star_tree, statistics};
+use crate::{kernel, prune, star_tree, statistics};
 
 /// Rows, or records of star-trees, that a short query reads at most.
 const ROWS: usize = 1 << 13;
+/// How many rows of a pass over whole numbers cost what one does that functions are evaluated for.
+const LIGHT: usize = 12;
 /// Segments of a short query at most, before any is pruned.
 const SEGMENTS: usize = 64;
 
@@ -39,10 +41,14 @@ fn rows_of(plan: &Plan, segment: &dyn Segment) -> usize {
     if let Some(values) = statistics::values_read(plan, segment) {
         return values;
     }
-    match star_tree::search(plan, segment) {
-        Some(search) => search.most_records(),
-        None => bounds::possible(plan, segment).len(),
+    if let Some(search) = star_tree::search(plan, segment) {
+        return search.most_records();
     }
+    let rows = bounds::possible(plan, segment).len();
+    if rows > ROWS && rows <= ROWS * LIGHT && kernel::fits(plan, segment, rows) {
+        return rows / LIGHT;
+    }
+    rows
 }
 
 /// True where no test goes through all texts of a dictionary or calls a function.

@@ -22,6 +22,7 @@ pub mod testing;
 pub mod time;
 mod var;
 
+pub use buffer::places::{add_strides, limit};
 pub use buffer::positions::push_positions;
 pub use error::SegmentError;
 pub use format::footer::{ColumnMetadata, SegmentMetadata};

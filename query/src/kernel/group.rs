@@ -262,7 +262,7 @@ impl<'a> GroupKeys<'a> {
         if first.base.is_none() {
             first.column.ids(docs.clone(), &mut self.places);
             let largest = (first.cardinality - 1) as u32;
-            self.places.iter_mut().for_each(|p| *p = (*p).min(largest));
+            segment::limit(&mut self.places, largest);
         } else {
             self.places.clear();
             self.places.resize(docs.len(), 0);
@@ -277,6 +277,12 @@ impl<'a> GroupKeys<'a> {
         }
         for key in others {
             let stride = key.stride as u32;
+            if key.base.is_none() {
+                key.column.ids(docs.clone(), &mut self.scratch.ids);
+                let largest = (key.cardinality - 1) as u32;
+                segment::add_strides(&mut self.places, &self.scratch.ids, largest, stride);
+                continue;
+            }
             key.each(
                 docs,
                 &mut self.scratch,

@@ -11,13 +11,13 @@ mod tree;
 
 use common::{Block, BytesVec, DataType, Values};
 use functions::{Grouped, Groups};
-use segment::Docs;
+use segment::{Docs, Segment};
 
 use crate::QueryError;
 use crate::expr::BoundExpr;
 use crate::group_by::GroupTable;
 use crate::merge::Partial;
-use crate::plan::PlanAggregation;
+use crate::plan::{Plan, PlanAggregation, Shape};
 use crate::project::{BLOCK_ROWS, SegmentColumns};
 use crate::scan::Scan;
 use group::{GroupKeys, Places};
@@ -35,6 +35,18 @@ enum Measure {
     Average(Number),
     Least(Number),
     Greatest(Number),
+}
+
+/// True where one pass over rows of a segment answers a plan.
+pub(crate) fn fits(plan: &Plan, segment: &dyn Segment, rows: usize) -> bool {
+    let Shape::Aggregation {
+        keys, aggregations, ..
+    } = &plan.shape
+    else {
+        return false;
+    };
+    let columns = SegmentColumns::open(segment, &plan.columns, plan.null_handling, "");
+    Kernel::new(keys, aggregations, &columns, rows, plan.group_limit).is_some()
 }
 
 /// One pass over the rows of a task.

@@ -4,9 +4,11 @@
 //! So four neighbours unpack with the same shifts, which any processor does at once, and any single value is in at most
 //! two words. Must not know: dictionaries. Invariant: whole blocks are written; reading past the end gives 0.
 
+use super::blocks;
+
 /// Values of a block.
-const BLOCK: usize = 128;
-const LANES: usize = 4;
+pub(super) const BLOCK: usize = 128;
+pub(super) const LANES: usize = 4;
 
 /// Bits that hold every number below `count`.
 pub(crate) fn width_for(count: u32) -> u32 {
@@ -39,26 +41,28 @@ pub(crate) fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
     }
 }
 
+/// The word of 32 bits that a value begins in.
+#[inline(always)]
+pub(super) fn word_at(width: u32, index: usize) -> usize {
+    let (block, at) = (index / BLOCK, index % BLOCK);
+    let bit = at / LANES * width as usize;
+    block.saturating_mul(width as usize * LANES) + bit / 32 * LANES + at % LANES
+}
+
 /// One value.
 #[inline]
 pub(crate) fn get(bytes: &[u8], width: u32, index: usize) -> u32 {
-    let (block, at) = (index / BLOCK, index % BLOCK);
-    let bit = at / LANES * width as usize;
-    let word = block * width as usize * LANES + bit / 32 * LANES + at % LANES;
+    let word = word_at(width, index);
     let read = |word: usize| {
         let chunk = bytes
             .get(word.saturating_mul(4)..)
             .and_then(|rest| rest.first_chunk::<4>());
         chunk.map_or(0, |chunk| u32::from_le_bytes(*chunk))
     };
-    let shift = bit % 32;
-    let mask = ((1_u64 << width) - 1) as u32;
-    let low = read(word) >> shift;
-    if shift + width as usize > 32 {
-        (low | (read(word + LANES) << (32 - shift))) & mask
-    } else {
-        low & mask
-    }
+    // The next word of the lane is read in any case: whether it is needed cannot be foretold.
+    let both = u64::from(read(word.saturating_add(LANES))) << 32 | u64::from(read(word));
+    let shift = index % BLOCK / LANES * width as usize % 32;
+    (both >> shift) as u32 & ((1_u64 << width) - 1) as u32
 }
 
 #[inline(always)]
@@ -110,20 +114,29 @@ fn block<const W: usize>(source: &[[u8; 16]], out: &mut [u32; BLOCK]) {
     steps!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
 }
 
-fn blocks<const W: usize>(source: &[u8], out: &mut [[u32; BLOCK]]) {
-    let chunks = source.as_chunks::<16>().0;
-    for (place, words) in out.iter_mut().zip(chunks.chunks_exact(W)) {
+fn portable<const W: usize>(source: &[[u8; 16]], out: &mut [[u32; BLOCK]]) {
+    for (place, words) in out.iter_mut().zip(source.chunks_exact(W)) {
         block::<W>(words, place);
     }
 }
 
 macro_rules! by_width {
     ($width:expr, $source:expr, $out:expr, $($w:literal)*) => {
-        match $width { $($w => blocks::<$w>($source, $out),)* _ => {} }
+        match $width { $($w => portable::<$w>($source, $out),)* _ => {} }
     };
 }
 
 fn unpack_blocks(source: &[u8], width: u32, out: &mut [[u32; BLOCK]]) {
+    let source = source.as_chunks::<16>().0;
+    let whole = (source.len() / width.max(1) as usize).min(out.len());
+    let (out, missing) = out.split_at_mut(whole);
+    missing.as_flattened_mut().fill(0);
+    if !blocks::unpack(source, width, out) {
+        portable_blocks(source, width, out);
+    }
+}
+
+pub(super) fn portable_blocks(source: &[[u8; 16]], width: u32, out: &mut [[u32; BLOCK]]) {
     by_width!(width, source, out,
         1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
 }

@@ -8,8 +8,11 @@
 
 pub(crate) mod arena;
 pub(crate) mod bits;
+mod blocks;
 pub(crate) mod chunks;
+pub(crate) mod listed;
 pub(crate) mod map;
+pub(crate) mod places;
 pub(crate) mod positions;
 pub(crate) mod slots;
 pub(crate) mod within;

@@ -4,6 +4,8 @@
 
 /// Bits of a word from which on it pays to look at all its places.
 const MANY: u32 = 6;
+/// Positions that are written of every word, whether it has as many bits or not: how many it has cannot be foretold.
+const FEW: usize = 4;
 /// Places that are looked at at a time.
 #[cfg(target_arch = "x86_64")]
 const LANES: usize = 16;
@@ -16,12 +18,46 @@ pub fn push_positions(words: &[u64], base: u32, out: &mut Vec<u32>) {
         // SAFETY: the processor has just been asked for AVX-512.
         return unsafe { sixteen(words, base, count, out) };
     }
-    out.reserve(count);
+    out.reserve(count + FEW);
     for (word, first) in words.iter().zip((base..).step_by(64)) {
-        one_by_one(*word, first, out);
+        // Of so few bits most words have none.
+        if *word != 0 {
+            // SAFETY: `count` is the number of all bits, so that `FEW` more than those of this word have room.
+            unsafe { few(*word, first, out) };
+        }
     }
 }
 
+/// Appends the positions of a word with few bits.
+///
+/// # Safety
+/// `out` has room for the positions and [`FEW`] more.
+#[inline(always)]
+unsafe fn few(word: u64, first: u32, out: &mut Vec<u32>) {
+    let (len, mut rest) = (out.len(), word);
+    // SAFETY: see above.
+    let place = unsafe { out.as_mut_ptr().add(len) };
+    for at in 0..FEW {
+        // SAFETY: see above.
+        unsafe {
+            place
+                .add(at)
+                .write(first.wrapping_add(rest.trailing_zeros()))
+        };
+        rest &= rest.wrapping_sub(1);
+    }
+    let mut count = FEW.min(word.count_ones() as usize);
+    while rest != 0 {
+        // SAFETY: see above.
+        unsafe { place.add(count).write(first + rest.trailing_zeros()) };
+        count += 1;
+        rest &= rest - 1;
+    }
+    // SAFETY: as many were written.
+    unsafe { out.set_len(len + count) };
+}
+
+#[cfg(test)]
 fn one_by_one(mut word: u64, first: u32, out: &mut Vec<u32>) {
     if word == u64::MAX {
         return out.extend(first..first + 64);
@@ -44,7 +80,8 @@ fn sixteen(words: &[u64], base: u32, count: usize, out: &mut Vec<u32>) {
     let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (word, first) in words.iter().zip((base..).step_by(64)) {
         if word.count_ones() < MANY {
-            one_by_one(*word, first, out);
+            // SAFETY: `count` is the number of all bits, and `LANES` more have room.
+            unsafe { few(*word, first, out) };
             continue;
         }
         for part in 0..4 {

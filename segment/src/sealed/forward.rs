@@ -8,9 +8,9 @@ use std::ops::Range;
 use common::{DataType, Values};
 
 use super::packed::{DENSE, PackedNumbers};
-use crate::buffer::bits;
 use crate::buffer::map::Region;
 use crate::buffer::within::{self, Span};
+use crate::buffer::{bits, listed, places};
 use crate::format::codec::Codec;
 use crate::number::{Number, with_number};
 use crate::var::VarKind;
@@ -58,7 +58,7 @@ const WINDOW: u32 = 4096;
 /// Ids of listed entries: one by one where they are sparse.
 fn listed_ids(bytes: &[u8], width: u32, list: &[u32], out: &mut Vec<u32>) {
     let mut rest = list;
-    let mut dense = Vec::new();
+    let mut unpacked = Vec::new();
     while let Some(first) = rest.first() {
         let end = (first / WINDOW + 1).saturating_mul(WINDOW);
         // Entries of a damaged file need not ascend.
@@ -68,15 +68,16 @@ fn listed_ids(bytes: &[u8], width: u32, list: &[u32], out: &mut Vec<u32>) {
         let last = here.last().map_or(*first, |last| *last.max(first));
         let span = (last - first) as usize + 1;
         if here.len() * DENSE <= span {
-            out.extend(here.iter().map(|i| bits::get(bytes, width, *i as usize)));
+            let indexes = here.iter().map(|i| *i as usize);
+            listed::each(bytes, width, indexes, |id| out.push(id));
             continue;
         }
-        dense.clear();
-        let range = *first as usize..*first as usize + span.min(WINDOW as usize);
-        bits::get_range(bytes, width, range, &mut dense);
+        unpacked.resize(WINDOW as usize, 0);
+        let between = &mut unpacked[..span.min(WINDOW as usize)];
+        bits::unpack(bytes, width, *first as usize, between);
         let picked = here
             .iter()
-            .map(|i| dense.get(i.wrapping_sub(*first) as usize));
+            .map(|i| between.get(i.wrapping_sub(*first) as usize));
         out.extend(picked.map(|id| id.copied().unwrap_or(0)));
     }
 }
@@ -148,9 +149,7 @@ impl Forward {
                 }
                 let largest = cardinality.saturating_sub(1);
                 if (1_u64 << width) > u64::from(*cardinality) {
-                    out[start..]
-                        .iter_mut()
-                        .for_each(|id| *id = (*id).min(largest));
+                    places::limit(&mut out[start..], largest);
                 }
             }
             Self::Runs { ends, cardinality } => run_ids(ends, *cardinality, entries, out),

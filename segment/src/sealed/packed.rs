@@ -13,9 +13,9 @@
 use std::ops::Range;
 
 use crate::Docs;
-use crate::buffer::bits;
 use crate::buffer::map::Region;
 use crate::buffer::within::{self, Span};
+use crate::buffer::{bits, listed};
 
 /// Numbers of a block.
 pub(crate) const BLOCK: usize = 4096;
@@ -23,7 +23,7 @@ const HEAD: usize = 32;
 /// Values that are unpacked at a time, so that they stay in the fastest cache.
 const PIECE: usize = 1024;
 /// Where at least one entry in this many is asked for, all between are unpacked: that costs as much as to find one alone.
-pub(super) const DENSE: usize = 64;
+pub(super) const DENSE: usize = 24;
 /// The width of numbers that are stored as they are.
 const PLAIN: u32 = 64;
 
@@ -227,13 +227,18 @@ impl PackedNumbers {
                     let head = self.head(block);
                     let bytes = self.block_bytes(&head);
                     if here.len() * DENSE > span && (1..=32).contains(&head.width) {
-                        distances.clear();
-                        distances.resize(span, 0);
-                        bits::unpack(bytes, head.width, *first as usize % BLOCK, &mut distances);
+                        distances.resize(BLOCK, 0);
+                        let between = &mut distances[..span];
+                        bits::unpack(bytes, head.width, *first as usize % BLOCK, between);
                         out.extend(here.iter().map(|entry| {
-                            let distance = distances[(entry - first) as usize];
+                            let distance = between[(entry - first) as usize];
                             convert(head.least.wrapping_add(i64::from(distance)))
                         }));
+                    } else if (1..=32).contains(&head.width) {
+                        let at = here.iter().map(|entry| *entry as usize % BLOCK);
+                        listed::each(bytes, head.width, at, |distance| {
+                            out.push(convert(head.least.wrapping_add(i64::from(distance))));
+                        });
                     } else {
                         let at = |entry: &u32| *entry as usize % BLOCK;
                         let number = |entry| convert(self.within(&head, bytes, at(entry)));
