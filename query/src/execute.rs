@@ -52,7 +52,8 @@ pub(crate) struct Task<'a> {
     pub(crate) search: Option<Search<'a>>,
 }
 
-/// Executes on the current rayon pool. `host` is what `$hostName` shows.
+/// Executes on the threads of the rayon pool that the caller is one of; outside of a pool on the calling thread alone, for the pool of
+/// the whole process would have to be woken first. `host` is what `$hostName` shows.
 ///
 /// # Errors
 /// The first error of any segment.
@@ -71,8 +72,8 @@ pub fn execute(
         .collect();
     let rows: u64 = possible.iter().map(|rows| rows.len() as u64).sum();
     let cut = Cut::new(plan);
-    // Outside a pool, where short queries run, even the number of threads is not asked for: it would start some.
-    let task_rows = if rows <= u64::from(TASK_ROWS.start) {
+    let alone = rows <= u64::from(ALONE_ROWS) || rayon::current_thread_index().is_none();
+    let task_rows = if alone || rows <= u64::from(TASK_ROWS.start) {
         rows
     } else if cut.is_known() {
         u64::from(CUT_ROWS)
@@ -80,12 +81,12 @@ pub fn execute(
         let threads = rayon::current_num_threads().max(1) as u64;
         (rows / (threads * 2)).clamp(u64::from(TASK_ROWS.start), TASK_ROWS.end.into())
     };
+    let task_rows = u32::try_from(task_rows).unwrap_or(u32::MAX);
     let tasks: Vec<Task<'_>> = kept
         .iter()
         .zip(possible)
-        .flat_map(|(segment, rows)| tasks_of(plan, segment.as_ref(), rows, task_rows as u32))
+        .flat_map(|(segment, rows)| tasks_of(plan, segment.as_ref(), rows, task_rows))
         .collect();
-    let alone = rows <= u64::from(ALONE_ROWS);
     let parts = run_all(plan, tasks, &cut, alone, limits, host)?;
     let mut partials = Vec::with_capacity(parts.len());
     for (part, part_stats) in parts {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use segment::Segment;
 
 use crate::filter::bounds;
-use crate::plan::{BoundFilter, Plan, Shape};
+use crate::plan::{BoundFilter, Plan};
 use crate::stats::QueryStats;
-use crate::{prune, star_tree};
+use crate::{prune, star_tree, statistics};
 
 /// Rows, or records of star-trees, that a short query reads at most.
 const ROWS: usize = 1 << 13;
@@ -36,27 +36,13 @@ pub fn is_short(plan: &Plan, segments: &[Arc<dyn Segment>]) -> bool {
 }
 
 fn rows_of(plan: &Plan, segment: &dyn Segment) -> usize {
-    if counts_all(plan) && segment.valid_docs().is_none() {
-        return 1;
+    if let Some(values) = statistics::values_read(plan, segment) {
+        return values;
     }
     match star_tree::search(plan, segment) {
         Some(search) => search.most_records(),
         None => bounds::possible(plan, segment).len(),
     }
-}
-
-/// `SELECT COUNT(*)` of everything.
-fn counts_all(plan: &Plan) -> bool {
-    let Shape::Aggregation {
-        keys, aggregations, ..
-    } = &plan.shape
-    else {
-        return false;
-    };
-    let counts = |a: &crate::plan::PlanAggregation| a.inputs.is_empty() && a.filter.is_none();
-    keys.is_empty()
-        && aggregations.iter().all(counts)
-        && matches!(plan.filter, BoundFilter::Constant(true))
 }
 
 /// True where no test goes through all texts of a dictionary or calls a function.

@@ -3,10 +3,39 @@
 //! Must not know: filters. Invariant: the answer is that of aggregating every row.
 
 use common::{Block, DataType, Values};
-use segment::{Column, Docs};
+use segment::{Column, Docs, Segment};
 
-use crate::plan::PlanAggregation;
+use crate::plan::{BoundFilter, Plan, PlanAggregation, Shape};
 use crate::project::{SegmentColumns, Source};
+
+/// How many values aggregations of a whole segment read where they read no row of it; `None` where they do.
+pub(crate) fn values_read(plan: &Plan, segment: &dyn Segment) -> Option<usize> {
+    let Shape::Aggregation {
+        keys, aggregations, ..
+    } = &plan.shape
+    else {
+        return None;
+    };
+    let everything = matches!(plan.filter, BoundFilter::Constant(true))
+        && (plan.skip_upsert || segment.valid_docs().is_none());
+    if !keys.is_empty() || !everything || aggregations.iter().any(|a| a.filter.is_some()) {
+        return None;
+    }
+    let mut values = 1;
+    if aggregations.iter().all(|a| a.inputs.is_empty()) {
+        return Some(values);
+    }
+    let columns = SegmentColumns::open(segment, &plan.columns, plan.null_handling, "");
+    for aggregation in aggregations.iter().filter(|a| !a.inputs.is_empty()) {
+        if segment.is_consuming() {
+            return None;
+        }
+        if by_statistics(aggregation, &columns).is_none() {
+            values += set_like_column(aggregation, &columns)?.dictionary()?.len() as usize;
+        }
+    }
+    Some(values)
+}
 
 /// MIN, MAX or SUM of a whole segment from the statistics of a column of whole numbers.
 pub(crate) fn by_statistics(

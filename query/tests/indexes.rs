@@ -238,7 +238,7 @@ fn answer(sql: &str, schema: &Schema, segments: &[Arc<dyn Segment>]) -> Vec<Stri
     let statement = sql::Statement::split(sql, &sql::Options::default()).unwrap();
     let plan = Plan::new(sql::parse::query(&statement, 0).unwrap(), schema, 0).unwrap();
     let limits = Limits::new(60_000, 1 << 30);
-    let done = query::execute(&plan, segments, &limits, "here").unwrap();
+    let done = rayon::scope(|_| query::execute(&plan, segments, &limits, "here")).unwrap();
     let table = query::reduce(&plan, done.partial).unwrap();
     let mut rows: Vec<String> = table.rows.iter().map(|row| format!("{row:?}")).collect();
     rows.sort();
@@ -263,7 +263,7 @@ fn effort(sql: &str, schema: &Schema, segments: &[Arc<dyn Segment>]) -> (u64, u6
     let statement = sql::Statement::split(sql, &sql::Options::default()).unwrap();
     let plan = Plan::new(sql::parse::query(&statement, 0).unwrap(), schema, 0).unwrap();
     let limits = Limits::new(60_000, 1 << 30);
-    let done = query::execute(&plan, segments, &limits, "here").unwrap();
+    let done = rayon::scope(|_| query::execute(&plan, segments, &limits, "here")).unwrap();
     let stats = done.stats;
     (stats.num_entries_scanned_in_filter, stats.num_docs_scanned)
 }

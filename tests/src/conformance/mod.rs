@@ -65,7 +65,8 @@ pub(crate) fn ask(
     let execute = || -> Result<ResultTable, QueryError> {
         let plan = Plan::new(parsed, &dataset.schema, NOW_MS)?;
         let limits = Limits::new(60_000, 1 << 30);
-        let executed = query::execute(&plan, &dataset.segments, &limits, "localhost")?;
+        let executed =
+            rayon::scope(|_| query::execute(&plan, &dataset.segments, &limits, "localhost"))?;
         // Over the wire and back, as between processes.
         let bytes = query::wire::encode(&executed);
         let executed = query::wire::decode(&plan, &bytes)?;
