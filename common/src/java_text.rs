@@ -287,6 +287,10 @@ fn parse_date(text: &str) -> Option<i64> {
         })
     };
     let year = number(&[y1, y2, y3, y4])?.cast_signed();
+    // Years of the era begin with 1.
+    if year < 1 {
+        return None;
+    }
     let date = NaiveDate::from_ymd_opt(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
     Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
 }
