@@ -3,7 +3,7 @@
 //! Must not know: JSON, columns. Invariant: what is printed here reads back to the same value.
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{NaiveDate, NaiveTime};
 
 use crate::{java_calendar, java_digits};
 
@@ -185,46 +185,93 @@ pub fn timestamp_text(millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction}")
 }
 
-/// Reads a timestamp: milliseconds as digits, `yyyy-MM-dd[ HH:mm:ss[.fraction]]`, or ISO-8601 with `T` and optional zone.
+/// Reads a timestamp: milliseconds as digits, `java.sql.Timestamp`'s form, or `yyyy-MM-dd[( |T)HH:mm[:ss][.fraction]][zone]`
+/// with every digit in its place.
 #[must_use]
 pub fn parse_timestamp(text: &str) -> Option<i64> {
-    let text = text.trim();
     if let Ok(millis) = text.parse::<i64>() {
         return Some(millis);
     }
-    if let Some(millis) = parse_date(text) {
-        return Some(millis);
-    }
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.timestamp_millis());
-    }
-    if let Some(millis) = parse_sql_timestamp(text) {
-        return Some(millis);
-    }
-    // A zone without colon (`-0300`) is none of Pinot's formats.
-    let tail = text.len().checked_sub(5).and_then(|at| text.get(at..));
-    if tail.is_some_and(|zone| {
-        zone.starts_with(['+', '-']) && zone[1..].bytes().all(|b| b.is_ascii_digit())
-    }) {
+    parse_date(text)
+        .or_else(|| parse_sql_timestamp(text.trim()))
+        .or_else(|| parse_universal(text))
+}
+
+/// `yyyy-MM-dd[( |T)HH:mm[:ss][.fraction]][zone]`, a zone `Z` or `+HH:mm`: a day behind the last of its month is the last,
+/// 24:00 the day's end, and a year of more than four digits has a plus.
+fn parse_universal(text: &str) -> Option<i64> {
+    let (year, rest) = match text.strip_prefix('+') {
+        Some(long) => long.split_at_checked(long.find('-').filter(|digits| *digits > 4)?)?,
+        None => text.split_at_checked(4)?,
+    };
+    let year: i32 = digits(year, year.len())?.try_into().ok()?;
+    let (month, rest) = digits_behind(rest, '-')?;
+    let (day, rest) = digits_behind(rest, '-')?;
+    if year < 1 || !(1..=31).contains(&day) {
         return None;
     }
-    for format in [
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%dT%H:%M",
-    ] {
-        if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
-            return Some(time.and_utc().timestamp_millis());
+    let month = u32::try_from(month).ok()?;
+    let last = (28..=u32::try_from(day).ok()?).rev();
+    let date = NaiveDate::from_ymd_opt(year, month, u32::try_from(day).ok()?).or_else(|| {
+        last.filter_map(|day| NaiveDate::from_ymd_opt(year, month, day))
+            .next()
+    })?;
+    let (of_day, zone) = match rest.strip_prefix(['T', ' ']) {
+        Some(time) => time_of_day(time)?,
+        None => (0, rest),
+    };
+    let midnight = date.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
+    Some(midnight + of_day - zone_offset(zone)?)
+}
+
+/// Milliseconds of `HH:mm[:ss][.fraction]`, and what stands behind it.
+fn time_of_day(text: &str) -> Option<(i64, &str)> {
+    let (hour, rest) = text.split_at_checked(2)?;
+    let hour = digits(hour, 2)?;
+    let (minute, rest) = digits_behind(rest, ':')?;
+    let (second, rest) = digits_behind(rest, ':').unwrap_or((0, rest));
+    let (nanos, rest) = match rest.strip_prefix('.') {
+        Some(behind) => {
+            let count = behind.bytes().take_while(u8::is_ascii_digit).count();
+            let (fraction, rest) = behind.split_at_checked(count)?;
+            (
+                count
+                    .le(&9)
+                    .then(|| digits(&format!("{fraction:0<9}"), 9))??,
+                rest,
+            )
         }
-    }
-    for format in ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"] {
-        if let Ok(time) = DateTime::parse_from_str(text, format) {
-            return Some(time.timestamp_millis());
-        }
-    }
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
+        None => (0, rest),
+    };
+    let of_day = (hour * 3600 + minute * 60 + second) * 1000 + nanos / 1_000_000;
+    let in_range = hour < 24 || (of_day == 86_400_000 && nanos == 0);
+    (in_range && minute < 60 && second < 60).then_some((of_day, rest))
+}
+
+/// Milliseconds of a zone: nothing, `Z` or `+HH:mm`.
+fn zone_offset(zone: &str) -> Option<i64> {
+    let sign = match zone.chars().next() {
+        None => return Some(0),
+        Some('Z') => return (zone.len() == 1).then_some(0),
+        Some('+') => 1,
+        Some('-') => -1,
+        Some(_) => return None,
+    };
+    let (hours, rest) = zone.get(1..)?.split_at_checked(2)?;
+    let (minutes, rest) = digits_behind(rest, ':')?;
+    let offset = digits(hours, 2)? * 60 + minutes;
+    (rest.is_empty() && minutes < 60 && offset <= 18 * 60).then_some(sign * offset * 60_000)
+}
+
+/// The two digits behind a sign, and what follows.
+fn digits_behind(text: &str, sign: char) -> Option<(i64, &str)> {
+    let (two, rest) = text.strip_prefix(sign)?.split_at_checked(2)?;
+    Some((digits(two, 2)?, rest))
+}
+
+/// A number of just so many digits.
+fn digits(text: &str, count: usize) -> Option<i64> {
+    (text.len() == count).then(|| number(text, count))?
 }
 
 /// `yyyy-MM-dd` in ten digits and dashes, the form that most dates have; other forms of dates are read elsewhere.
@@ -240,6 +287,10 @@ fn parse_date(text: &str) -> Option<i64> {
         })
     };
     let year = number(&[y1, y2, y3, y4])?.cast_signed();
+    // Years of the era begin with 1.
+    if year < 1 {
+        return None;
+    }
     let date = NaiveDate::from_ymd_opt(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
     Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
 }
@@ -278,13 +329,48 @@ mod tests {
     fn dates_are_days_of_the_calendar() {
         assert_eq!(parse_timestamp("1998-12-01"), Some(912_470_400_000));
         assert_eq!(parse_timestamp("1969-12-31"), Some(-86_400_000));
-        assert_eq!(parse_timestamp("1998-2-1"), Some(886_291_200_000));
+        assert_eq!(parse_timestamp("1998-02-31"), Some(888_624_000_000));
+        assert_eq!(parse_timestamp("+11998-02-01"), Some(316_455_811_200_000));
         for none in [
             "1998-13-01",
-            "1998-02-30",
+            "1998-2-1",
+            "98-02-01",
+            "11998-02-01",
+            "0000-01-01",
+            " 1998-02-01",
             "1998-0a-01",
             "1998/02/01",
             "19980-2-01x",
+        ] {
+            assert_eq!(parse_timestamp(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn times_have_two_digits_each_and_a_zone_its_colon() {
+        for (text, millis) in [
+            ("1998-02-01 01:02", 886_294_920_000),
+            ("1998-02-01 01:02.5", 886_294_920_500),
+            ("1998-02-30T01:02", 888_627_720_000),
+            ("1998-02-01T24:00", 886_377_600_000),
+            ("1998-02-01Z", 886_291_200_000),
+            ("1998-02-01+05:30", 886_271_400_000),
+            ("1998-02-01T01:02:03.123456789+05:30", 886_275_123_123),
+            ("1998-02-01 01:02:03+05:30", 886_275_123_000),
+            // java.sql.Timestamp's form has digits to spare.
+            ("1998-2-1 1:2:3", 886_294_923_000),
+        ] {
+            assert_eq!(parse_timestamp(text), Some(millis), "{text}");
+        }
+        for none in [
+            "1998-02-01 1:2",
+            "1998-02-01T1:02",
+            "1998-02-01T01:02:03+05",
+            "1998-02-01T01:02:03+0530",
+            "1998-02-01T01:02:60",
+            "1998-02-01t01:02",
+            "1998-02-01T01:02z",
+            " 123",
         ] {
             assert_eq!(parse_timestamp(none), None, "{none}");
         }

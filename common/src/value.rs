@@ -138,7 +138,7 @@ impl Value {
             (a, b) => match (a.as_i64(), b.as_i64()) {
                 (Some(x), Some(y)) => x.cmp(&y),
                 _ => match (a.as_f64(), b.as_f64()) {
-                    (Some(x), Some(y)) => x.total_cmp(&y),
+                    (Some(x), Some(y)) => compare_doubles(x, y),
                     _ => match (a.as_str(), b.as_str()) {
                         (Some(x), Some(y)) => compare_text(x, y),
                         _ => a.rank().cmp(&b.rank()),
@@ -157,6 +157,16 @@ impl Value {
             Self::Bytes(_) => 4,
             Self::Array(..) => 5,
         }
+    }
+}
+
+/// Java's `Double.compare`: NaN is the greatest, whatever its sign, and -0.0 lies below 0.0.
+#[must_use]
+#[inline]
+pub fn compare_doubles(a: f64, b: f64) -> Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (false, false) => a.total_cmp(&b),
+        (a, b) => a.cmp(&b),
     }
 }
 
@@ -188,6 +198,14 @@ impl Eq for Value {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_one_nan_above_every_number() {
+        let nan = -f64::NAN;
+        assert_eq!(Value::Double(nan), Value::Double(f64::NAN));
+        assert!(compare_doubles(nan, f64::INFINITY).is_gt());
+        assert!(compare_doubles(-0.0, 0.0).is_lt());
+    }
 
     #[test]
     fn text_sorts_by_utf16_units() {

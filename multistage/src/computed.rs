@@ -99,9 +99,10 @@ fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan
         let expr = expr.clone().transform_down(|inner| match inner {
             Expr::WindowFunction(_) => {
                 let parts = inner.map_children(|part| {
-                    let moves = matches!(part, Expr::ScalarFunction(_) | Expr::Case(_))
-                        && !part.is_volatile()
-                        && below.has(&part);
+                    let moves =
+                        !matches!(part, Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_))
+                            && !part.is_volatile()
+                            && below.has(&part);
                     Ok(match moves {
                         true => Transformed::yes(below.column(part, names)),
                         false => Transformed::no(part),
@@ -225,7 +226,7 @@ fn is_arithmetic(expr: &Expr) -> bool {
         if matches!(call.func.name(), "$plus" | "$minus" | "$times" | "$divide"))
 }
 
-/// True for a call with arithmetic of whole numbers somewhere within.
+/// True for a call with arithmetic of whole numbers somewhere within, or with a part of an address.
 fn keeps_fractions(expr: &Expr, leaf: &LogicalPlan) -> bool {
     let Expr::ScalarFunction(call) = expr else {
         return false;
@@ -237,6 +238,16 @@ fn keeps_fractions(expr: &Expr, leaf: &LogicalPlan) -> bool {
                 Ok(ArrowType::Int32 | ArrowType::Int64)
             )
     };
-    let within = |arg: &Expr| arg.exists(|inner| Ok(whole(inner))).unwrap_or(false);
-    !expr.is_volatile() && !asks(expr) && call.args.iter().any(within)
+    let within = |arg: &Expr| {
+        arg.exists(|inner| Ok(whole(inner) || is_part_of_address(inner)))
+            .unwrap_or(false)
+    };
+    let moves = is_part_of_address(expr) || call.args.iter().any(within);
+    moves && !expr.is_volatile() && !asks(expr)
+}
+
+/// True for what a leaf answers an empty text for, and operators above it null: a part of a text that is no address.
+fn is_part_of_address(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call)
+        if matches!(call.func.name(), "urlprotocol" | "urldomain" | "urlquerystring"))
 }

@@ -39,7 +39,10 @@ pub(crate) fn union(mut union: Union) -> Result<Union> {
         let numbers = types.iter().all(|t| !t.multi && t.data_type.is_numeric());
         let decimal = any(|t| t == DataType::BigDecimal);
         let mixed = numbers && decimal && !types.windows(2).all(|pair| pair[0] == pair[1]);
-        let floating = any(|t| matches!(t, DataType::Double | DataType::Float));
+        let floating = types.iter().zip(&union.inputs).any(|(found, input)| {
+            let floats = matches!(found.data_type, DataType::Double | DataType::Float);
+            floats && !is_decimal_literal(input, at)
+        });
         wanted.push(mixed.then_some(if floating {
             DataType::Double
         } else {
@@ -52,6 +55,18 @@ pub(crate) fn union(mut union: Union) -> Result<Union> {
         }
     }
     Ok(union)
+}
+
+/// True for a column that is a literal with a fraction: an exact decimal to the planner.
+fn is_decimal_literal(input: &LogicalPlan, at: usize) -> bool {
+    let LogicalPlan::Projection(projection) = input else {
+        return false;
+    };
+    // A whole number is what a function folded to.
+    projection.expr.get(at).is_some_and(|expr| {
+        matches!(expr.clone().unalias(), Expr::Literal(ScalarValue::Float64(Some(value)), _)
+            if value.fract() != 0.0)
+    })
 }
 
 /// A plan with columns in other types, under their names.

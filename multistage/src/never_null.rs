@@ -109,6 +109,7 @@ fn of_table(plan: &LogicalPlan) -> bool {
 pub(crate) fn is_never(expr: &Expr) -> bool {
     match expr {
         Expr::Alias(alias) => is_never(&alias.expr),
+        Expr::Cast(cast) => is_never(&cast.expr),
         Expr::ScalarFunction(call) if NEVER.contains(&call.func.name()) => true,
         // Every other function is null where an argument is, and nowhere else.
         Expr::ScalarFunction(call) => {

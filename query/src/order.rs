@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use common::value::compare_text;
+use common::value::{compare_doubles, compare_text};
 use common::{Block, Values};
 
 use crate::plan::PlanOrder;
@@ -81,7 +81,7 @@ impl<'a> RowOrder<'a> {
             (Values::Long(v), true) => self.better(count, wanted, |a, b| v[a] <= v[b]),
             (Values::Long(v), false) => self.better(count, wanted, |a, b| v[a] >= v[b]),
             (Values::Double(v), ascending) => self.better(count, wanted, |a, b| {
-                let order = v[a].total_cmp(&v[b]);
+                let order = compare_doubles(v[a], v[b]);
                 if ascending {
                     order.is_le()
                 } else {
@@ -119,8 +119,8 @@ fn values(block: &Block, a: usize, b: usize) -> Ordering {
     match block.values() {
         Values::Int(v) => v[x].cmp(&v[y]),
         Values::Long(v) => v[x].cmp(&v[y]),
-        Values::Float(v) => f64::from(v[x]).total_cmp(&f64::from(v[y])),
-        Values::Double(v) => v[x].total_cmp(&v[y]),
+        Values::Float(v) => compare_doubles(f64::from(v[x]), f64::from(v[y])),
+        Values::Double(v) => compare_doubles(v[x], v[y]),
         Values::Text(v) => compare_text(v.get(x), v.get(y)),
         Values::Bytes(v) => v.get(x).cmp(v.get(y)),
         Values::BigDecimal(v) => v[x].cmp(&v[y]),

@@ -209,7 +209,7 @@ impl Filter {
     pub fn negated(self) -> Self {
         match self {
             Self::Constant(value) => Self::Constant(!value),
-            Self::Not(child) => *child,
+            // A negation of a negation stays one: names of columns show it.
             other => Self::Not(Box::new(other)),
         }
     }

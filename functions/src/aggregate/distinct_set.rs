@@ -4,6 +4,7 @@
 //! are one, -0.0 is not 0.0).
 
 use ahash::RandomState;
+use common::value::compare_doubles;
 use common::{Block, Values};
 use hashbrown::HashSet;
 use roaring::RoaringBitmap;
@@ -192,7 +193,7 @@ impl DistinctSet {
             Self::Double(set) => set.iter().map(|x| f64::from_bits(*x)).collect(),
             Self::Empty | Self::Bytes(_) => Vec::new(),
         };
-        numbers.sort_by(f64::total_cmp);
+        numbers.sort_by(|a, b| compare_doubles(*a, *b));
         numbers
     }
 

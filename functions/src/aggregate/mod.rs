@@ -46,6 +46,8 @@ mod values;
 mod whole;
 mod with_time;
 
+pub use rows::placed;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::OnceLock;

@@ -3,6 +3,7 @@
 //! Must not know: text. Invariant: ties are settled at the end, so that the order of merging does not matter.
 
 use ahash::RandomState;
+use common::value::compare_doubles;
 use common::{Block, ColumnType, DataType, Value};
 use hashbrown::HashMap;
 
@@ -130,7 +131,7 @@ impl Aggregate for Mode {
             .filter(|(_, count)| *count == most)
             .map(|(value, _)| f64::from_bits(*value))
             .collect();
-        modes.sort_by(f64::total_cmp);
+        modes.sort_by(|a, b| compare_doubles(*a, *b));
         let mode = match self.tie {
             Tie::Min => modes.first().copied(),
             Tie::Max => modes.last().copied(),

@@ -2,6 +2,7 @@
 //!
 //! Must not know: approximate forms. Invariant: the answer is one of the numbers, the one at floor(n * p / 100) of their order.
 
+use common::value::compare_doubles;
 use common::{Block, ColumnType, DataType, Value};
 
 use super::bytes::{Reader, put_f64, put_len};
@@ -57,7 +58,11 @@ pub(crate) fn select(numbers: &mut [f64], percentile: f64) -> Option<f64> {
     } else {
         ((numbers.len() as f64 * percentile / 100.0) as usize).min(last)
     };
-    Some(*numbers.select_nth_unstable_by(index, f64::total_cmp).1)
+    Some(
+        *numbers
+            .select_nth_unstable_by(index, |a, b| compare_doubles(*a, *b))
+            .1,
+    )
 }
 
 fn bind(call: &AggregateCall<'_>) -> Result<Box<dyn AggregateFunction>, FunctionError> {

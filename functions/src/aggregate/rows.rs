@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use bigdecimal::ToPrimitive;
 use common::cast::{decimal_to_i64, parse_double};
-use common::{Block, DataType, Value, Values};
+use common::{Block, ColumnType, DataType, Value, Values};
 
 use super::Groups;
 use crate::FunctionError;
@@ -171,6 +171,34 @@ pub(crate) fn null_default(data_type: DataType) -> Value {
     }
 }
 
+/// What operators above the tables' leaves read in place of a null, for functions that do not look at nulls: zero, false, an
+/// empty text and an empty array.
+fn placeholder(column_type: ColumnType) -> Value {
+    let data_type = column_type.data_type;
+    if column_type.multi {
+        return Value::Array(data_type, Vec::new());
+    }
+    match data_type {
+        DataType::Int => Value::Int(0),
+        DataType::Long => Value::Long(0),
+        DataType::Float => Value::Float(0.0),
+        DataType::Double => Value::Double(0.0),
+        DataType::String => Value::String(String::new()),
+        DataType::Json => Value::Json(String::new()),
+        other => null_default(other),
+    }
+}
+
+/// The block with placeholders of operators above the tables' leaves in place of nulls.
+#[must_use]
+pub fn placed(block: Block) -> Block {
+    if block.nulls().is_none() {
+        return block;
+    }
+    let placeholder = placeholder(block.column_type());
+    filled_with(&block, &placeholder)
+}
+
 /// The block with [`null_default`] in place of nulls.
 pub(crate) fn filled(block: &Block) -> Cow<'_, Block> {
     if block.nulls().is_none() {
@@ -181,18 +209,23 @@ pub(crate) fn filled(block: &Block) -> Cow<'_, Block> {
     if column_type.multi {
         default = Value::Array(column_type.data_type, vec![default]);
     }
+    Cow::Owned(filled_with(block, &default))
+}
+
+fn filled_with(block: &Block, default: &Value) -> Block {
+    let column_type = block.column_type();
     if block.is_constant() {
-        return Cow::Owned(Block::constant(column_type, &default, block.rows()));
+        return Block::constant(column_type, default, block.rows());
     }
     let mut values = block.values().empty_like();
     for row in 0..block.rows() {
         if block.is_null(row) {
-            values.push(&default);
+            values.push(default);
         } else {
             values.push_from(block.values(), row);
         }
     }
-    Cow::Owned(Block::new(column_type, values))
+    Block::new(column_type, values)
 }
 
 /// Calls `f` with (group, item) for every value, as sketches take them; decimals by their text.

@@ -2,10 +2,6 @@
 //!
 //! Must not know: bytes. Invariant: numbers print without exponent and without trailing zeros, as JTS does.
 
-use std::str::FromStr as _;
-
-use bigdecimal::{BigDecimal, RoundingMode};
-
 use super::{GeoError, Geometry, Line, Position, Rings, Shape};
 
 const MAX_DEPTH: usize = 50;
@@ -54,14 +50,11 @@ fn position(out: &mut String, (x, y): &Position) {
     ordinate(out, *y);
 }
 
-/// A number with sixteen decimals at most, half to even. A negative one that rounds to nothing keeps its sign.
+/// A number with sixteen decimals at most, the nearest to its exact value. A negative one that rounds to nothing keeps its sign.
 fn ordinate(out: &mut String, value: f64) {
     const DECIMALS: usize = 16;
     if value.is_infinite() {
         return out.push_str(if value > 0.0 { "Inf" } else { "-Inf" });
-    }
-    if value == 0.0 {
-        return out.push('0');
     }
     let shortest = format!("{value}");
     let decimals = shortest
@@ -70,15 +63,8 @@ fn ordinate(out: &mut String, value: f64) {
     if decimals <= DECIMALS {
         return out.push_str(&shortest);
     }
-    let rounded = BigDecimal::from_str(&shortest)
-        .unwrap_or_default()
-        .with_scale_round(DECIMALS as i64, RoundingMode::HalfEven);
-    let digits = rounded.abs().to_plain_string();
-    if value < 0.0 {
-        out.push('-');
-    }
-    let whole = digits.trim_end_matches('0').trim_end_matches('.');
-    out.push_str(if whole.is_empty() { "0" } else { whole });
+    let rounded = format!("{value:.DECIMALS$}");
+    out.push_str(rounded.trim_end_matches('0').trim_end_matches('.'));
 }
 
 fn line(out: &mut String, positions: &Line) {
@@ -254,5 +240,25 @@ impl<'a> Reader<'a> {
                 return Err(self.expected("a geometry type"));
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinates_have_sixteen_decimals_of_the_exact_value() {
+        let text = |x: f64| {
+            let shape = Shape::Point(Some((x, 1.0)));
+            let geography = false;
+            Geometry { shape, geography }.to_wkt()
+        };
+        // A tie by its shortest digits alone: the number lies below the one and above the other.
+        assert_eq!(text(0.00911717990691075), "POINT (0.0091171799069107 1)");
+        assert_eq!(text(-0.20280492734851485), "POINT (-0.2028049273485149 1)");
+        assert_eq!(text(-0.0), "POINT (-0 1)");
+        assert_eq!(text(0.0), "POINT (0 1)");
+        assert_eq!(text(-2.5), "POINT (-2.5 1)");
     }
 }

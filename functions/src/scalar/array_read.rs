@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use common::value::compare_doubles;
 use common::{ArrayVec, Block, ColumnType, DataType, TextVec, Values};
 
 use super::EvalContext;
@@ -99,8 +100,8 @@ pub(super) fn compare(values: &Values, a: usize, b: usize) -> Ordering {
     match values {
         Values::Int(v) => v[a].cmp(&v[b]),
         Values::Long(v) => v[a].cmp(&v[b]),
-        Values::Float(v) => v[a].total_cmp(&v[b]),
-        Values::Double(v) => v[a].total_cmp(&v[b]),
+        Values::Float(v) => compare_doubles(f64::from(v[a]), f64::from(v[b])),
+        Values::Double(v) => compare_doubles(v[a], v[b]),
         Values::BigDecimal(v) => v[a].cmp(&v[b]),
         Values::Text(v) => common::value::compare_text(v.get(a), v.get(b)),
         Values::Bytes(v) => v.get(a).cmp(v.get(b)),

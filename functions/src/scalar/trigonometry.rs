@@ -36,25 +36,25 @@ pub(crate) static FAMILY: Family = Family {
             &["asin"],
             "Arc sine, in radians.",
             ("asin(0)", "0.0"),
-            |a, _| map(a, f64::asin),
+            |a, _| map(a, libm::asin),
         ),
         inexact(
             &["acos"],
             "Arc cosine, in radians.",
             ("acos(1)", "0.0"),
-            |a, _| map(a, f64::acos),
+            |a, _| map(a, libm::acos),
         ),
         inexact(
             &["atan"],
             "Arc tangent, in radians.",
             ("atan(0)", "0.0"),
-            |a, _| map(a, f64::atan),
+            |a, _| map(a, libm::atan),
         ),
         pair(
             &["atan2"],
             "Angle of the point (second, first), in radians.",
             ("atan2(0, -1)", "3.141592653589793"),
-            |a, _| map_pair(a, f64::atan2),
+            |a, _| map_pair(a, libm::atan2),
         ),
         inexact(&["sinh"], "Hyperbolic sine.", ("sinh(0)", "0.0"), |a, _| {
             map(a, f64::sinh)

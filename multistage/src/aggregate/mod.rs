@@ -332,7 +332,14 @@ impl Bound {
             .map(|input| match input {
                 Input::Row(index) => arrays.get(*index).map_or_else(
                     || Ok(Block::constant(DataType::Unknown, &Value::Null, rows)),
-                    block_of,
+                    |array| {
+                        let block = block_of(array)?;
+                        Ok(if self.function.sees_nulls() {
+                            block
+                        } else {
+                            aggregate::placed(block)
+                        })
+                    },
                 ),
                 Input::Literal(value) => Ok(Block::constant(value.column_type(), value, rows)),
             })

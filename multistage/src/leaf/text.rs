@@ -78,6 +78,10 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
             if let Some(text) = between_elements(binary, leaf) {
                 return Some(text);
             }
+            if let Some((test, distinct)) = beside_known(binary, leaf) {
+                let not = if distinct { "NOT " } else { "" };
+                return Some(format!("({test} IS {not}TRUE)"));
+            }
             let op = operator(binary.op)?;
             let (left, right) = sides(binary, leaf)?;
             format!("({left} {op} {right})")
@@ -139,7 +143,10 @@ pub(super) fn condition(expr: &Expr, leaf: &Leaf) -> Option<String> {
             );
             Some(format!("({left} {op} {right})"))
         }
-        // A literal is no null: there is nothing to spell out.
+        Operator::IsNotDistinctFrom if is_true(&binary.right) => condition(&binary.left, leaf),
+        Operator::IsNotDistinctFrom if is_known(&binary.left) || is_known(&binary.right) => {
+            beside_known(binary, leaf).map(|(test, _)| test)
+        }
         _ if [&binary.left, &binary.right]
             .iter()
             .any(|side| matches!(***side, Expr::Literal(..))) =>
@@ -166,6 +173,32 @@ pub(super) fn condition(expr: &Expr, leaf: &Leaf) -> Option<String> {
         }
         _ => expression(expr, leaf),
     }
+}
+
+fn is_known(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, _) if !value.is_null())
+}
+
+fn is_true(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
+}
+
+/// IS [NOT] DISTINCT FROM a literal as the planner has it, an equality, and whether it is negated: a literal is no null, and what
+/// a leaf reads is none either unless nulls are handled.
+fn beside_known(binary: &BinaryExpr, leaf: &Leaf) -> Option<(String, bool)> {
+    let distinct = match binary.op {
+        Operator::IsDistinctFrom => true,
+        Operator::IsNotDistinctFrom => false,
+        _ => return None,
+    };
+    if !is_known(&binary.left) && !is_known(&binary.right) {
+        return None;
+    }
+    if is_true(&binary.right) {
+        return Some((expression(&binary.left, leaf)?, distinct));
+    }
+    let (left, right) = sides(binary, leaf)?;
+    Some((format!("({left} = {right})"), distinct))
 }
 
 /// A condition that groups pass. Above a leaf NaN is greater than every number, where a leaf has it greater than none.
@@ -419,8 +452,8 @@ pub(super) fn group(expr: &Expr, leaf: &Leaf) -> Option<String> {
     }
 }
 
-/// An argument whose type the planner holds to be another than a leaf does: parts of a time are LONG to it, and the extremes of
-/// numbers of two types DOUBLE. It shows in what is answered over no rows.
+/// An argument whose type the planner holds to be another than a leaf does: parts of a time are LONG to it, distances of times
+/// INT, and the extremes of numbers of two types DOUBLE. It shows in what is answered over no rows.
 fn as_planned(expr: &Expr, text: String, leaf: &Leaf) -> String {
     const PARTS: &[&str] = &[
         "dayofmonth",
@@ -448,6 +481,7 @@ fn as_planned(expr: &Expr, text: String, leaf: &Leaf) -> String {
     let name = function.func.name();
     match expr.get_type(leaf.schema.as_ref()) {
         Ok(ArrowType::Int64) if PARTS.contains(&name) => format!("CAST({text} AS LONG)"),
+        Ok(ArrowType::Int32) if name == "timestampdiff" => format!("CAST({text} AS INT)"),
         Ok(ArrowType::Float64) if matches!(name, "greatest" | "least") => {
             format!("CAST({text} AS DOUBLE)")
         }

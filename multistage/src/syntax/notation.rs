@@ -96,8 +96,8 @@ pub(super) fn rewrite(expr: &mut Expr) {
     }
     let taken = std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()));
     *expr = match taken {
-        Expr::IsNotDistinctFrom(left, right) => same(left, right),
-        Expr::IsDistinctFrom(left, right) => not(same(left, right)),
+        Expr::IsNotDistinctFrom(left, right) => bound(*right, |right| same(left, right)),
+        Expr::IsDistinctFrom(left, right) => bound(*right, |right| not(same(left, right))),
         Expr::Between {
             expr,
             negated,
@@ -128,6 +128,22 @@ pub(super) fn rewrite(expr: &mut Expr) {
         }
         other => other,
     };
+}
+
+/// The grammar hands over `b AND c` as the right side of `a IS DISTINCT FROM b AND c`, although AND and OR bind weaker.
+fn bound(right: Expr, test: impl FnOnce(Box<Expr>) -> Expr) -> Expr {
+    match right {
+        Expr::BinaryOp {
+            left,
+            op: op @ (BinaryOperator::And | BinaryOperator::Or),
+            right,
+        } => Expr::BinaryOp {
+            left: Box::new(bound(*left, test)),
+            op,
+            right,
+        },
+        right => test(Box::new(right)),
+    }
 }
 
 fn same(left: Box<Expr>, right: Box<Expr>) -> Expr {

@@ -150,6 +150,38 @@ fn settled(test: &Test, expr: &BoundExpr, matcher: &Matcher) -> Option<bool> {
     }
 }
 
+/// The sides of a comparison of two expressions that must be numbers where rows pass it: NaN is equal to nothing, nor less or
+/// greater, though a comparison that is selected has it greatest.
+fn compared_numbers(test: &Test, expr: &BoundExpr) -> Vec<BoundExpr> {
+    let BoundExpr::Call { function, args } = expr else {
+        return Vec::new();
+    };
+    let ([left, right], Test::Eq(Value::Boolean(true))) = (args.as_slice(), test) else {
+        return Vec::new();
+    };
+    // NaN on the other side of a strict comparison fails it anyway.
+    let (of_left, of_right) = match function.function().names.first().copied() {
+        Some("equals" | "greaterthan") => (true, false),
+        Some("lessthan") => (false, true),
+        Some("greaterthanorequal" | "lessthanorequal") => (true, true),
+        _ => (false, false),
+    };
+    let computed = |side: &BoundExpr| {
+        let found = side.column_type();
+        let fraction = matches!(found.data_type, DataType::Float | DataType::Double);
+        fraction && !found.multi && !matches!(side, BoundExpr::Literal(..))
+    };
+    let literal = |side: &BoundExpr| matches!(side, BoundExpr::Literal(..));
+    if literal(left) || literal(right) {
+        return Vec::new();
+    }
+    [(of_left, left), (of_right, right)]
+        .into_iter()
+        .filter(|(wanted, side)| *wanted && computed(side))
+        .map(|(_, side)| side.clone())
+        .collect()
+}
+
 /// True for a test of a function that makes an array, other than one that reads its length or elements.
 fn array_made(test: &BoundExpr) -> bool {
     match test {
@@ -216,6 +248,7 @@ impl BoundFilter {
             }
             Filter::Not(child) => match Self::bind_over(child, literals, bind)? {
                 Self::Constant(value) => Self::Constant(!value),
+                Self::Not(twice) => *twice,
                 other => Self::Not(Box::new(other)),
             },
             Filter::Constant(value) => Self::Constant(*value),
@@ -240,14 +273,44 @@ impl BoundFilter {
                 }
                 match settled(test, &expr, &matcher) {
                     Some(value) if literals != Literals::Strict => Self::Constant(value),
-                    _ => Self::Test(BoundTest {
-                        expr,
-                        matcher,
-                        negated,
-                    }),
+                    _ => {
+                        let numbers = compared_numbers(test, &expr);
+                        let compared = Self::Test(BoundTest {
+                            expr,
+                            matcher,
+                            negated,
+                        });
+                        Self::among_numbers(compared, numbers, literals)?
+                    }
                 }
             }
         })
+    }
+
+    /// A comparison that holds only where such expressions are numbers.
+    fn among_numbers(
+        compared: Self,
+        numbers: Vec<BoundExpr>,
+        literals: Literals,
+    ) -> Result<Self, QueryError> {
+        if numbers.is_empty() {
+            return Ok(compared);
+        }
+        let any_number = Test::Range {
+            lower: Some((Value::Double(f64::NEG_INFINITY), true)),
+            upper: None,
+        };
+        let mut all = Vec::with_capacity(numbers.len() + 1);
+        for expr in numbers {
+            let (matcher, negated) = Matcher::of(&any_number, &expr, literals)?;
+            all.push(Self::Test(BoundTest {
+                expr,
+                matcher,
+                negated,
+            }));
+        }
+        all.push(compared);
+        Ok(Self::And(all))
     }
 
     fn bind_all(
