@@ -175,8 +175,10 @@ pub(super) fn condition(expr: &Expr, leaf: &Leaf) -> Option<String> {
     }
 }
 
+/// True for a literal that an equality can be with: BYTES are only told apart.
 fn is_known(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal(value, _) if !value.is_null())
+    matches!(expr, Expr::Literal(value, _)
+        if !value.is_null() && !matches!(value, ScalarValue::Binary(_) | ScalarValue::BinaryView(_)))
 }
 
 fn is_true(expr: &Expr) -> bool {

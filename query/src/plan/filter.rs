@@ -169,7 +169,7 @@ fn compared_numbers(test: &Test, expr: &BoundExpr) -> Vec<BoundExpr> {
     let computed = |side: &BoundExpr| {
         let found = side.column_type();
         let fraction = matches!(found.data_type, DataType::Float | DataType::Double);
-        fraction && !found.multi && !matches!(side, BoundExpr::Literal(..))
+        fraction && !found.multi && may_be_nan(side)
     };
     let literal = |side: &BoundExpr| matches!(side, BoundExpr::Literal(..));
     if literal(left) || literal(right) {
@@ -180,6 +180,21 @@ fn compared_numbers(test: &Test, expr: &BoundExpr) -> Vec<BoundExpr> {
         .filter(|(wanted, side)| *wanted && computed(side))
         .map(|(_, side)| side.clone())
         .collect()
+}
+
+/// False for what is a number in every row: sums, differences and products of whole numbers.
+fn may_be_nan(expr: &BoundExpr) -> bool {
+    match expr {
+        BoundExpr::Column(_, found) => !found.data_type.is_integer(),
+        BoundExpr::Literal(value, _) => value.as_f64().is_none_or(f64::is_nan),
+        BoundExpr::Call { function, args } => {
+            let exact = matches!(
+                function.function().names.first().copied(),
+                Some("plus" | "minus" | "times" | "cast")
+            );
+            !exact || args.iter().any(may_be_nan)
+        }
+    }
 }
 
 /// True for a test of a function that makes an array, other than one that reads its length or elements.
@@ -300,7 +315,8 @@ impl BoundFilter {
             lower: Some((Value::Double(f64::NEG_INFINITY), true)),
             upper: None,
         };
-        let mut all = Vec::with_capacity(numbers.len() + 1);
+        // First what passes fewest rows.
+        let mut all = vec![compared];
         for expr in numbers {
             let (matcher, negated) = Matcher::of(&any_number, &expr, literals)?;
             all.push(Self::Test(BoundTest {
@@ -309,7 +325,6 @@ impl BoundFilter {
                 negated,
             }));
         }
-        all.push(compared);
         Ok(Self::And(all))
     }
 
