@@ -263,7 +263,7 @@ mod tests {
     };
     use proto::grpc::GrpcController;
 
-    use super::{Controller, ControllerSettings};
+    use super::{Controller, ControllerSettings, Duration, Listener, TaskGroup, serve_in};
 
     fn server() -> Instance {
         Instance {
@@ -276,6 +276,22 @@ mod tests {
             live: false,
             enabled: false,
         }
+    }
+
+    /// A controller of an earlier version does not know the question.
+    #[tokio::test]
+    async fn an_earlier_controller_has_no_id() -> Result<(), Box<dyn std::error::Error>> {
+        let listener = Listener::bind("127.0.0.1:0", None).await?;
+        let url = format!("http://{}", listener.address()?);
+        let listeners = TaskGroup::new();
+        let nothing = axum::Router::new();
+        let stop = serve_in(&listeners, "controller", listener, nothing, Duration::ZERO);
+        let client = GrpcController::connect(&url, None)?;
+        assert_eq!(client.cluster_id().await?, "");
+        assert!(client.heartbeat("Server_h_1").await.is_err());
+        stop.stop();
+        listeners.shutdown().await;
+        Ok(())
     }
 
     /// One port speaks HTTP/1 and gRPC; what was answered is there after a restart, and versions go on growing.

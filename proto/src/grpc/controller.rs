@@ -204,10 +204,12 @@ impl GrpcController {
 #[async_trait]
 impl ControllerService for GrpcController {
     async fn cluster_id(&self) -> Result<String, ServiceError> {
-        let answer = self.client.clone().cluster_id(wire::Empty {}).await;
-        answer
-            .map(|identity| identity.into_inner().id)
-            .map_err(|status| self.failed(&status))
+        match self.client.clone().cluster_id(wire::Empty {}).await {
+            Ok(identity) => Ok(identity.into_inner().id),
+            // A controller of an earlier version, which servers may be ahead of in a rolling update.
+            Err(status) if status.code() == tonic::Code::Unimplemented => Ok(String::new()),
+            Err(status) => Err(self.failed(&status)),
+        }
     }
 
     async fn register(&self, instance: Instance) -> Result<(), ServiceError> {
