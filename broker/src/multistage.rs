@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use common::{ErrorCode, QueryException, Schema};
 use multistage::{Channels, LeafAnswer, LeafStreams, Leaves, Request, Stages};
+use parking_lot::Mutex;
 use query::QueryStats;
 use sql::Statement;
 use sql::statement::Options;
@@ -34,6 +35,8 @@ struct LeafQueries {
     options: Options,
     database: Option<String>,
     counted: Counted,
+    /// Of the parts of a query that do not run again.
+    settled: Mutex<BrokerResponse>,
 }
 
 #[async_trait]
@@ -82,8 +85,12 @@ impl Leaves for LeafQueries {
         self.core.stages.as_ref()
     }
 
+    fn settled(&self) {
+        *self.settled.lock() = self.counted.lock().clone();
+    }
+
     fn asked_again(&self) {
-        *self.counted.lock() = BrokerResponse::default();
+        *self.counted.lock() = self.settled.lock().clone();
     }
 
     fn ran(&self, stages: Stages) {
@@ -154,6 +161,7 @@ pub(crate) async fn answer(
         options,
         database,
         counted: Counted::default(),
+        settled: Mutex::default(),
     });
     let running = multistage::answer(&request, Arc::clone(&leaves) as Arc<dyn Leaves>);
     let table = tokio::select! {

@@ -9,6 +9,7 @@ use common::{ColumnType, ErrorCode, Value};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::displayable;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
@@ -23,13 +24,13 @@ use crate::distributed::Channels;
 use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::leaf::{self, Leaves};
 use crate::memory::Memory;
-use crate::run::Wish;
+use crate::run::{Answered, Wish};
 use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::DUPLICATE;
 use crate::{
     aggregate, asof, computed, convert, correlated, join_order, never_null, null_tests, ranges,
-    run, single_keys, syntax, typing, unnest,
+    run, semi_joins, single_keys, syntax, typing, unnest,
 };
 
 /// A query.
@@ -73,28 +74,70 @@ pub async fn answer(
         .and_then(run::pruned)
         .map_err(|error| of(&error, Phase::Planning))?;
     known_aggregates(&plan)?;
-    let plan = computed::moved(plan).map_err(|error| of(&error, Phase::Planning))?;
-    let plan = leaf::cut(plan, &leaves).map_err(|error| of(&error, Phase::Planning))?;
     let options = &request.statement.options;
     let wish = Wish {
         distributed: options.is_true("distributed"),
         now_ms: request.now_ms,
     };
     if request.statement.explain {
+        let plan = with_leaves(plan, &leaves)?;
         return explained(&request.statement, &plan, &wish, leaves.channels()).await;
     }
-    let budget = request
-        .memory
-        .budget(request.statement.options.number(MEMORY_OPTION));
-    let environment = request
-        .memory
-        .environment(budget)
-        .map_err(|error| of(&error, Phase::Execution))?;
-    let answered = {
-        let stages = leaves.channels().map(|channels| (&wish, channels));
-        run::answered(&plan, &environment, budget, leaves.as_ref(), stages).await?
+    let budget = request.memory.budget(options.number(MEMORY_OPTION));
+    let environment = request.memory.environment(budget);
+    let running = Running {
+        wish,
+        budget,
+        environment: environment.map_err(|error| of(&error, Phase::Execution))?,
+        leaves,
     };
+    let answered = running.answered(plan).await?;
+    running.leaves.ran(answered.stages);
     rows_of(&answered.batches, names, answered.types)
+}
+
+/// The plan with its leaves cut out.
+fn with_leaves(
+    plan: LogicalPlan,
+    leaves: &Arc<dyn Leaves>,
+) -> Result<LogicalPlan, MultiStageError> {
+    computed::moved(plan)
+        .and_then(|plan| leaf::cut(plan, leaves))
+        .map_err(|error| of(&error, Phase::Planning))
+}
+
+/// What the plans of one query run with.
+struct Running {
+    wish: Wish,
+    budget: usize,
+    environment: Arc<RuntimeEnv>,
+    leaves: Arc<dyn Leaves>,
+}
+
+impl Running {
+    /// The answer of a plan, its semi joins settled one after the other before it.
+    async fn answered(&self, mut plan: LogicalPlan) -> Result<Answered, MultiStageError> {
+        let planning = |error: DataFusionError| of(&error, Phase::Planning);
+        let mut before = Vec::new();
+        while let Some(awaited) = semi_joins::first(&plan).map_err(planning)? {
+            let keys = self.run(awaited.keys).await?;
+            self.leaves.settled();
+            plan = semi_joins::settled(plan, &keys.batches).map_err(planning)?;
+            before.push((awaited.table, keys));
+        }
+        let mut answered = self.run(plan).await?;
+        for (table, keys) in before {
+            answered.stages.follow(&table, keys.stages);
+        }
+        Ok(answered)
+    }
+
+    async fn run(&self, plan: LogicalPlan) -> Result<Answered, MultiStageError> {
+        let plan = with_leaves(plan, &self.leaves)?;
+        let leaves = self.leaves.as_ref();
+        let stages = leaves.channels().map(|channels| (&self.wish, channels));
+        run::answered(&plan, &self.environment, self.budget, leaves, stages).await
+    }
 }
 
 /// The plan of a statement, typed by Pinot's rules.

@@ -28,6 +28,7 @@ mod planned_type;
 mod ranges;
 mod run;
 mod scalar;
+mod semi_joins;
 mod single_keys;
 mod small_batches;
 mod stages;

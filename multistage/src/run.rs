@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::ColumnType;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SessionStateBuilder, TaskContext};
@@ -27,7 +27,7 @@ use crate::distributed::{self, Asked, Channels, Place};
 use crate::error::{MultiStageError, Phase, of};
 use crate::leaf::{self, Leaves};
 use crate::small_batches;
-use crate::stages;
+use crate::stages::{self, Stages};
 use crate::types::column_type;
 use crate::window_order;
 
@@ -113,6 +113,9 @@ pub(crate) fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> 
 pub(crate) struct Answered {
     pub(crate) batches: Vec<RecordBatch>,
     pub(crate) types: Vec<ColumnType>,
+    pub(crate) stages: Stages,
+    /// The batches' bytes, which are free once this is dropped.
+    _held: MemoryReservation,
 }
 
 /// Runs a plan; once more with operators that spill, where it does not fit.
@@ -141,8 +144,8 @@ pub(crate) async fn answered(
     }
     let error = match collected(&operators, session(), environment, budget).await {
         Ok(answered) => {
-            leaves.ran(stages::of(&operators));
-            return Ok(answered);
+            let stages = stages::of(&operators);
+            return Ok(Answered { stages, ..answered });
         }
         Err(error) => error,
     };
@@ -158,8 +161,8 @@ pub(crate) async fn answered(
     let answered = collected(&operators, &spilling, environment, budget)
         .await
         .map_err(|error| of(&error, Phase::Execution))?;
-    leaves.ran(stages::of(&operators));
-    Ok(answered)
+    let stages = stages::of(&operators);
+    Ok(Answered { stages, ..answered })
 }
 
 /// What a query says of stages on servers.
@@ -195,9 +198,9 @@ async fn on_servers(
     if !distributed::has_stages(&operators) {
         return Ok(None);
     }
-    let answered = collected(&operators, &session, environment, asked.budget).await?;
+    let mut answered = collected(&operators, &session, environment, asked.budget).await?;
     match tokio::time::timeout(FIGURES, distributed::figures(&operators, leaves)).await {
-        Ok(Ok(operators)) => leaves.ran(stages::of(&operators)),
+        Ok(Ok(operators)) => answered.stages = stages::of(&operators),
         Ok(Err(error)) => tracing::debug!(%error, "figures of stages"),
         Err(_) => tracing::debug!("the figures of some stages did not come"),
     }
@@ -275,7 +278,12 @@ async fn collected(
         })?;
         batches.push(batch);
     }
-    Ok(Answered { batches, types })
+    Ok(Answered {
+        batches,
+        types,
+        stages: Stages::default(),
+        _held: held,
+    })
 }
 
 /// Bytes of a batch's rows; of a slice, its own alone.

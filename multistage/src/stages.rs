@@ -26,6 +26,63 @@ pub struct Stages {
     pub operator_rows: u64,
 }
 
+impl Stages {
+    /// What ran before a leaf of a table, whose keys became a condition of it: Pinot's pipeline breaker, with numbers behind those
+    /// that are given.
+    pub(crate) fn follow(&mut self, table: &str, before: Self) {
+        self.groups = self.groups.max(before.groups);
+        self.join_rows = self.join_rows.max(before.join_rows);
+        self.window_rows = self.window_rows.max(before.window_rows);
+        self.operator_rows = self.operator_rows.max(before.operator_rows);
+        let (Ok(mut tree), Ok(mut part)) = (
+            serde_json::from_str::<Json>(&self.tree),
+            serde_json::from_str::<Json>(&before.tree),
+        ) else {
+            return;
+        };
+        let last = last_stage(&tree);
+        renumber(&mut part, last);
+        let mut breaker = Map::new();
+        breaker.insert("type".to_owned(), "PIPELINE_BREAKER".into());
+        breaker.insert("children".to_owned(), vec![part].into());
+        if let Some(leaf) = leaf_of(&mut tree, table)
+            && let Some(children) = leaf
+                .entry("children")
+                .or_insert_with(|| Json::Array(Vec::new()))
+                .as_array_mut()
+        {
+            children.push(Json::Object(breaker));
+        }
+        self.tree = tree.to_string();
+    }
+}
+
+fn children(node: &mut Json) -> impl Iterator<Item = &mut Json> {
+    let children = node.get_mut("children").and_then(Json::as_array_mut);
+    children.into_iter().flatten()
+}
+
+fn last_stage(node: &Json) -> u64 {
+    let own = node["stage"].as_u64().unwrap_or(0);
+    let below = node["children"].as_array().into_iter().flatten();
+    below.map(last_stage).fold(own, u64::max)
+}
+
+fn renumber(node: &mut Json, behind: u64) {
+    if let Some(stage) = node["stage"].as_u64() {
+        node["stage"] = (stage + behind).into();
+    }
+    children(node).for_each(|child| renumber(child, behind));
+}
+
+/// The first leaf of a table.
+fn leaf_of<'a>(node: &'a mut Json, table: &str) -> Option<&'a mut Map<String, Json>> {
+    if node["type"] == "LEAF" && node["table"] == table {
+        return node.as_object_mut();
+    }
+    children(node).find_map(|child| leaf_of(child, table))
+}
+
 /// What an operator is to Pinot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

@@ -343,7 +343,7 @@ impl Members {
 }
 
 /// As [`IdSet`] reads it; of INT where every value is one.
-fn id_set(sorted: &[i64]) -> String {
+pub(crate) fn id_set(sorted: &[i64]) -> String {
     let ends = [sorted.first(), sorted.last()];
     let narrow = ends
         .into_iter()

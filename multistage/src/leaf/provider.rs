@@ -53,7 +53,9 @@ pub trait Leaves: Send + Sync {
         let _ = sql;
         Ok(LeafStreams::default())
     }
-    /// What was answered so far is not used: the query begins again.
+    /// What was answered so far is part of the answer, whatever begins again.
+    fn settled(&self) {}
+    /// What was answered since then is not used: the query begins again.
     fn asked_again(&self) {}
     /// Counters of scans that ran beside the servers.
     fn counted(&self, stats: &QueryStats) {
