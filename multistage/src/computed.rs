@@ -6,14 +6,16 @@
 
 use std::sync::Arc;
 
+use common::DataType;
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, Window};
+use datafusion::logical_expr::{Expr, ExprSchemable, Filter, LogicalPlan, Projection, Window};
 
 use crate::leaf;
+use crate::types::column_type;
 
 /// Moves what stands above windows and joins.
 ///
@@ -26,7 +28,13 @@ pub(crate) fn moved(plan: LogicalPlan) -> Result<LogicalPlan> {
             LogicalPlan::Window(window) => changed(below_window(window, &mut names)?, node),
             LogicalPlan::Projection(projection) => {
                 let made = match below_join(projection, &mut names)? {
-                    None => beside_subquery(projection, &mut names)?,
+                    None => match beside_subquery(projection, &mut names)? {
+                        None => match below_condition(projection, &mut names)? {
+                            None => beside_window(projection, &mut names)?,
+                            made => made,
+                        },
+                        made => made,
+                    },
                     made => made,
                 };
                 changed(made, node)
@@ -130,6 +138,65 @@ fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan
     Ok(Some(LogicalPlan::Projection(kept)))
 }
 
+/// The leaf below windows, and projections that only pass columns on.
+fn windowed(plan: &LogicalPlan) -> Option<&LogicalPlan> {
+    match plan {
+        LogicalPlan::Window(window) if leaf::reads(&window.input) => Some(&window.input),
+        LogicalPlan::Window(window) => windowed(&window.input),
+        LogicalPlan::Projection(projection) if passes_on(projection) => windowed(&projection.input),
+        _ => None,
+    }
+}
+
+fn passes_on(projection: &Projection) -> bool {
+    let mut exprs = projection.expr.iter();
+    exprs.all(|expr| matches!(expr, Expr::Column(_)))
+}
+
+/// The same over another leaf, with its further columns.
+fn over_leaf(plan: &LogicalPlan, below: &LogicalPlan, further: &[Expr]) -> Result<LogicalPlan> {
+    Ok(match plan {
+        LogicalPlan::Window(window) => {
+            let input = match leaf::reads(&window.input) {
+                true => below.clone(),
+                false => over_leaf(&window.input, below, further)?,
+            };
+            let exprs = window.window_expr.clone();
+            LogicalPlan::Window(Window::try_new(exprs, Arc::new(input))?)
+        }
+        LogicalPlan::Projection(projection) => {
+            let input = over_leaf(&projection.input, below, further)?;
+            let exprs = projection.expr.iter().chain(further).cloned().collect();
+            LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(input))?)
+        }
+        other => other.clone(),
+    })
+}
+
+/// The same beside windows over a leaf.
+fn beside_window(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let Some(mut below) = windowed(&projection.input).and_then(Below::new) else {
+        return Ok(None);
+    };
+    let exprs = replaced(&projection.expr, vec![&mut below], names)?;
+    if below.computed.is_empty() {
+        return Ok(None);
+    }
+    let names = below
+        .computed
+        .iter()
+        .map(|expr| expr.schema_name().to_string());
+    let further: Vec<Expr> = names
+        .map(|name| Expr::Column(Column::new_unqualified(name)))
+        .collect();
+    let Some(leaf) = below.plan()? else {
+        return Ok(None);
+    };
+    let input = over_leaf(&projection.input, &leaf, &further)?;
+    let made = Projection::try_new(exprs, Arc::new(input))?;
+    Ok(Some(LogicalPlan::Projection(made)))
+}
+
 fn below_join(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
     let LogicalPlan::Join(join) = projection.input.as_ref() else {
         return Ok(None);
@@ -186,6 +253,27 @@ fn beside_subquery(projection: &Projection, names: &mut usize) -> Result<Option<
     Ok(Some(LogicalPlan::Projection(made)))
 }
 
+/// The same below a condition with a subquery, for the condition too.
+fn below_condition(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Filter(filter) = projection.input.as_ref() else {
+        return Ok(None);
+    };
+    let Some(mut below) = Below::new(&filter.input).filter(|_| asks(&filter.predicate)) else {
+        return Ok(None);
+    };
+    let exprs = replaced(&projection.expr, vec![&mut below], names)?;
+    let predicate = with_columns(filter.predicate.clone(), &mut [&mut below], names)?;
+    if below.computed.is_empty() {
+        return Ok(None);
+    }
+    let Some(input) = below.plan()? else {
+        return Ok(None);
+    };
+    let filter = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
+    let made = Projection::try_new(exprs, Arc::new(filter))?;
+    Ok(Some(LogicalPlan::Projection(made)))
+}
+
 /// A list with columns in the places of what moves below.
 fn replaced(
     exprs: &[Expr],
@@ -196,18 +284,22 @@ fn replaced(
     let mut out = Vec::with_capacity(exprs.len());
     for expr in exprs {
         let name = saved.save(expr);
-        let expr = expr.clone().transform_down(|inner| {
-            let side = sides.iter_mut().find(|side| side.has(&inner));
-            Ok(match side {
-                Some(side) if keeps_fractions(&inner, side.leaf) => {
-                    Transformed::new(side.column(inner, names), true, TreeNodeRecursion::Jump)
-                }
-                _ => Transformed::no(inner),
-            })
-        })?;
-        out.push(name.restore(expr.data));
+        out.push(name.restore(with_columns(expr.clone(), &mut sides, names)?));
     }
     Ok(out)
+}
+
+fn with_columns(expr: Expr, sides: &mut [&mut Below<'_>], names: &mut usize) -> Result<Expr> {
+    let moved = expr.transform_down(|inner| {
+        let side = sides.iter_mut().find(|side| side.has(&inner));
+        Ok(match side {
+            Some(side) if keeps_fractions(&inner, side.leaf) => {
+                Transformed::new(side.column(inner, names), true, TreeNodeRecursion::Jump)
+            }
+            _ => Transformed::no(inner),
+        })
+    });
+    moved.data()
 }
 
 /// True where an expression asks another query.
@@ -242,7 +334,15 @@ fn keeps_fractions(expr: &Expr, leaf: &LogicalPlan) -> bool {
         arg.exists(|inner| Ok(whole(inner) || is_part_of_address(inner)))
             .unwrap_or(false)
     };
-    let moves = is_part_of_address(expr) || call.args.iter().any(within);
+    let decimal = |arg: &Expr| {
+        let found = arg.get_type(leaf.schema()).map(|found| column_type(&found));
+        found.is_ok_and(|found| found.data_type == DataType::BigDecimal)
+    };
+    // A leaf refuses logarithms of BIG_DECIMAL.
+    let logarithm = matches!(call.func.name(), "ln" | "log10" | "log2" | "exp" | "sqrt");
+    let moves = is_part_of_address(expr)
+        || call.args.iter().any(within)
+        || (logarithm && call.args.iter().any(decimal));
     moves && !expr.is_volatile() && !asks(expr)
 }
 

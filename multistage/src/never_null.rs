@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{AggregateFunction, Case, ScalarFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, lit};
@@ -64,6 +64,13 @@ pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
                 Ok(match inner {
                     Expr::IsNull(tested) if is_never(&tested) => Transformed::yes(lit(false)),
                     Expr::IsNotNull(tested) if is_never(&tested) => Transformed::yes(lit(true)),
+                    // A test that is never unknown.
+                    Expr::IsTrue(tested) | Expr::IsNotFalse(tested) if is_settled(&tested) => {
+                        Transformed::yes(*tested)
+                    }
+                    Expr::IsFalse(tested) | Expr::IsNotTrue(tested) if is_settled(&tested) => {
+                        Transformed::yes(Expr::Not(tested))
+                    }
                     Expr::ScalarFunction(call) if coalesces(&call) => {
                         Transformed::yes(call.args.into_iter().next().unwrap_or_else(|| lit(0)))
                     }
@@ -120,6 +127,14 @@ pub(crate) fn is_never(expr: &Expr) -> bool {
         }
         _ => false,
     }
+}
+
+/// True for a comparison of what is never null to the planner.
+fn is_settled(expr: &Expr) -> bool {
+    let known =
+        |side: &Expr| matches!(side, Expr::Literal(value, _) if !value.is_null()) || is_never(side);
+    matches!(expr, Expr::BinaryExpr(BinaryExpr { left, op, right })
+        if op.supports_propagation() && known(left) && known(right))
 }
 
 fn coalesces(call: &ScalarFunction) -> bool {

@@ -1,15 +1,16 @@
 //! Ranges that say nothing or everything, settled while planning as Pinot's planner does.
 //!
 //! `x > 2 AND x < 1` is FALSE; `x < 2 OR x > 1`, `x NOT BETWEEN 2 AND 1`, `x LIKE '%'` and `b IN (false, true)` are
-//! `x IS NOT NULL`.
+//! `x IS NOT NULL`; `x <> x` and its like are FALSE.
 //! Must not know: tables. Invariant: a condition keeps its answer for every value that is not null.
 
 use std::cmp::Ordering;
 
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, lit};
 
@@ -27,9 +28,39 @@ pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
             let made = Filter::try_new(predicate.data, filter.input)?;
             Ok(Transformed::yes(LogicalPlan::Filter(made)))
         }
+        LogicalPlan::Aggregate(_) => filters(node),
         other => Ok(Transformed::no(other)),
     })?;
     Ok(done.data)
+}
+
+/// The same for the FILTERs of aggregations.
+fn filters(aggregate: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&aggregate);
+    let changed = aggregate.map_expressions(|expr| {
+        let saved = names.save(&expr);
+        let found = expr.transform_down(|inner| match inner {
+            Expr::AggregateFunction(mut call) => {
+                let Some(filter) = call.params.filter.take() else {
+                    return Ok(Transformed::no(Expr::AggregateFunction(call)));
+                };
+                let found = filter.transform_down(condition)?;
+                call.params.filter = Some(Box::new(found.data));
+                let call = Expr::AggregateFunction(call);
+                Ok(Transformed::new(
+                    call,
+                    found.transformed,
+                    TreeNodeRecursion::Jump,
+                ))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(found.update_data(|expr| saved.restore(expr)))
+    })?;
+    if changed.transformed {
+        return Ok(Transformed::yes(changed.data.recompute_schema()?));
+    }
+    Ok(changed)
 }
 
 /// True for a condition that is FALSE for every value.
@@ -57,6 +88,15 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
         } else {
             is_there(value)
         }),
+        Expr::Not(inner) => itself(inner)
+            .filter(|(_, met)| !met)
+            .map(|(value, _)| is_there(value)),
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::IsNotDistinctFrom,
+            right,
+        }) if left == right && !left.is_volatile() => Some(lit(true)),
+        Expr::BinaryExpr(_) if matches!(itself(&expr), Some((_, false))) => Some(lit(false)),
         // A column is what it is, where it is not null.
         Expr::BinaryExpr(BinaryExpr {
             left,
@@ -92,6 +132,20 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
         _ => None,
     };
     Ok(settled.map_or_else(|| Transformed::no(expr), Transformed::yes))
+}
+
+/// A value that is compared with itself, and whether it meets that.
+fn itself(expr: &Expr) -> Option<(&Expr, bool)> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
+        return None;
+    };
+    let met = match op {
+        Operator::Eq | Operator::LtEq | Operator::GtEq => true,
+        Operator::NotEq | Operator::Lt | Operator::Gt | Operator::IsDistinctFrom => false,
+        _ => return None,
+    };
+    let literal = matches!(left.as_ref(), Expr::Literal(..));
+    (left == right && !literal && !left.is_volatile()).then_some((left.as_ref(), met))
 }
 
 /// One end of a range over an expression.

@@ -69,7 +69,8 @@ pub(crate) fn settled(plan: LogicalPlan, keys: &[RecordBatch]) -> Result<Logical
             return Ok(Transformed::no(node));
         };
         done = true;
-        let condition = condition(left, keys)?;
+        let stored = leaf::is_stored(left, &join.left);
+        let condition = condition(left, stored, keys)?;
         let filtered =
             condition.map(|condition| Filter::try_new(condition, Arc::clone(&join.left)));
         if let Some(filter) = filtered.transpose()?.map(LogicalPlan::Filter)
@@ -137,12 +138,13 @@ fn given(join: &Join, keys: &[RecordBatch]) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Join(join))
 }
 
-/// What a row's key has to be; `None` where there are too many keys.
-fn condition(key: &Expr, keys: &[RecordBatch]) -> Result<Option<Expr>> {
+/// What a row's key has to be; `None` where there are too many keys. Only a stored key has the type that a set is read by.
+fn condition(key: &Expr, stored: bool, keys: &[RecordBatch]) -> Result<Option<Expr>> {
     let mut values = Vec::new();
     for batch in keys {
         let column = batch.column(0);
-        if values.len() + column.len() > MOST_KEYS && !column.data_type().is_integer() {
+        let set = stored && column.data_type().is_integer();
+        if values.len() + column.len() > MOST_KEYS && !set {
             return Ok(None);
         }
         for row in (0..column.len()).filter(|row| column.is_valid(*row)) {
@@ -152,7 +154,8 @@ fn condition(key: &Expr, keys: &[RecordBatch]) -> Result<Option<Expr>> {
     if values.is_empty() {
         return Ok(Some(lit(false)));
     }
-    if values.len() > WRITTEN
+    if stored
+        && values.len() > WRITTEN
         && let Some(integers) = integers(&values)
     {
         let set = leaf::id_set(&integers);

@@ -1,13 +1,15 @@
 //! Arrays as keys of groups and among distinct rows, which Pinot's planner refuses after it has typed all expressions.
 //!
-//! Must not know: what is aggregated. Invariant: a plan passes as it is.
+//! Must not know: what is aggregated. Invariant: a plan passes with the same rows.
+
+use std::sync::Arc;
 
 use common::ErrorCode;
 use datafusion::arrow::datatypes::DataType as ArrowType;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan};
 
 use crate::error::MultiStageError;
 
@@ -16,6 +18,16 @@ use crate::error::MultiStageError;
 /// # Errors
 /// Where there is one.
 pub(crate) fn checked(plan: LogicalPlan) -> Result<LogicalPlan> {
+    // One row is distinct, whatever it has.
+    let plan = plan.transform_up_with_subqueries(|node| {
+        Ok(match node {
+            LogicalPlan::Distinct(Distinct::All(input)) if input.max_rows() == Some(1) => {
+                Transformed::yes(Arc::unwrap_or_clone(input))
+            }
+            other => Transformed::no(other),
+        })
+    });
+    let plan = plan.data()?;
     let refused = plan.apply_with_subqueries(|node| {
         match node {
             LogicalPlan::Aggregate(aggregate) => single_valued(aggregate)?,

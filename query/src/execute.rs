@@ -24,7 +24,7 @@ use crate::select::Cut;
 use crate::star_tree::Search;
 use crate::statistics::SeenIds;
 use crate::stats::QueryStats;
-use crate::{QueryError, prune, select, star_tree, statistics, truncated};
+use crate::{QueryError, prune, select, stand_ins, star_tree, statistics, truncated};
 
 /// Fewest and most rows of one task: segments are split so that all threads work on one query, but groups of one segment are
 /// cheaper to find together.
@@ -499,10 +499,13 @@ fn argument(
     projection: &mut Projection<'_>,
     plan: &Plan,
 ) -> Result<Block, QueryError> {
-    let plain =
-        plan.null_handling && !aggregation.function.sees_nulls() && input.is_blind_to_nulls();
-    if plain {
-        return input.evaluate(&mut projection.plain(), &plan.context);
+    let replaces = matches!(input, BoundExpr::Call { .. })
+        && (plan.null_handling || !input.is_blind_to_nulls());
+    if replaces && !aggregation.function.sees_nulls() {
+        return stand_ins::evaluate(input, projection, &plan.context);
+    }
+    if !aggregation.function.reads_values() {
+        return input.evaluate_presence(projection, &plan.context);
     }
     input.evaluate(projection, &plan.context)
 }

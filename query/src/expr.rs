@@ -122,6 +122,35 @@ impl BoundExpr {
         matches!(self, Self::Call { .. }) && blind(self)
     }
 
+    /// True for a call in which a CASE chooses: its nulls are those of what it chose.
+    fn chooses(&self) -> bool {
+        match self {
+            Self::Call { function, args } => is_choice(function) || args.iter().any(Self::chooses),
+            _ => false,
+        }
+    }
+
+    /// Evaluates where only the nulls are asked for. A value that a function refuses is none then.
+    ///
+    /// # Errors
+    /// Where a condition of a CASE fails.
+    pub fn evaluate_presence(
+        &self,
+        rows: &mut dyn Rows,
+        context: &EvalContext,
+    ) -> Result<Block, QueryError> {
+        if !self.is_blind_to_nulls() {
+            let evaluated = self.evaluate(rows, context);
+            if evaluated.is_ok() || self.chooses() {
+                return evaluated;
+            }
+        }
+        if rows.handles_nulls() {
+            return self.nulls_alone(rows);
+        }
+        Ok(Block::constant(DataType::Int, &Value::Int(0), rows.rows()))
+    }
+
     /// Evaluates over rows.
     ///
     /// # Errors
@@ -146,7 +175,7 @@ impl BoundExpr {
                 Ok(Block::constant(*column_type, value, rows.rows()))
             }
             Self::Call { function, args } => {
-                let sees = function.function().nulls == NullRule::Sees;
+                let sees = function.function().nulls != NullRule::NullInNullOut;
                 let recorded = nulls && !rows.handles_nulls();
                 let wants_nulls = asks_for_null(function) || (recorded && sees);
                 if let [tested @ Self::Call { .. }] = args.as_slice()
@@ -218,7 +247,7 @@ impl BoundExpr {
 }
 
 /// True for CASE with conditions.
-fn is_choice(function: &BoundScalar) -> bool {
+pub(crate) fn is_choice(function: &BoundScalar) -> bool {
     function.function().names.first() == Some(&"case")
 }
 
@@ -267,7 +296,7 @@ fn is_null_test(function: &BoundScalar) -> bool {
 /// Functions whose whole purpose is null see recorded nulls in either null mode.
 fn asks_for_null(function: &BoundScalar) -> bool {
     let row = function.function();
-    row.nulls == NullRule::Sees
+    row.nulls != NullRule::NullInNullOut
         && matches!(
             row.names.first(),
             Some(&("isnull" | "isnotnull" | "coalesce" | "isdistinctfrom" | "isnotdistinctfrom"))

@@ -22,6 +22,7 @@ pub mod reduce;
 mod scan;
 pub mod select;
 mod short;
+mod stand_ins;
 mod star_states;
 pub mod star_tree;
 mod statistics;

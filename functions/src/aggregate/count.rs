@@ -109,6 +109,10 @@ impl Aggregate for Count {
         Value::Long(*state)
     }
 
+    fn reads_values(&self) -> bool {
+        self.elements
+    }
+
     fn label(&self, name: &str, arguments: &[String]) -> String {
         if self.argument {
             label::first(name, arguments)

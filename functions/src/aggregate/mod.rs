@@ -209,6 +209,10 @@ pub trait Aggregate: Send + Sync + 'static {
     fn sees_nulls(&self) -> bool {
         true
     }
+    /// False where the function only asks which values are null: its inputs need not be evaluated for more.
+    fn reads_values(&self) -> bool {
+        true
+    }
     /// Bytes a state holds beyond its own size, for memory accounting.
     fn heap_bytes(&self, _state: &Self::State) -> usize {
         0
@@ -225,6 +229,8 @@ pub trait AggregateFunction: Send + Sync {
     fn label(&self, name: &str, arguments: &[String]) -> String;
     /// See [`Aggregate::sees_nulls`].
     fn sees_nulls(&self) -> bool;
+    /// See [`Aggregate::reads_values`].
+    fn reads_values(&self) -> bool;
     /// States for no group yet.
     fn grouped(&self) -> Box<dyn Grouped>;
     /// Why the first row will stop the query, where the argument has a type that the function cannot read.
@@ -299,6 +305,10 @@ impl<A: Aggregate> AggregateFunction for Bound<A> {
 
     fn sees_nulls(&self) -> bool {
         self.0.sees_nulls()
+    }
+
+    fn reads_values(&self) -> bool {
+        self.0.reads_values()
     }
 
     fn grouped(&self) -> Box<dyn Grouped> {

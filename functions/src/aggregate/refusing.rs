@@ -75,6 +75,10 @@ impl AggregateFunction for Refusing {
         self.inner.sees_nulls()
     }
 
+    fn reads_values(&self) -> bool {
+        self.inner.reads_values()
+    }
+
     fn grouped(&self) -> Box<dyn Grouped> {
         Box::new(Unread {
             states: self.inner.grouped(),

@@ -155,8 +155,8 @@ pub fn distance(a: &Geometry, b: &Geometry) -> Result<f64, GeoError> {
         return Ok(f64::NAN);
     }
     if let (Shape::Point(Some(a)), Shape::Point(Some(b))) = (&a.shape, &b.shape) {
-        let (dx, dy) = (a.0 - b.0, a.1 - b.1);
-        return Ok((dx * dx + dy * dy).sqrt());
+        // Squares of large numbers overflow where the distance does not.
+        return Ok(libm::hypot(a.0 - b.0, a.1 - b.1));
     }
     if !a.is_finite() || !b.is_finite() {
         return Ok(f64::NAN);

@@ -56,6 +56,9 @@ fn ordinate(out: &mut String, value: f64) {
     if value.is_infinite() {
         return out.push_str(if value > 0.0 { "Inf" } else { "-Inf" });
     }
+    if let Some(whole) = whole_text(value) {
+        return out.push_str(&whole);
+    }
     let shortest = format!("{value}");
     let decimals = shortest
         .split_once('.')
@@ -65,6 +68,20 @@ fn ordinate(out: &mut String, value: f64) {
     }
     let rounded = format!("{value:.DECIMALS$}");
     out.push_str(rounded.trim_end_matches('0').trim_end_matches('.'));
+}
+
+/// A large whole number that a 64 bit one holds, as Java's formats write it: the digits that its bits leave open are rounded off.
+fn whole_text(value: f64) -> Option<String> {
+    let power = value.abs().log2().floor();
+    if value.fract() != 0.0 || !(54.0..63.0).contains(&power) {
+        return None;
+    }
+    let open = ((power - 54.0) * std::f64::consts::LOG10_2) as u32;
+    let unit = 10_u64.pow(open);
+    let exact = value.abs() as u64;
+    let rounded = (exact + unit / 2) / unit * unit;
+    let sign = if value < 0.0 { "-" } else { "" };
+    Some(format!("{sign}{rounded}"))
 }
 
 fn line(out: &mut String, positions: &Line) {
@@ -246,6 +263,19 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_whole_numbers_lose_the_digits_that_their_bits_leave_open() {
+        let text = |value: f64| {
+            let mut out = String::new();
+            ordinate(&mut out, value);
+            out
+        };
+        assert_eq!(text(5_899_995_362_565_345_280.0), "5899995362565345300");
+        assert_eq!(text(-2_363_919_734_114_673_152.0), "-2363919734114673200");
+        assert_eq!(text(9_007_199_254_740_992.0), "9007199254740992");
+        assert_eq!(text(1e19), "10000000000000000000");
+    }
 
     #[test]
     fn ordinates_have_sixteen_decimals_of_the_exact_value() {

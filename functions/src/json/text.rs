@@ -107,7 +107,19 @@ pub fn java_object_text(json: &str) -> String {
 /// True where Java's reader accepts the text; a text without any token is accepted too.
 #[must_use]
 pub fn is_valid_document(text: &str) -> bool {
-    text.trim().is_empty() || Json::parse(text).is_ok()
+    let text = text.trim_start();
+    // What follows a word is not looked at, unless it goes on.
+    let is_word = |word: &str| {
+        let rest = text.strip_prefix(word).and_then(|rest| rest.chars().next());
+        rest.is_some_and(|next| !next.is_alphanumeric() && !matches!(next, '_' | '$'))
+    };
+    if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        let number = text.split_ascii_whitespace().next().unwrap_or_default();
+        let of_number = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+        return number.chars().all(of_number) && Json::parse(number).is_ok();
+    }
+    let word = ["null", "true", "false"].into_iter().any(is_word);
+    text.is_empty() || word || Json::parse(text).is_ok()
 }
 
 /// Text as a JSON string.

@@ -190,7 +190,7 @@ pub(crate) static FAMILY: Family = Family {
             |a, _| between(a),
         ),
         ScalarFunction {
-            nulls: NullRule::Sees,
+            nulls: NullRule::SeesOrReads,
             ..row(
                 &["in"],
                 Params::Variadic {
@@ -203,7 +203,7 @@ pub(crate) static FAMILY: Family = Family {
             )
         },
         ScalarFunction {
-            nulls: NullRule::Sees,
+            nulls: NullRule::SeesOrReads,
             ..row(
                 &["notin"],
                 Params::Variadic {

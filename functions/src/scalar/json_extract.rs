@@ -44,7 +44,7 @@ pub(super) const SCALAR: ScalarFunction = ScalarFunction {
         }
         literal_type(args)
     }),
-    nulls: NullRule::Sees,
+    nulls: NullRule::SeesOrReads,
     doc: "The value at a JSON path as the named type (or `<type>_ARRAY`), or the default where there is none.",
     example: (
         r#"jsonExtractScalar('{"a":{"b":[1,2]}}', '$.a.b[1]', 'INT')"#,

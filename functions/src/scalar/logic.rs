@@ -372,10 +372,6 @@ fn case(args: &[Block]) -> Answer {
     let to = case_type(&arguments)?;
     let rows = args[0].rows();
     let positions: Vec<usize> = branches(args.len()).collect();
-    let values: Vec<Block> = positions
-        .iter()
-        .map(|i| as_type(&args[*i], to))
-        .collect::<Result<_, _>>()?;
     let conditions = args.len() / 2;
     let otherwise = (args.len() % 2 == 1).then_some(conditions);
     let mut chosen: Vec<Option<usize>> = vec![None; rows];
@@ -390,7 +386,33 @@ fn case(args: &[Block]) -> Answer {
             }
         }
     }
-    Ok(pick(&values, to, rows, |row| chosen[row].or(otherwise)))
+    let of_row = |row: usize| chosen[row].or(otherwise);
+    let values: Vec<Block> = positions
+        .iter()
+        .enumerate()
+        .map(|(branch, at)| branch_as(&args[*at], to, rows, &|row| of_row(row) == Some(branch)))
+        .collect::<Result<_, _>>()?;
+    Ok(pick(&values, to, rows, of_row))
+}
+
+/// A branch in the type of all of them: a value that has no form in it matters only where it is chosen.
+fn branch_as(
+    branch: &Block,
+    to: ColumnType,
+    rows: usize,
+    is_chosen: &dyn Fn(usize) -> bool,
+) -> Answer {
+    let whole = as_type(branch, to);
+    if whole.is_ok() || branch.is_constant() {
+        return whole;
+    }
+    let values: Vec<Value> = (0..rows)
+        .map(|row| match is_chosen(row) {
+            true => branch.value(row),
+            false => Value::Null,
+        })
+        .collect();
+    as_type(&Block::from_values(branch.column_type(), &values), to)
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ pub(crate) static FAMILY: Family = Family {
             &["log10"],
             "Logarithm to base 10.",
             ("log10(1000)", "3.0"),
-            |a, _| map(a, f64::log10),
+            |a, _| map(a, libm::log10),
         ),
         inexact(&["sqrt"], "Square root.", ("sqrt(16)", "4.0"), |a, _| {
             map(a, f64::sqrt)

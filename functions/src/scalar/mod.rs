@@ -226,6 +226,8 @@ pub enum NullRule {
     NullInNullOut,
     /// The kernel sees the nulls and decides.
     Sees,
+    /// The same; to what never looks at nulls it is a function of the values that stand for them.
+    SeesOrReads,
 }
 
 /// Which of Pinot's two evaluations a row belongs to. Column expressions of the single-stage engine use its transform
@@ -562,7 +564,7 @@ impl BoundScalar {
     fn evaluate(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
         let nulls = match self.function.nulls {
             NullRule::NullInNullOut => lift::any_null(arguments),
-            NullRule::Sees => None,
+            NullRule::Sees | NullRule::SeesOrReads => None,
         };
         let Some(nulls) = nulls else {
             return Ok(self.run(arguments, context)?.retyped(self.returns));

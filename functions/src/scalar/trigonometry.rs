@@ -57,7 +57,7 @@ pub(crate) static FAMILY: Family = Family {
             |a, _| map_pair(a, libm::atan2),
         ),
         inexact(&["sinh"], "Hyperbolic sine.", ("sinh(0)", "0.0"), |a, _| {
-            map(a, f64::sinh)
+            map(a, sinh)
         }),
         inexact(
             &["cosh"],
@@ -69,7 +69,7 @@ pub(crate) static FAMILY: Family = Family {
             &["tanh"],
             "Hyperbolic tangent.",
             ("tanh(0)", "0.0"),
-            |a, _| map(a, f64::tanh),
+            |a, _| map(a, tanh),
         ),
         inexact(
             &["degrees"],
@@ -132,6 +132,44 @@ fn cosh(x: f64) -> f64 {
     } else {
         0.5 * half * half
     }
+}
+
+/// The hyperbolic sine, likewise.
+fn sinh(x: f64) -> f64 {
+    let (size, half) = (x.abs(), 0.5_f64.copysign(x));
+    if size < 2.0_f64.powi(-28) {
+        return x;
+    }
+    if size < 22.0 {
+        let t = libm::expm1(size);
+        if size < 1.0 {
+            return half * (2.0 * t - t * t / (t + 1.0));
+        }
+        return half * (t + t / (t + 1.0));
+    }
+    if size < 709.0 {
+        return half * strict_exp(size);
+    }
+    let w = (0.5 * size).exp();
+    half * w * w
+}
+
+/// The hyperbolic tangent, likewise.
+fn tanh(x: f64) -> f64 {
+    let size = x.abs();
+    let answer = if size < 2.0_f64.powi(-55) {
+        return x;
+    } else if size < 1.0 {
+        let t = libm::expm1(-2.0 * size);
+        -t / (t + 2.0)
+    } else if size < 22.0 {
+        1.0 - 2.0 / (libm::expm1(2.0 * size) + 2.0)
+    } else if x.is_nan() {
+        return x;
+    } else {
+        1.0
+    };
+    answer.copysign(x)
 }
 
 /// The power of e for 0.3 < x < 709 by the approximation of FreeBSD's `msun`, which `StrictMath.exp` is: the remainder

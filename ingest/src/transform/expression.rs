@@ -144,7 +144,7 @@ impl Node {
             ));
         }
         Ok(Self::Call(Call {
-            sees_nulls: found.iter().any(|f| f.nulls == NullRule::Sees),
+            sees_nulls: found.iter().any(|f| f.nulls != NullRule::NullInNullOut),
             name: canonical_name(&name),
             args,
             bound: Vec::new(),

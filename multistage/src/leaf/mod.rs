@@ -189,6 +189,15 @@ pub(crate) fn reads(node: &LogicalPlan) -> bool {
     of(node).is_some_and(|leaf| leaf.is_plain())
 }
 
+/// True for an expression that a leaf reads from its table as it is.
+pub(crate) fn is_stored(expr: &Expr, node: &LogicalPlan) -> bool {
+    let Some(leaf) = of(node) else {
+        return false;
+    };
+    let text = text::expression(expr, &leaf);
+    text.is_some_and(|text| text::column_of(&text).is_some())
+}
+
 /// The leaf that a subtree is; `None` where it is none.
 fn of(node: &LogicalPlan) -> Option<Leaf> {
     match node {

@@ -5,6 +5,7 @@
 use common::Value;
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::expr::{
     AggregateFunction, BinaryExpr, Case, InList, Like, ScalarFunction,
 };
@@ -529,6 +530,17 @@ fn overflows(expr: &Expr, leaf: &Leaf) -> bool {
             .any(|arg| matches!(arg, Expr::Literal(..)))
 }
 
+/// True for a whole number with a quotient in it, of which a leaf keeps the fraction.
+fn divides(expr: &Expr, leaf: &Leaf) -> bool {
+    let quotient =
+        |inner: &Expr| matches!(inner, Expr::ScalarFunction(call) if call.func.name() == "$divide");
+    let whole = matches!(
+        expr.get_type(leaf.schema.as_ref()),
+        Ok(ArrowType::Int32 | ArrowType::Int64)
+    );
+    whole && expr.exists(|inner| Ok(quotient(inner))).unwrap_or(false)
+}
+
 fn is_text(expr: &Expr, leaf: &Leaf) -> bool {
     matches!(
         expr.get_type(leaf.schema.as_ref()),
@@ -560,11 +572,9 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
             Some(value) => literal(value)?,
             None => {
                 let row = rows.next()?;
-                let text = match function.function.as_str() {
-                    "avg" => whole(row, leaf)?,
-                    _ => expression(row, leaf)?,
-                };
-                if extreme && overflows(row, leaf) {
+                let text = expression(row, leaf)?;
+                let overflows = extreme && overflows(row, leaf);
+                if overflows {
                     format!("CAST({text} AS DOUBLE)")
                 } else if of_texts && !is_text(row, leaf) {
                     format!("CAST({text} AS STRING)")
@@ -576,25 +586,24 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
             }
         });
     }
-    let over_array = params.args.first().is_some_and(|arg| {
-        let found = arg.get_type(leaf.schema.as_ref());
-        matches!(found, Ok(ArrowType::List(_)))
-    });
-    let text = if function.function == "count" && (function.counts_rows_only() || over_array) {
-        "COUNT(*)".to_owned()
-    } else {
-        let first = params
-            .args
-            .first()
-            .map(|arg| arg.get_type(leaf.schema.as_ref()));
-        let first = first.and_then(Result::ok).map(|found| column_type(&found));
-        format!("{}({})", function.kernel(first), args.join(", "))
+    let first = params.args.first();
+    let first = first.and_then(|arg| Some(column_type(&arg.get_type(leaf.schema.as_ref()).ok()?)));
+    let filtered = match &params.filter {
+        Some(filter) => format!(" FILTER (WHERE {})", condition(filter, leaf)?),
+        None => String::new(),
     };
-    match &params.filter {
-        Some(filter) => Some(format!(
-            "{text} FILTER (WHERE {})",
-            condition(filter, leaf)?
-        )),
-        None => Some(text),
-    }
+    let args = args.join(", ");
+    let text = match function.function.as_str() {
+        "count" if function.counts_rows_only() => "COUNT(*)".to_owned(),
+        // Of arrays rows are counted, not elements.
+        "count" if first.is_some_and(|found| found.multi) => format!("COUNT(arrayLength({args}))"),
+        // The sum is cut, not each quotient.
+        "avg" if params.args.first().is_some_and(|arg| divides(arg, leaf)) => {
+            return Some(format!(
+                "(CAST(SUM({args}){filtered} AS LONG) / COUNT({args}){filtered})"
+            ));
+        }
+        _ => format!("{}({args})", function.kernel(first)),
+    };
+    Some(text + &filtered)
 }

@@ -9,7 +9,7 @@ use super::matcher::{Literals, is_cast};
 use super::{Binder, Matcher};
 use crate::QueryError;
 use crate::expr::BoundExpr;
-use functions::scalar::Role;
+use functions::scalar::{self, Role};
 
 /// A boolean tree over tests.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ fn contradicts(
         let bound = bind(expr)?;
         let matcher = match Matcher::of(test, &bound, literals) {
             Ok((matcher, _)) => matcher,
-            Err(_) if literals == Literals::ByValue => continue,
+            Err(_) if literals.are_reached() => continue,
             Err(error) => return Err(error),
         };
         if matcher.is_impossible() {
@@ -150,51 +150,55 @@ fn settled(test: &Test, expr: &BoundExpr, matcher: &Matcher) -> Option<bool> {
     }
 }
 
-/// The sides of a comparison of two expressions that must be numbers where rows pass it: NaN is equal to nothing, nor less or
-/// greater, though a comparison that is selected has it greatest.
-fn compared_numbers(test: &Test, expr: &BoundExpr) -> Vec<BoundExpr> {
+/// The comparison of two numbers with fractions as a test of their difference, as rows are filtered: minus zero equals zero, and
+/// NaN is equal to nothing, nor less or greater, though a comparison that is selected orders them.
+fn difference(
+    test: &Test,
+    expr: &BoundExpr,
+) -> Result<Option<(BoundExpr, Matcher, bool)>, QueryError> {
     let BoundExpr::Call { function, args } = expr else {
-        return Vec::new();
+        return Ok(None);
     };
     let ([left, right], Test::Eq(Value::Boolean(true))) = (args.as_slice(), test) else {
-        return Vec::new();
+        return Ok(None);
     };
-    // NaN on the other side of a strict comparison fails it anyway.
-    let (of_left, of_right) = match function.function().names.first().copied() {
-        Some("equals" | "greaterthan") => (true, false),
-        Some("lessthan") => (false, true),
-        Some("greaterthanorequal" | "lessthanorequal") => (true, true),
-        _ => (false, false),
+    let below = (f64::NEG_INFINITY, true);
+    let above = (f64::INFINITY, true);
+    let (low, high, negated) = match function.function().names.first().copied() {
+        Some("equals") => ((0.0, true), (0.0, true), false),
+        Some("notequals") => ((0.0, true), (0.0, true), true),
+        Some("greaterthan") => ((0.0, false), above, false),
+        Some("greaterthanorequal") => ((0.0, true), above, false),
+        Some("lessthan") => (below, (0.0, false), false),
+        Some("lessthanorequal") => (below, (0.0, true), false),
+        _ => return Ok(None),
     };
-    let computed = |side: &BoundExpr| {
+    let fraction = |side: &BoundExpr| {
+        matches!(
+            side.column_type().data_type,
+            DataType::Float | DataType::Double
+        )
+    };
+    let number = |side: &BoundExpr| {
         let found = side.column_type();
-        let fraction = matches!(found.data_type, DataType::Float | DataType::Double);
-        fraction && !found.multi && may_be_nan(side)
+        let plain = matches!(found.data_type, DataType::Int | DataType::Long) || fraction(side);
+        plain && !found.multi && !matches!(side, BoundExpr::Literal(..))
     };
-    let literal = |side: &BoundExpr| matches!(side, BoundExpr::Literal(..));
-    if literal(left) || literal(right) {
-        return Vec::new();
+    if !(number(left) && number(right) && (fraction(left) || fraction(right))) {
+        return Ok(None);
     }
-    [(of_left, left), (of_right, right)]
-        .into_iter()
-        .filter(|(wanted, side)| *wanted && computed(side))
-        .map(|(_, side)| side.clone())
-        .collect()
-}
-
-/// False for what is a number in every row: sums, differences and products of whole numbers.
-fn may_be_nan(expr: &BoundExpr) -> bool {
-    match expr {
-        BoundExpr::Column(_, found) => !found.data_type.is_integer(),
-        BoundExpr::Literal(value, _) => value.as_f64().is_none_or(f64::is_nan),
-        BoundExpr::Call { function, args } => {
-            let exact = matches!(
-                function.function().names.first().copied(),
-                Some("plus" | "minus" | "times" | "cast")
-            );
-            !exact || args.iter().any(may_be_nan)
-        }
-    }
+    let arguments = [left.as_argument(), right.as_argument()];
+    let difference = BoundExpr::Call {
+        function: scalar::bind("minus", &arguments, Role::Transform)?,
+        args: args.clone(),
+    };
+    let matcher = Matcher::Numbers {
+        low: low.0,
+        low_included: low.1,
+        high: high.0,
+        high_included: high.1,
+    };
+    Ok(Some((difference, matcher, negated)))
 }
 
 /// True for a test of a function that makes an array, other than one that reads its length or elements.
@@ -273,7 +277,7 @@ impl BoundFilter {
                 let expr = bind(expr)?;
                 let (matcher, negated) = match Matcher::of(test, &expr, literals) {
                     Ok(found) => found,
-                    Err(error) if literals == Literals::ByValue => return Ok(Self::Refused(error)),
+                    Err(error) if literals.are_reached() => return Ok(Self::Refused(error)),
                     Err(error) => return Err(error),
                 };
                 if let Matcher::Integers(truth @ (0 | 1), end) = matcher
@@ -287,45 +291,22 @@ impl BoundFilter {
                     }));
                 }
                 match settled(test, &expr, &matcher) {
-                    Some(value) if literals != Literals::Strict => Self::Constant(value),
-                    _ => {
-                        let numbers = compared_numbers(test, &expr);
-                        let compared = Self::Test(BoundTest {
+                    Some(value) if !literals.are_strict() => Self::Constant(value),
+                    _ => match difference(test, &expr)? {
+                        Some((expr, matcher, negated)) => Self::Test(BoundTest {
                             expr,
                             matcher,
                             negated,
-                        });
-                        Self::among_numbers(compared, numbers, literals)?
-                    }
+                        }),
+                        None => Self::Test(BoundTest {
+                            expr,
+                            matcher,
+                            negated,
+                        }),
+                    },
                 }
             }
         })
-    }
-
-    /// A comparison that holds only where such expressions are numbers.
-    fn among_numbers(
-        compared: Self,
-        numbers: Vec<BoundExpr>,
-        literals: Literals,
-    ) -> Result<Self, QueryError> {
-        if numbers.is_empty() {
-            return Ok(compared);
-        }
-        let any_number = Test::Range {
-            lower: Some((Value::Double(f64::NEG_INFINITY), true)),
-            upper: None,
-        };
-        // First what passes fewest rows.
-        let mut all = vec![compared];
-        for expr in numbers {
-            let (matcher, negated) = Matcher::of(&any_number, &expr, literals)?;
-            all.push(Self::Test(BoundTest {
-                expr,
-                matcher,
-                negated,
-            }));
-        }
-        Ok(Self::And(all))
     }
 
     fn bind_all(

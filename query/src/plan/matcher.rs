@@ -73,10 +73,23 @@ pub enum Matcher {
 pub enum Literals {
     /// By value with columns, strictly with calls and arrays: WHERE of the single-stage engine.
     ByValue,
-    /// Only in a form that the type has: HAVING and FILTER of the single-stage engine.
+    /// Only in a form that the type has: HAVING of the single-stage engine.
     Strict,
+    /// The same, but a literal is only refused where its test is reached: FILTER of that engine.
+    StrictWhereReached,
     /// By value wherever that means something.
     Lenient,
+}
+
+impl Literals {
+    pub(super) fn are_strict(self) -> bool {
+        matches!(self, Self::Strict | Self::StrictWhereReached)
+    }
+
+    /// True where tests before a wrong literal may settle a filter.
+    pub(super) fn are_reached(self) -> bool {
+        matches!(self, Self::ByValue | Self::StrictWhereReached)
+    }
 }
 
 /// Sets with more integers stay what they are.
@@ -114,7 +127,7 @@ impl Matcher {
         // Numeric literals of another type are compared by value with a single-value column, cast or not, and converted
         // strictly elsewhere.
         let plain = (expr.as_column().is_some() || is_cast(expr)) && !column_type.multi;
-        let lenient = (plain && literals != Literals::Strict) || literals == Literals::Lenient;
+        let lenient = (plain && !literals.are_strict()) || literals == Literals::Lenient;
         let exact = !lenient && literals != Literals::Lenient;
         Ok(match test {
             Test::Eq(value) => (
@@ -250,6 +263,12 @@ impl Matcher {
                 let high = upper.map_or(Ok(Some(i64::MAX)), |(v, included)| {
                     integer_end(v, data_type, *included, false).map_err(|()| convert(v))
                 })?;
+                // An end beyond both truth values would be read as one of them.
+                let (least, most) = match data_type {
+                    DataType::Boolean => (0, 1),
+                    _ => (i64::MIN, i64::MAX),
+                };
+                let (low, high) = (low.map(|v| v.max(least)), high.map(|v| v.min(most)));
                 Ok(match (low, high) {
                     (Some(low), Some(high)) if low <= high => Self::Integers(low, high),
                     _ => Self::Nothing,

@@ -424,7 +424,11 @@ impl Plan {
         if call.name == FILTERED {
             let condition = sql::Filter::from_expr(&call.args[1])?;
             let mut bound = self.bind_aggregation(&call.args[0], binder)?;
-            bound.filter = Some(BoundFilter::bind(&condition, self.literals(), binder)?);
+            let literals = match self.literals() {
+                Literals::Strict => Literals::StrictWhereReached,
+                other => other,
+            };
+            bound.filter = Some(BoundFilter::bind(&condition, literals, binder)?);
             bound.expr = expr.clone();
             return Ok(bound);
         }

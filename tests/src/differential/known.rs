@@ -73,7 +73,8 @@ const RULES: &[Rule] = &[
         numbers.iter().any(|message| d.peer_refuses(message))
     }),
     ("arrays that are subtracted", |d| {
-        d.only_peer_refuses("every argument of SUB transform function must be single-valued")
+        let subtracted = "every argument of SUB transform function must be single-valued";
+        d.only_peer_refuses(subtracted) || d.both_refuse(subtracted)
     }),
     ("a transform above a subquery", |d| {
         d.multi() && d.only_peer_refuses("Unsupported function: ")
@@ -103,7 +104,7 @@ const RULES: &[Rule] = &[
             .any(|part| first.contains(part));
         let alone = first.trim() == "null";
         let bare = first.trim_end().ends_with("null") && (of_operator || alone);
-        bare && d.only_peer_refuses("")
+        bare && (d.only_peer_refuses("") || d.both_refuse(""))
     }),
     ("HAVING over an array", |d| {
         let cast = [
@@ -227,7 +228,9 @@ const RULES: &[Rule] = &[
         let long = |ours: &str, theirs: &str| {
             matches!(
                 (ours, theirs),
-                ("DOUBLE", "LONG" | "INT") | ("INT", "LONG" | "DOUBLE") | ("LONG", "DOUBLE")
+                ("DOUBLE", "LONG" | "INT")
+                    | ("INT", "LONG" | "DOUBLE")
+                    | ("LONG", "DOUBLE" | "INT")
             )
         };
         let whole = |ours: &Json, theirs: &Json| {
@@ -241,7 +244,8 @@ const RULES: &[Rule] = &[
     }),
     ("IGNORE NULLS over a frame of rows", |d| {
         let shifted = d.sql.contains(" IGNORE NULLS OVER ") && d.sql.contains(" ROWS BETWEEN ");
-        shifted && d.only_peer_refuses("Failed to convert query to relational expression")
+        let refused = "Failed to convert query to relational expression";
+        shifted && (d.only_peer_refuses(refused) || d.both_refuse(refused))
     }),
     ("COUNT over a frame behind the last row", |d| {
         let framed = d.sql.contains("COUNT(") && d.sql.contains(" FOLLOWING AND ");
@@ -257,9 +261,11 @@ const RULES: &[Rule] = &[
     ("a range of one BIG_DECIMAL", |d| {
         let none = items(&d.case["expect"]["rows"]).next().is_none();
         let found_none = none && d.ours.is_ok() && d.code() == 0;
+        // Of one side of a join it leaves nulls.
+        let unmatched = d.sql.contains(" FULL JOIN ") && d.answered_alike();
         let unlike = "Cannot compare incompatible type: BIG_DECIMAL and: DOUBLE";
         let ranged = d.sql.contains("big_col BETWEEN ") && d.multi();
-        ranged && (found_none || d.only_peer_refuses(unlike))
+        ranged && (found_none || unmatched || d.only_peer_refuses(unlike))
     }),
     ("arrays above a subquery", |d| {
         let from_rows = d.sql.contains(" FROM (SELECT * FROM ");
@@ -268,6 +274,7 @@ const RULES: &[Rule] = &[
             "class [J cannot",
             "class [D cannot",
             "Cannot read bytes values from data type: INT",
+            "Cannot read bytes values from data type: LONG",
         ];
         from_rows && boxed.iter().any(|message| d.only_peer_refuses(message))
     }),
@@ -298,7 +305,14 @@ const RULES: &[Rule] = &[
         // Of exponentials no digit is left.
         let finite = |cell: &Json| number(cell).is_some_and(f64::is_finite);
         let exponential = d.sql.contains("exp(") || d.sql.contains("sinh(");
-        let lost = |a: &Json, b: &Json| near(a, b) || (exponential && finite(a) && finite(b));
+        // Products of hashes with days leave some digits before the point.
+        let hashed = d.sql.contains("murmurHash") || d.sql.contains("adler32");
+        let small = |a: &Json| number(a).is_some_and(|x| x.abs() < 100.0);
+        let lost = |a: &Json, b: &Json| {
+            near(a, b)
+                || (exponential && finite(a) && finite(b))
+                || (hashed && small(a) && small(b))
+        };
         d.sql.contains("COVAR_") && d.cells_agree(lost)
     }),
     ("variances of large numbers", |d| {
@@ -353,7 +367,7 @@ const RULES: &[Rule] = &[
             (Some(a), Some(b)) => (a - b).abs() <= 0.01 * a.abs().max(b.abs()),
             _ => false,
         };
-        filtered && negated && d.cells_agree(near)
+        filtered && negated && (d.cells_agree(near) || d.differs_by_one_row())
     }),
     ("zero and minus zero", |d| {
         d.sql.contains(" UNION SELECT ") && d.only_zeros_twice()
@@ -391,7 +405,9 @@ const RULES: &[Rule] = &[
         d.only_peer_refuses("while invoking method: trim with arguments: [BOTH")
     }),
     ("CORR, which is no function", |d| {
-        let unknown = d.code() == 0 && d.nothing_is_left() && d.we_refuse("(corr(");
+        let other = d.code() != 0 && d.sql.contains("CORR(");
+        let unknown = (d.code() == 0 && d.nothing_is_left() && d.we_refuse("(corr("))
+            || (other && d.we_refuse("Aggregate functions can't co-exist"));
         d.both_refuse("Unsupported function: corr") || unknown
     }),
     ("BYTES that are no hexadecimal", |d| {
@@ -458,7 +474,9 @@ const RULES: &[Rule] = &[
     }),
     ("a literal on the side of a join that may be missing", |d| {
         let outer = [" RIGHT JOIN ", " FULL JOIN ", " LEFT JOIN "];
-        outer.iter().any(|join| d.sql.contains(join)) && d.same_rows_in_another_order()
+        // LIMIT cuts other rows then.
+        let literal = d.sql.contains("(SELECT 1 AS k FROM ") && d.answered_alike();
+        outer.iter().any(|join| d.sql.contains(join)) && (literal || d.same_rows_in_another_order())
     }),
     ("a folded literal beside an array", |d| {
         d.sql.contains(" = roundDecimal(") && d.only_peer_refuses("Cannot convert value: '")
@@ -500,7 +518,9 @@ const RULES: &[Rule] = &[
     }),
     ("a TIMESTAMP of dateTimeConvert among texts", |d| {
         let text = "class java.lang.String cannot be cast to class java.lang.Number";
-        d.sql.contains("dateTimeConvert(") && d.multi() && d.only_peer_refuses(text)
+        let stage = d.code() == 1000 && d.sql.contains(":TIMESTAMP'");
+        let refused = d.only_peer_refuses(text) || (stage && d.only_peer_refuses(""));
+        d.sql.contains("dateTimeConvert(") && d.multi() && refused
     }),
     ("NOT of a test that every value passes", |d| {
         let tested = d.sql.split_once(" WHERE NOT (").map(|(_, test)| test);
@@ -526,6 +546,28 @@ const RULES: &[Rule] = &[
         let refused = types.iter().any(|with| d.peer_refuses(with));
         d.multi() && bytes && (refused || compared || union)
     }),
+    ("IN over BIG_DECIMAL above a subquery", |d| {
+        let listed = d.sql.contains("big_col NOT IN (") || d.sql.contains("big_col IN (");
+        let above = d.sql.contains(" FROM (SELECT * FROM ");
+        listed && above && d.multi() && d.differs_by_one_row()
+    }),
+    ("a JSON value read as a text", |d| {
+        let read = d.sql.contains("jsonExtractScalar(") && d.we_refuse("For input string: ");
+        d.code() == 0 && read
+    }),
+    ("DISTINCT with a filtered aggregation", |d| {
+        let filtered = d.sql.contains("SELECT DISTINCT ") && d.sql.contains(" FILTER (");
+        d.code() == 0 && filtered && d.we_refuse("DISTINCT with aggregation")
+    }),
+    ("distinct values of a literal that is null", |d| {
+        d.only_peer_refuses("Illegal data type for DISTINCT")
+    }),
+    ("a range up to NaN", |d| {
+        d.only_peer_refuses("Invalid range: ")
+    }),
+    ("a division of BIG_DECIMAL by zero", |d| {
+        d.sql.contains(" / big_col") && d.only_peer_refuses("/ by zero")
+    }),
     ("a column selected twice", |d| {
         d.names_agree(|ours, theirs| ours.starts_with("EXPR$") && theirs.starts_with("EXPR$"))
     }),
@@ -545,6 +587,7 @@ const REFUSED: &[&str] = &[
     "Cannot apply JSON_MATCH on column: ",
     "Multi-valued columns are not supported as a grouping key",
     "Unsupported function: ||",
+    "is only supported in selection without alias",
     "cannot convert value: `",
     "like cannot be called with a row's values of type: [STRING_ARRAY",
     "regexplike cannot be called with a row's values of type: [STRING_ARRAY",

@@ -37,7 +37,12 @@ pub(super) const UNASKED: &[Shape] = &[
     }),
     ("dateTrunc in a range", |sql| {
         let ranged = sql.contains(" BETWEEN 1740723283312 AND ");
-        let after = sql.contains(" > '2025-06-01 00:00:00'") && sql.contains("dateTrunc('MONTH'");
+        let coarse = ["'MONTH'", "'WEEK'", "'week'", "'QUARTER'", "'YEAR'"];
+        let coarse = coarse
+            .iter()
+            .any(|unit| sql.contains(&format!("dateTrunc({unit}")));
+        let literals = [" > '2025-06-01 00:00:00'", " AS LONG) > 1750000000000"];
+        let after = coarse && literals.iter().any(|literal| sql.contains(literal));
         after || (ranged && sql.contains("(dateTrunc('"))
     }),
 ];
