@@ -88,9 +88,10 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
         } else {
             is_there(value)
         }),
-        Expr::Not(inner) => itself(inner)
-            .filter(|(_, met)| !met)
-            .map(|(value, _)| is_there(value)),
+        Expr::Not(inner) => negated(inner).or_else(|| {
+            let met = itself(inner).filter(|(_, met)| !met);
+            met.map(|(value, _)| is_there(value))
+        }),
         Expr::BinaryExpr(BinaryExpr {
             left,
             op: Operator::IsNotDistinctFrom,
@@ -132,6 +133,24 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
         _ => None,
     };
     Ok(settled.map_or_else(|| Transformed::no(expr), Transformed::yes))
+}
+
+/// The negation of a condition that has parts, or two ends, by those of its parts.
+fn negated(inner: &Expr) -> Option<Expr> {
+    let not = |part: &Expr| Expr::Not(Box::new(part.clone()));
+    match inner {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::And => Some(not(left).or(not(right))),
+            Operator::Or => Some(not(left).and(not(right))),
+            _ => None,
+        },
+        Expr::Not(twice) => Some(twice.as_ref().clone()),
+        Expr::Between(between) => Some(Expr::Between(Between {
+            negated: !between.negated,
+            ..between.clone()
+        })),
+        _ => None,
+    }
 }
 
 /// A value that is compared with itself, and whether it meets that.

@@ -275,3 +275,31 @@ fn begun(name: &str, ms: u64, rows: u64) -> Map<String, Json> {
     }
     members
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stages(tree: &Json, join_rows: u64) -> Stages {
+        Stages {
+            tree: tree.to_string(),
+            join_rows,
+            ..Stages::default()
+        }
+    }
+
+    #[test]
+    fn what_ran_before_a_leaf_is_below_it_with_numbers_of_its_own() {
+        let leaf = |table: &str| serde_json::json!({"type": "LEAF", "table": table});
+        let send = |stage: u64, children: Vec<Json>| serde_json::json!({"type": "MAILBOX_SEND", "stage": stage, "children": children});
+        let mut main = stages(&send(1, vec![send(2, vec![leaf("a"), leaf("b")])]), 3);
+        main.follow("b", stages(&send(1, vec![leaf("c")]), 7));
+        assert_eq!(main.join_rows, 7);
+        let tree: Json = serde_json::from_str(&main.tree).unwrap();
+        let leaves = &tree["children"][0]["children"];
+        assert_eq!(leaves[0], leaf("a"));
+        let breaker = &leaves[1]["children"][0];
+        assert_eq!(breaker["type"], "PIPELINE_BREAKER");
+        assert_eq!(breaker["children"][0]["stage"], 3);
+    }
+}

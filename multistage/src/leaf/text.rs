@@ -2,7 +2,7 @@
 //!
 //! Must not know: plans. Invariant: `None` where the text would not mean the same; a name is always in double quotes.
 
-use common::Value;
+use common::{DataType, Value};
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNode;
@@ -109,7 +109,10 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
         Expr::Cast(cast) => {
             let to = column_type(cast.field.data_type());
             let text = inner(&cast.expr)?;
-            if to.data_type.is_numeric() {
+            if to.data_type == DataType::Long && divides(&cast.expr, leaf) {
+                // A leaf keeps the fraction of a quotient, and drops it here.
+                format!("CAST({text} AS LONG)")
+            } else if to.data_type.is_numeric() {
                 // Numbers are widened only to be compared, which a leaf does by itself.
                 text
             } else {

@@ -185,6 +185,12 @@ impl Matcher {
 
     fn equal(values: &[Value], column_type: ColumnType, lenient: bool) -> Result<Self, QueryError> {
         let convert = |value: &Value| cannot_convert(value, column_type);
+        if column_type.data_type == DataType::BigDecimal {
+            let truth = |value: &&Value| matches!(value, Value::Boolean(_));
+            if let Some(value) = values.iter().find(truth) {
+                return Err(convert(value));
+            }
+        }
         match column_type.data_type.stored() {
             DataType::Int | DataType::Long => {
                 let mut set = HashSet::new();
