@@ -205,23 +205,30 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .map_err(|error| unknown_in_list(&error, &selected))
 }
 
-/// Refuses the aggregation that Pinot's planner types and its operators do not have, where rows are left to aggregate.
+/// Refuses the aggregations that Pinot's planner types and its operators do not have, where rows are left to aggregate.
 fn known_aggregates(plan: &LogicalPlan) -> Result<(), MultiStageError> {
     const UNKNOWN: &str = "percentilesmarttdigest";
-    let mut found = false;
+    const UNGROUPED: &str = "distinctcountoffheap";
+    let (mut unknown, mut grouped) = (false, false);
     let _ = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Aggregate(aggregate) = node {
-            found |= aggregate
-                .aggr_expr
-                .iter()
-                .any(|expr| aggregate::is_named(expr, UNKNOWN));
+            let has = |name: &str| {
+                let mut calls = aggregate.aggr_expr.iter();
+                calls.any(|expr| aggregate::is_named(expr, name))
+            };
+            unknown |= has(UNKNOWN);
+            grouped |= !aggregate.group_expr.is_empty() && has(UNGROUPED);
         }
         Ok(TreeNodeRecursion::Continue)
     });
-    if found {
+    if unknown {
         let name = UNKNOWN.to_uppercase();
         let message = format!("Invalid aggregation function name: {name}");
         return Err(MultiStageError::new(ErrorCode::QueryPlanning, message));
+    }
+    if grouped {
+        let message = "DISTINCT_COUNT_OFF_HEAP cannot be applied to group-by queries. Use DISTINCT_COUNT instead.";
+        return Err(MultiStageError::new(ErrorCode::QueryExecution, message));
     }
     Ok(())
 }
