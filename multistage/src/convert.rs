@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use common::block::{ArrayVec, Block, BytesVec, TextVec, Values};
-use common::{ColumnType, DataType};
+use common::{ColumnType, DataType, ErrorCode, Value};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float32Array, Float64Array, Int32Array,
     Int64Array, LargeBinaryArray, ListArray, StringArray, TimestampMillisecondArray,
@@ -16,9 +16,10 @@ use datafusion::arrow::datatypes::{
     DataType as ArrowType, Field, Float32Type, Float64Type, Int32Type, Int64Type,
     TimestampMillisecondType,
 };
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 
 use crate::decimal;
+use crate::error::MultiStageError;
 use crate::types::{arrow_type, column_type};
 
 /// The block of an array.
@@ -122,7 +123,23 @@ pub(crate) fn array_of(block: Block, wanted: &ArrowType) -> Result<ArrayRef> {
     }
 }
 
+/// The failure of a text that the planner holds to be BYTES, where it is handed over.
+pub(crate) fn text_as_bytes() -> DataFusionError {
+    let message =
+        "a text cannot be handed over as BYTES, which the planner types it: use CAST(.. AS STRING)";
+    MultiStageError::new(ErrorCode::Unknown, message).into()
+}
+
 fn cast(block: &Block, target: ColumnType) -> Result<Block> {
+    let text = block.column_type() == ColumnType::sv(DataType::String);
+    if text && target == ColumnType::sv(DataType::Bytes) {
+        let none = (0..block.rows()).all(|row| block.is_null(row));
+        return if none {
+            Ok(Block::constant(target, &Value::Null, block.rows()))
+        } else {
+            Err(text_as_bytes())
+        };
+    }
     block
         .cast(target)
         .map_err(|error| crate::error::function(functions::FunctionError::Cast(error)))

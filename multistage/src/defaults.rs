@@ -29,6 +29,14 @@ pub(crate) fn typed(mut window: WindowFunction, schema: &DFSchema) -> Result<Win
     if !shifts {
         return Ok(window);
     }
+    let own = column_type(&value.get_type(schema)?);
+    let given = column_type(&default.get_type(schema)?);
+    if apart(own, given) {
+        return Err(MultiStageError::invalid(format!(
+            "Cannot apply 'LAG' or 'LEAD' to arguments of type '<{own}>, <INTEGER>, <{given}>'"
+        ))
+        .into());
+    }
     let refused = || {
         MultiStageError::new(
             ErrorCode::QueryExecution,
@@ -43,16 +51,9 @@ pub(crate) fn typed(mut window: WindowFunction, schema: &DFSchema) -> Result<Win
     let Some(written) = value_of(written).filter(|value| !value.is_null()) else {
         return Ok(window);
     };
-    let own = column_type(&value.get_type(schema)?);
     let given = written.column_type().data_type;
     if own.multi || own.data_type == DataType::Unknown {
         return Ok(window);
-    }
-    if own.data_type == DataType::Timestamp && given.is_numeric() {
-        return Err(MultiStageError::invalid(format!(
-            "Cannot apply 'LAG' to arguments of type '<{own}>, <INTEGER>, <{given}>'"
-        ))
-        .into());
     }
     let stored = written.cast(own.data_type).map_err(|_| refused())?;
     let wanted = ColumnType::sv(meeting(own.data_type, given));
@@ -71,6 +72,16 @@ pub(crate) fn typed(mut window: WindowFunction, schema: &DFSchema) -> Result<Win
         ));
     }
     Ok(window)
+}
+
+/// True for types that have none in common: texts meet all but BYTES, numbers meet numbers.
+fn apart(own: ColumnType, given: ColumnType) -> bool {
+    let unknown = |t: ColumnType| t.multi || t.data_type == DataType::Unknown;
+    let (own_type, given_type) = (own.data_type, given.data_type);
+    let numbers = own_type.is_numeric() && given_type.is_numeric();
+    let either = |wanted: DataType| own_type == wanted || given_type == wanted;
+    let known = !unknown(own) && !unknown(given);
+    known && own != given && !numbers && (either(DataType::Bytes) || !either(DataType::String))
 }
 
 /// The type of both.

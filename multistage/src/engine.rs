@@ -22,6 +22,7 @@ use sql::statement::EXPLAIN_IMPLEMENTATION;
 use crate::catalog::{Catalog, Table};
 use crate::distributed::Channels;
 use crate::error::{MultiStageError, Phase, missing_column, of};
+use crate::join_order::Figures;
 use crate::leaf::{self, Leaves};
 use crate::memory::Memory;
 use crate::run::{Answered, Wish};
@@ -87,6 +88,7 @@ pub async fn answer(
     let environment = request.memory.environment(budget);
     let running = Running {
         wish,
+        figures,
         budget,
         environment: environment.map_err(|error| of(&error, Phase::Execution))?,
         leaves,
@@ -109,6 +111,7 @@ fn with_leaves(
 /// What the plans of one query run with.
 struct Running {
     wish: Wish,
+    figures: Figures,
     budget: usize,
     environment: Arc<RuntimeEnv>,
     leaves: Arc<dyn Leaves>,
@@ -119,10 +122,10 @@ impl Running {
     async fn answered(&self, mut plan: LogicalPlan) -> Result<Answered, MultiStageError> {
         let planning = |error: DataFusionError| of(&error, Phase::Planning);
         let mut before = Vec::new();
-        while let Some(awaited) = semi_joins::first(&plan).map_err(planning)? {
+        while let Some(awaited) = semi_joins::first(&plan, &self.figures).map_err(planning)? {
             let keys = self.run(awaited.keys).await?;
             self.leaves.settled();
-            plan = semi_joins::settled(plan, &keys.batches).map_err(planning)?;
+            plan = semi_joins::settled(plan, &keys.batches, &self.figures).map_err(planning)?;
             before.push((awaited.table, keys));
         }
         let mut answered = self.run(plan).await?;
@@ -205,23 +208,30 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .map_err(|error| unknown_in_list(&error, &selected))
 }
 
-/// Refuses the aggregation that Pinot's planner types and its operators do not have, where rows are left to aggregate.
+/// Refuses the aggregations that Pinot's planner types and its operators do not have, where rows are left to aggregate.
 fn known_aggregates(plan: &LogicalPlan) -> Result<(), MultiStageError> {
     const UNKNOWN: &str = "percentilesmarttdigest";
-    let mut found = false;
+    const UNGROUPED: &str = "distinctcountoffheap";
+    let (mut unknown, mut grouped) = (false, false);
     let _ = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Aggregate(aggregate) = node {
-            found |= aggregate
-                .aggr_expr
-                .iter()
-                .any(|expr| aggregate::is_named(expr, UNKNOWN));
+            let has = |name: &str| {
+                let mut calls = aggregate.aggr_expr.iter();
+                calls.any(|expr| aggregate::is_named(expr, name))
+            };
+            unknown |= has(UNKNOWN);
+            grouped |= !aggregate.group_expr.is_empty() && has(UNGROUPED);
         }
         Ok(TreeNodeRecursion::Continue)
     });
-    if found {
+    if unknown {
         let name = UNKNOWN.to_uppercase();
         let message = format!("Invalid aggregation function name: {name}");
         return Err(MultiStageError::new(ErrorCode::QueryPlanning, message));
+    }
+    if grouped {
+        let message = "DISTINCT_COUNT_OFF_HEAP cannot be applied to group-by queries. Use DISTINCT_COUNT instead.";
+        return Err(MultiStageError::new(ErrorCode::QueryExecution, message));
     }
     Ok(())
 }

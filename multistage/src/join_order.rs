@@ -17,7 +17,7 @@ use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Oper
 use crate::catalog::Table;
 use crate::statistics::{TableFigures, Wanted};
 
-type Figures = HashMap<String, TableFigures>;
+pub(crate) type Figures = HashMap<String, TableFigures>;
 
 /// Rows of a relation of which nothing is known.
 const UNKNOWN_ROWS: f64 = 1000.0;
@@ -27,7 +27,7 @@ pub(crate) fn wanted(plan: &LogicalPlan) -> Wanted {
     let mut wanted = Wanted::new();
     let _ = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Join(join) = node
-            && is_plain(join)
+            && (is_plain(join) || join.join_type == JoinType::LeftSemi)
         {
             for (left, right) in &join.on {
                 for (side, key) in [(&join.left, left), (&join.right, right)] {
@@ -333,8 +333,8 @@ fn distinct(relation: &LogicalPlan, key: &Expr, figures: &Figures) -> f64 {
     known.unwrap_or_else(|| rows(relation, figures).max(1.0))
 }
 
-/// Rows of a relation.
-fn rows(plan: &LogicalPlan, figures: &Figures) -> f64 {
+/// About how many rows a relation has.
+pub(crate) fn rows(plan: &LogicalPlan, figures: &Figures) -> f64 {
     match plan {
         LogicalPlan::TableScan(scan) => {
             let source: &dyn std::any::Any = scan.source.as_ref();

@@ -6,6 +6,7 @@
 mod aggregate;
 mod asof;
 mod catalog;
+mod choices;
 mod computed;
 mod constant_keys;
 mod convert;
@@ -36,6 +37,7 @@ mod statistics;
 mod syntax;
 mod types;
 mod typing;
+mod unions;
 mod unnest;
 mod window_order;
 

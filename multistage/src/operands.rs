@@ -51,7 +51,10 @@ fn refused(name: &str, arguments: &[Argument]) -> datafusion::error::DataFusionE
         .iter()
         .map(|a| format!("<{}>", a.column_type))
         .collect();
-    let name = name.trim_start_matches('$').to_uppercase();
+    let name = match name {
+        "$concat" => "||".to_owned(),
+        other => other.trim_start_matches('$').to_uppercase(),
+    };
     MultiStageError::invalid(format!(
         "Cannot apply '{name}' to arguments of type '{name}({})'",
         types.join(", ")
@@ -61,6 +64,19 @@ fn refused(name: &str, arguments: &[Argument]) -> datafusion::error::DataFusionE
 
 fn no_number(found: ColumnType) -> bool {
     found.multi || matches!(found.data_type, DataType::Boolean | DataType::Bytes)
+}
+
+fn is_bytes(argument: &Argument) -> bool {
+    argument.column_type == ColumnType::sv(DataType::Bytes)
+}
+
+/// True for BYTES beside another type than that of NULL.
+fn bytes_beside_others(arguments: &[Argument]) -> bool {
+    let known = |a: &&Argument| a.column_type.data_type != DataType::Unknown;
+    let mut known = arguments.iter().filter(known).map(is_bytes);
+    known
+        .next()
+        .is_some_and(|first| known.any(|next| next != first))
 }
 
 fn no_array(argument: &Argument) -> bool {
@@ -73,7 +89,14 @@ pub(crate) fn scalar(name: &str, arguments: &[Argument]) -> Result<()> {
     let at = |index: usize| arguments.get(index).map(|a| a.column_type);
     let wrong = match name {
         // Elements are tested by ARRAY_TO_MV.
-        "like" | "regexplike" => at(0).is_some_and(|t| t.multi),
+        "regexplike" => at(0).is_some_and(|t| t.multi),
+        "like" => at(0).is_some_and(|t| t.multi) || any(is_bytes),
+        "trim" => any(is_bytes),
+        "$concat" => bytes_beside_others(arguments),
+        "nullif" => {
+            let text = at(1) == Some(ColumnType::sv(DataType::String));
+            arguments.first().is_some_and(is_bytes) && text
+        }
         "truncate" => any(|a| no_number(a.column_type)),
         _ if OF_NUMBERS.contains(&name) => any(|a| no_number(a.column_type)),
         _ if OF_ARRAYS.contains(&name) => arguments.first().is_some_and(no_array),
@@ -94,7 +117,9 @@ pub(crate) fn scalar(name: &str, arguments: &[Argument]) -> Result<()> {
                     DataType::Timestamp | DataType::Boolean
                 )
             };
-            arguments.iter().any(stored) && any(|a| a.column_type.data_type.is_numeric())
+            let mixed = arguments.iter().any(stored);
+            (mixed && any(|a| a.column_type.data_type.is_numeric()))
+                || bytes_beside_others(arguments)
         }
         _ => false,
     };

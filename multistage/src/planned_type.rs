@@ -30,6 +30,9 @@ pub(crate) fn planned(
             one_kind(arguments)?;
             computed
         }
+        // Texts all the same: nothing but a function of them in the same stage may read them.
+        "substring" if first.is_some_and(is_bytes) => ColumnType::sv(DataType::Bytes),
+        "$concat" if arguments.iter().any(is_bytes) => ColumnType::sv(DataType::Bytes),
         "arraytomv" => first.map_or(computed, |a| ColumnType::sv(a.column_type.data_type)),
         "datetimeconvert" if to_times(arguments) => ColumnType::sv(DataType::Long),
         "dateadd" | "datediff" if !computed.multi => ColumnType::sv(DataType::Long),
@@ -54,6 +57,10 @@ pub(crate) fn planned(
 
 fn is_unknown(argument: &Argument) -> bool {
     argument.column_type == ColumnType::sv(DataType::Unknown)
+}
+
+fn is_bytes(argument: &Argument) -> bool {
+    argument.column_type == ColumnType::sv(DataType::Bytes)
 }
 
 fn is_time(argument: &Argument) -> bool {
@@ -162,7 +169,8 @@ pub(crate) fn castable(arguments: &[Argument]) -> Result<()> {
         (DataType::Unknown, _) => false,
         (DataType::Bytes, "BYTES" | "VARBINARY") => false,
         (_, "BYTES" | "VARBINARY") => true,
-        (DataType::Bytes, to) => number(to) || whole(to) || matches!(to, "BOOLEAN" | "TIMESTAMP"),
+        // A TIMESTAMP fails where a row comes.
+        (DataType::Bytes, to) => number(to) || whole(to) || to == "BOOLEAN",
         (DataType::Boolean, to) => number(to) || to == "TIMESTAMP",
         (DataType::Timestamp, "BOOLEAN") => true,
         _ => false,

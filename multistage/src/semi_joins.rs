@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::catalog::Table;
+use crate::join_order::{Figures, rows};
 use crate::leaf;
 use crate::scalar;
 
@@ -34,15 +35,19 @@ pub(crate) struct Awaited {
     pub(crate) table: String,
 }
 
+/// Of a larger relation than this, and than the one that is joined, the keys are not all read: its leaves read those that the join
+/// wants.
+const MOST_ROWS: f64 = 2e6;
+
 /// The first semi join that can become a condition, those within it before it.
 ///
 /// # Errors
 /// Where a plan cannot be rebuilt.
-pub(crate) fn first(plan: &LogicalPlan) -> Result<Option<Awaited>> {
+pub(crate) fn first(plan: &LogicalPlan, figures: &Figures) -> Result<Option<Awaited>> {
     let mut found = None;
     let _ = plan.clone().transform_up_with_subqueries(|node| {
         if found.is_none()
-            && let Some((join, _, right)) = settles(&node)
+            && let Some((join, _, right)) = settles(&node, figures)
         {
             let keys = Aggregate::try_new(Arc::clone(&join.right), vec![right.clone()], vec![])?;
             found = Some(Awaited {
@@ -59,13 +64,17 @@ pub(crate) fn first(plan: &LogicalPlan) -> Result<Option<Awaited>> {
 ///
 /// # Errors
 /// Where a plan cannot be rebuilt.
-pub(crate) fn settled(plan: LogicalPlan, keys: &[RecordBatch]) -> Result<LogicalPlan> {
+pub(crate) fn settled(
+    plan: LogicalPlan,
+    keys: &[RecordBatch],
+    figures: &Figures,
+) -> Result<LogicalPlan> {
     let mut done = false;
     plan.transform_up_with_subqueries(|node| {
         if done {
             return Ok(Transformed::no(node));
         }
-        let Some((join, left, _)) = settles(&node) else {
+        let Some((join, left, _)) = settles(&node, figures) else {
             return Ok(Transformed::no(node));
         };
         done = true;
@@ -84,7 +93,7 @@ pub(crate) fn settled(plan: LogicalPlan, keys: &[RecordBatch]) -> Result<Logical
 }
 
 /// The semi join that a node is, over a leaf and by one key, with its key on both sides.
-fn settles(node: &LogicalPlan) -> Option<(&Join, &Expr, &Expr)> {
+fn settles<'a>(node: &'a LogicalPlan, figures: &Figures) -> Option<(&'a Join, &'a Expr, &'a Expr)> {
     let LogicalPlan::Join(join) = node else {
         return None;
     };
@@ -95,7 +104,12 @@ fn settles(node: &LogicalPlan) -> Option<(&Join, &Expr, &Expr)> {
         && join.filter.is_none()
         && !join.null_aware
         && join.null_equality == NullEquality::NullEqualsNothing;
-    (plain && leaf::reads(&join.left) && !is_given(&join.right)).then_some((join, left, right))
+    let fits = || {
+        let read = rows(&join.right, figures);
+        read <= MOST_ROWS || read <= rows(&join.left, figures)
+    };
+    let settles = plain && leaf::reads(&join.left) && !is_given(&join.right) && fits();
+    settles.then_some((join, left, right))
 }
 
 fn table_of(plan: &LogicalPlan) -> Option<String> {

@@ -412,7 +412,7 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr, MultiStag
         BinaryOperator::Multiply => "$times",
         BinaryOperator::Divide => "$divide",
         BinaryOperator::Modulo => "$mod",
-        BinaryOperator::StringConcat => "concat",
+        BinaryOperator::StringConcat => "$concat",
         _ => {
             return Ok(Expr::BinaryOp {
                 left: Box::new(left),

@@ -11,7 +11,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
@@ -24,8 +24,8 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use crate::error::{MultiStageError, Phase, of};
 use crate::meeting::{Side, meeting};
 use crate::scalar;
-use crate::types::{arrow_type, column_type, scalar_of, value_of};
-use crate::{decimal_rows, defaults, ranges};
+use crate::types::{column_type, scalar_of, value_of};
+use crate::{choices, decimal_rows, defaults, ranges, unions};
 
 /// Types a plan.
 ///
@@ -39,6 +39,10 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
         if let LogicalPlan::Values(values) = node {
             return Ok(Transformed::yes(typed_values(values)?));
         }
+        let node = match node {
+            LogicalPlan::Join(join) => LogicalPlan::Join(unions::sides_alike(join)?),
+            other => other,
+        };
         let mut schema = merge_schema(&node.inputs());
         if let LogicalPlan::TableScan(scan) = &node {
             schema.merge(&DFSchema::try_from_qualified_schema(
@@ -56,7 +60,7 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
         })?;
         let typed = match changed.data {
             LogicalPlan::Union(union) => {
-                let union = decimal_rows::union(union)?;
+                let union = unions::alike(union)?;
                 LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?)
             }
             other => other.recompute_schema()?,
@@ -112,7 +116,7 @@ pub(crate) fn compared(raw: &RawBinaryExpr, schema: &DFSchema) -> Result<Option<
     comparison(BinaryExpr::new(left, op, right), schema).map(Some)
 }
 
-fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+pub(crate) fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(match expr {
         Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
             Ok(value) => lit(value),
@@ -124,7 +128,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::BinaryExpr(binary) if compares(binary.op) => comparison(binary, schema)?,
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Between(between) => between_of(between, schema)?,
-        Expr::Case(case) => conditions_checked(decimals_alike(case, schema)?, schema)?,
+        Expr::Case(case) => choices::typed(case, schema)?,
         Expr::ScalarFunction(function) => match formatted(&function) {
             Some(object) => object,
             None => {
@@ -259,35 +263,6 @@ fn formatted(function: &ScalarFunction) -> Option<Expr> {
     formats.then(|| Expr::ScalarFunction(inner.clone()))
 }
 
-/// Answers of a CASE beside BIG_DECIMAL are BIG_DECIMAL too, and all of them DOUBLE beside a column of that type.
-fn decimals_alike(mut case: Case, schema: &DFSchema) -> Result<Case> {
-    let answers = case.when_then_expr.iter_mut().map(|(_, then)| then);
-    let answers: Vec<_> = answers.chain(case.else_expr.as_mut()).collect();
-    let mut types = Vec::with_capacity(answers.len());
-    for answer in &answers {
-        types.push(column_type(&answer.get_type(schema)?));
-    }
-    let numbers = types
-        .iter()
-        .all(|t| !t.multi && (t.data_type.is_numeric() || t.data_type == DataType::Unknown));
-    if !numbers || !types.contains(&ColumnType::sv(DataType::BigDecimal)) {
-        return Ok(case);
-    }
-    let floating = answers.iter().zip(&types).any(|(answer, found)| {
-        // Arithmetic of whole numbers with a written fraction is an exact decimal itself.
-        matches!(found.data_type, DataType::Double | DataType::Float) && !is_exact(answer, schema)
-    });
-    let target = arrow_type(ColumnType::sv(if floating {
-        DataType::Double
-    } else {
-        DataType::BigDecimal
-    }));
-    for answer in answers {
-        **answer = converted((**answer).clone(), &target, schema)?;
-    }
-    Ok(case)
-}
-
 /// A cast of a condition that no value meets is one of FALSE.
 fn settled_truth(mut function: ScalarFunction) -> ScalarFunction {
     if function.func.name() == "cast"
@@ -331,29 +306,6 @@ fn capitals(text: Expr, schema: &DFSchema) -> Result<Expr> {
     let upper = scalar::find("upper", 0)
         .ok_or_else(|| MultiStageError::invalid("there is no function `upper`"))?;
     folded(ScalarFunction::new_udf(upper, vec![text]), schema)
-}
-
-fn conditions_checked(case: Case, schema: &DFSchema) -> Result<Expr> {
-    let answers = case.when_then_expr.iter().map(|(_, then)| then);
-    for answer in answers.chain(&case.else_expr) {
-        if matches!(answer.get_type(schema)?, ArrowType::List(_)) {
-            return Err(MultiStageError::invalid(
-                "Unsupported multi-value expression in THEN/ELSE clause",
-            )
-            .into());
-        }
-    }
-    if case.expr.is_none() {
-        for (when, _) in &case.when_then_expr {
-            let found = when.get_type(schema)?;
-            if !matches!(found, ArrowType::Boolean | ArrowType::Null) {
-                return Err(
-                    MultiStageError::invalid("Expected a boolean type in CASE WHEN").into(),
-                );
-            }
-        }
-    }
-    Ok(Expr::Case(case))
 }
 
 /// BOOLEAN and TIMESTAMP become texts by CAST where a function takes texts; LIKE takes every column as one.
@@ -611,6 +563,14 @@ fn texts_of_bytes(side: Expr, other: &Expr, schema: &DFSchema) -> Result<Expr> {
 }
 
 fn in_list(mut list: InList, schema: &DFSchema) -> Result<Expr> {
+    if list
+        .list
+        .iter()
+        .any(|item| is_same_literal(&list.expr, item))
+    {
+        // Found before the others are read.
+        return Ok(lit(!list.negated));
+    }
     let target = list.expr.get_type(schema)?;
     for item in &mut list.list {
         arrays_beside_texts(&list.expr, item, schema)?;
@@ -653,6 +613,13 @@ fn in_list(mut list: InList, schema: &DFSchema) -> Result<Expr> {
     )))
 }
 
+fn is_same_literal(one: &Expr, other: &Expr) -> bool {
+    match (one, other) {
+        (Expr::Literal(one, _), Expr::Literal(other, _)) => !one.is_null() && one == other,
+        _ => false,
+    }
+}
+
 fn between_of(between: Between, schema: &DFSchema) -> Result<Expr> {
     let mut met = Side::of(&between.expr, schema)?;
     for bound in [&between.low, &between.high] {
@@ -685,7 +652,7 @@ fn same_kind(left: &ArrowType, right: &ArrowType) -> Result<()> {
 }
 
 /// An expression in a type: a literal at once, a number by widening, anything else by CAST.
-fn converted(expr: Expr, target: &ArrowType, schema: &DFSchema) -> Result<Expr> {
+pub(crate) fn converted(expr: Expr, target: &ArrowType, schema: &DFSchema) -> Result<Expr> {
     let from = expr.get_type(schema)?;
     if from == *target || from == ArrowType::Null {
         return Ok(expr);
@@ -712,7 +679,7 @@ fn converted(expr: Expr, target: &ArrowType, schema: &DFSchema) -> Result<Expr> 
 }
 
 /// `CAST(expr AS to)` by Pinot's rules.
-fn cast(expr: Expr, to: ColumnType) -> Result<Expr> {
+pub(crate) fn cast(expr: Expr, to: ColumnType) -> Result<Expr> {
     let function = scalar::find("cast", 0)
         .ok_or_else(|| MultiStageError::invalid("there is no function `cast`"))?;
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(

@@ -192,7 +192,22 @@ fn cast(args: &[Block]) -> Result<Block, FunctionError> {
     if args[0].column_type().data_type == DataType::Unknown {
         return Ok(super::lift::all_null(to, args[0].rows()));
     }
+    readable(&args[0], to)?;
     Ok(args[0].cast(to)?)
+}
+
+/// Refuses BYTES where a number, a time or a truth value is wanted: only reading a value shows it.
+fn readable(block: &Block, to: ColumnType) -> Result<(), FunctionError> {
+    let bytes = block.column_type().data_type == DataType::Bytes && block.rows() > 0;
+    let known = matches!(
+        to.data_type,
+        DataType::Bytes | DataType::String | DataType::Json | DataType::BigDecimal
+    );
+    if bytes && !known {
+        let message = format!("Cannot cast from BYTES to {}", to.data_type);
+        return Err(FunctionError::Evaluation(message));
+    }
+    Ok(())
 }
 
 /// Refuses text that is no number where LONG is wanted.
@@ -265,17 +280,6 @@ fn target(name: Option<&Value>, from: ColumnType) -> Result<ColumnType, Function
         DataType::Unknown | DataType::Map | DataType::Object
     ) {
         return Err(unknown());
-    }
-    if from.data_type == DataType::Bytes
-        && !matches!(
-            data_type,
-            DataType::Bytes | DataType::String | DataType::Json | DataType::BigDecimal
-        )
-    {
-        // Only reading a value shows it.
-        return Err(FunctionError::Evaluation(format!(
-            "Cannot cast from BYTES to {data_type}"
-        )));
     }
     Ok(ColumnType {
         data_type,

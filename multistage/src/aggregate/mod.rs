@@ -239,6 +239,8 @@ impl PinotAggregate {
             (Some(found), _) if self.over_window && self.function == "avg" && is_decimal(found) => {
                 found
             }
+            // The planner's type, whatever the list of their texts is.
+            (Some(found), _) if self.function.ends_with("listagg") && is_bytes(found) => found,
             (_, returns) => returns,
         };
         let inputs = function
@@ -438,6 +440,10 @@ fn planned_counts(name: &str) -> Option<std::ops::RangeInclusive<usize>> {
         "firstwithtime" | "lastwithtime" => 3..=3,
         _ => return None,
     })
+}
+
+fn is_bytes(found: ColumnType) -> bool {
+    found == ColumnType::sv(DataType::Bytes)
 }
 
 fn is_decimal(found: ColumnType) -> bool {

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use common::{Block, ColumnType, Value};
+use common::{Block, ColumnType, DataType, Value};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -12,6 +12,7 @@ use datafusion::logical_expr::Accumulator;
 use functions::aggregate::{Grouped, Groups};
 
 use super::Bound;
+use crate::convert::text_as_bytes;
 use crate::error::function;
 use crate::types::{arrow_type, scalar_of};
 
@@ -39,6 +40,7 @@ impl Single {
 fn scalar(value: &Value, returns: ColumnType) -> Result<ScalarValue> {
     match value {
         Value::Null => ScalarValue::try_from(&arrow_type(returns)),
+        Value::String(_) if returns == ColumnType::sv(DataType::Bytes) => Err(text_as_bytes()),
         value => scalar_of(value, returns)
             .map_or_else(|| ScalarValue::try_from(&arrow_type(returns)), Ok),
     }

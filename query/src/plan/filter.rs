@@ -387,6 +387,19 @@ impl BoundFilter {
         }
     }
 
+    /// What rows would be refused with before anything is computed of them.
+    ///
+    /// # Errors
+    /// Where a literal has no form in the type of what it is compared with.
+    pub(super) fn answers(&self) -> Result<(), QueryError> {
+        match self {
+            Self::And(children) | Self::Or(children) => children.iter().try_for_each(Self::answers),
+            Self::Not(child) => child.answers(),
+            Self::Refused(error) => Err(error.clone()),
+            Self::Constant(_) | Self::IsNull(..) | Self::Test(_) => Ok(()),
+        }
+    }
+
     /// Calls `f` on every expression.
     pub fn visit(&self, f: &mut impl FnMut(&BoundExpr)) {
         match self {

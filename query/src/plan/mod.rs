@@ -203,8 +203,9 @@ impl Plan {
             }
         }
         if query.is_aggregation() && query.group_by.is_empty() {
-            // The one row is answered whatever HAVING says.
+            // The one row is answered whatever HAVING says, and wherever ORDER BY puts it.
             query.having = None;
+            query.order_by.clear();
         }
         if query.distinct || query.is_aggregation() || !query.group_by.is_empty() {
             query.offset = 0;
@@ -331,12 +332,12 @@ impl Plan {
         Ok(())
     }
 
-    fn aggregation(&mut self, query: &Query, binder: &mut Binder<'_>) -> Result<(), QueryError> {
-        let keys = query
-            .group_by
-            .iter()
-            .map(|k| binder.bind(k, Role::Transform))
-            .collect::<Result<Vec<_>, _>>()?;
+    /// The aggregations of a query, each once.
+    fn aggregations(
+        &self,
+        query: &Query,
+        binder: &mut Binder<'_>,
+    ) -> Result<Vec<PlanAggregation>, QueryError> {
         let mut aggregations: Vec<PlanAggregation> = Vec::new();
         let found = aggregations_of(query);
         let dictionaries = from_dictionaries(query, &found);
@@ -358,12 +359,23 @@ impl Plan {
                 }
                 aggregations.push(bound);
             }
-            if !keys.is_empty() && names(&expr, "distinctcountoffheap") {
+            if self.grouped && names(&expr, "distinctcountoffheap") {
+                self.filter.answers()?;
                 return Err(QueryError::execution(
                     "DISTINCT_COUNT_OFF_HEAP cannot be applied to group-by queries. Use DISTINCT_COUNT instead.",
                 ));
             }
         }
+        Ok(aggregations)
+    }
+
+    fn aggregation(&mut self, query: &Query, binder: &mut Binder<'_>) -> Result<(), QueryError> {
+        let keys = query
+            .group_by
+            .iter()
+            .map(|k| binder.bind(k, Role::Transform))
+            .collect::<Result<Vec<_>, _>>()?;
+        let aggregations = self.aggregations(query, binder)?;
         let over = Over {
             query,
             keys: &keys,
@@ -371,7 +383,8 @@ impl Plan {
         };
         let mut outputs = Vec::with_capacity(query.select.len());
         for item in &query.select {
-            let bound = over.bind(&item.expr)?;
+            let bound = over.bind(&item.expr);
+            let bound = bound.or_else(|error| self.filter.answers().and(Err(error)))?;
             self.names.push(
                 item.alias
                     .clone()
@@ -440,7 +453,7 @@ impl Plan {
             if counted && call.name == "count" {
                 continue;
             }
-            if arg == Expr::Star {
+            if has_star(&arg) {
                 // Nothing is refused before there is a row to read.
                 let unreadable = Expr::call("cast", vec![Expr::text("*"), Expr::text("DOUBLE")]);
                 args.push(binder.bind(&unreadable, Role::Transform)?);
@@ -522,6 +535,13 @@ fn any_value_type(of: ColumnType) -> ColumnType {
         stored if of.multi || stored == DataType::String => DataType::String.into(),
         stored => stored.into(),
     }
+}
+
+/// True for `*` and for a function of it, of which a row has no value.
+fn has_star(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.visit(&mut |part| found |= *part == Expr::Star);
+    found
 }
 
 fn names(expr: &Expr, function: &str) -> bool {

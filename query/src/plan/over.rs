@@ -71,10 +71,31 @@ impl Over<'_> {
         Ok((index, column_type))
     }
 
+    /// An expression over aggregations, of which those over a multi-value column have the names of functions over arrays.
+    fn over_arrays(&self, expr: Expr) -> Expr {
+        let own = self.aggregations.iter().find(|a| a.expr == expr);
+        let Expr::Call(mut call) = expr else {
+            return expr;
+        };
+        if let Some(aggregation) = own.filter(|_| call.name != FILTERED) {
+            let array = format!("{}mv", call.name);
+            let column = matches!(call.args.first(), Some(Expr::Column(_)));
+            let args: Vec<String> = call.args.iter().map(text::expression).collect();
+            let shown = aggregation.function.label(&call.name, &args);
+            if column && names_arrays(&call.name) && shown.starts_with(&array) {
+                call.name = array;
+            }
+        } else {
+            let parts = std::mem::take(&mut call.args).into_iter();
+            call.args = parts.map(|part| self.over_arrays(part)).collect();
+        }
+        Expr::Call(call)
+    }
+
     /// A result column's name: an aggregation names itself, `COUNT(x)` is `count(*)` where nulls do not count.
     pub(super) fn name(&self, expr: &Expr, null_handling: bool) -> String {
         let Some(aggregation) = self.aggregations.iter().find(|a| a.expr == *expr) else {
-            return text::expression(expr);
+            return text::expression(&self.over_arrays(expr.clone()));
         };
         let Expr::Call(call) = expr else {
             return text::expression(expr);
@@ -88,6 +109,11 @@ impl Over<'_> {
         }
         label(aggregation, expr, null_handling)
     }
+}
+
+/// The functions over arrays that an expression names as such; no percentile is among them.
+fn names_arrays(name: &str) -> bool {
+    !name.starts_with("percentile") && !name.ends_with("mv")
 }
 
 fn label(aggregation: &PlanAggregation, expr: &Expr, null_handling: bool) -> String {

@@ -7,6 +7,7 @@ use common::{ColumnType, DataType, Value};
 use functions::FunctionError;
 use functions::scalar::{BoundScalar, Param, single_params};
 
+use super::output_type;
 use crate::QueryError;
 use crate::expr::BoundExpr;
 
@@ -114,6 +115,7 @@ pub(super) fn check(expr: &BoundExpr) -> Result<(), QueryError> {
                 "Unsupported function: {name}"
             )));
         }
+        "case" => answers_of_one_kind(args)?,
         "nullif" => {
             return Err(QueryError::execution(
                 "nullIf over columns has no type: Cannot convert ColumnDataType: OBJECT to DataType",
@@ -140,6 +142,31 @@ pub(super) fn check(expr: &BoundExpr) -> Result<(), QueryError> {
         ));
     }
     takes_arrays(name, function, args)
+}
+
+/// Answers of a CASE are of one type, or numbers; a BOOLEAN is no INT, and a TIMESTAMP no LONG. Literal texts are read as
+/// whatever the others are.
+fn answers_of_one_kind(args: &[BoundExpr]) -> Result<(), QueryError> {
+    let last = args.len().saturating_sub(1);
+    let answers = args.iter().enumerate().filter(|(at, answer)| {
+        let text = matches!(answer, BoundExpr::Literal(Value::String(_), _));
+        (at % 2 == 1 || *at == last && last.is_multiple_of(2)) && !text
+    });
+    let mut so_far: Option<DataType> = None;
+    for (_, answer) in answers {
+        let next = output_type(answer).data_type;
+        if next == DataType::Unknown {
+            continue;
+        }
+        let known = so_far.unwrap_or(next);
+        if known != next && !(known.is_numeric() && next.is_numeric()) {
+            return Err(QueryError::validation(format!(
+                "Cannot upcast from {known} to {next}"
+            )));
+        }
+        so_far = Some(known);
+    }
+    Ok(())
 }
 
 /// A literal array of texts, which only a query of literals alone can answer.

@@ -59,12 +59,7 @@ pub(super) fn after(query: &Query) -> Result<(), SqlError> {
     if !query.group_by.is_empty() {
         return covered_by_group_by(query);
     }
-    if query.is_aggregation()
-        && query
-            .select
-            .iter()
-            .any(|item| !over_aggregations(&item.expr, &[]))
-    {
+    if query.is_aggregation() && query.select.iter().any(|item| !item.expr.has_aggregation()) {
         return Err(refuse(
             "Columns and Aggregate functions can't co-exist without GROUP BY clause",
         ));
@@ -87,7 +82,9 @@ fn distinct(query: &Query) -> Result<(), SqlError> {
 
 fn covered_by_group_by(query: &Query) -> Result<(), SqlError> {
     for item in &query.select {
-        if !over_aggregations(&item.expr, &query.group_by) && item.expr.as_literal().is_none() {
+        // A column beside an aggregation is only missed where the groups are answered.
+        let aggregates = item.expr.has_aggregation() || item.expr.as_literal().is_some();
+        if !aggregates && !over_aggregations(&item.expr, &query.group_by) {
             return Err(refuse(format!(
                 "'{}' should be functionally dependent on the columns used in GROUP BY clause.",
                 text::expression(&item.expr)

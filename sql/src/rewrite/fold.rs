@@ -44,6 +44,14 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     if call.name == "casewhen" {
         return Ok(Expr::Literal(chosen_branch(&literals)));
     }
+    if let ("nullif", [value, other]) = (call.name.as_str(), literals.as_slice()) {
+        let answer = if is_same_object(value, other) {
+            Value::Null
+        } else {
+            (*value).clone()
+        };
+        return Ok(Expr::Literal(answer));
+    }
     let Some((bound, literals)) = bind(&call.name, &literals) else {
         return Ok(Expr::Call(call));
     };
@@ -96,6 +104,15 @@ fn chosen_branch(literals: &[&Value]) -> Value {
     Value::Null
 }
 
+/// Equality of literals as Java's objects: those of two types differ, arrays are themselves alone, decimals have a scale.
+fn is_same_object(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Bytes(_) | Value::Array(..), _) => false,
+        (Value::BigDecimal(_), Value::BigDecimal(_)) => one.to_text() == other.to_text(),
+        _ => one.column_type() == other.column_type() && one == other,
+    }
+}
+
 /// The function for these literals, and the literals it is called with: of an array where it takes one value, the first.
 fn bind(name: &str, literals: &[&Value]) -> Option<(BoundScalar, Vec<Value>)> {
     let mut values: Vec<Value> = literals.iter().map(|value| (*value).clone()).collect();
@@ -128,7 +145,10 @@ const ROWS_ONLY: &[&str] = &[
     "arraymin",
     "arraysum",
     "in",
+    "isfalse",
+    "isnotfalse",
     "isnottrue",
+    "istrue",
     "not_in",
     "starea",
     "stpolygon",

@@ -7,7 +7,9 @@ mod aliases;
 mod checks;
 mod fold;
 
-use crate::{Filter, Query, SqlError};
+use common::Value;
+
+use crate::{Expr, Filter, Query, SqlError};
 
 pub use fold::fold;
 
@@ -42,8 +44,40 @@ pub fn apply(mut query: Query, now_ms: i64) -> Result<Query, SqlError> {
     aliases::resolve(&mut query)?;
     checks::after(&query)?;
     group_by_to_distinct(&mut query);
+    sized_sketches(&mut query);
     Ok(query)
 }
+
+/// The logarithm of a HyperLogLog's registers, where a call names none.
+const DEFAULT_LOG2M: i32 = 8;
+
+/// A HyperLogLog of no size has the default, which names of expressions over it show.
+fn sized_sketches(query: &mut Query) {
+    let mut sized = |expr: Expr| {
+        expr.rewrite(&mut |part| match part {
+            Expr::Call(mut call) if SIZED.contains(&call.name.as_str()) && call.args.len() == 1 => {
+                call.args.push(Expr::Literal(Value::Int(DEFAULT_LOG2M)));
+                Expr::Call(call)
+            }
+            other => other,
+        })
+    };
+    for item in &mut query.select {
+        item.expr = sized(std::mem::replace(&mut item.expr, Expr::Star));
+    }
+    for order in &mut query.order_by {
+        order.expr = sized(std::mem::replace(&mut order.expr, Expr::Star));
+    }
+    query.having = query.having.take().map(|having| having.map(&mut sized));
+}
+
+/// Aggregations that take such a size.
+const SIZED: &[&str] = &[
+    "distinctcounthll",
+    "distinctcounthllmv",
+    "distinctcountrawhll",
+    "distinctcountrawhllmv",
+];
 
 fn fold_filter(filter: Option<Filter>, now_ms: i64) -> Result<Option<Filter>, SqlError> {
     let Some(filter) = filter else {
@@ -83,8 +117,8 @@ fn literals_only(query: Query) -> Result<Query, SqlError> {
 }
 
 fn array_aggregations(query: &mut Query) {
-    let replace = |expr: &mut crate::Expr| {
-        *expr = aggregation::over_arrays(std::mem::replace(expr, crate::Expr::Star));
+    let replace = |expr: &mut Expr| {
+        *expr = aggregation::over_arrays(std::mem::replace(expr, Expr::Star));
     };
     query
         .select

@@ -23,6 +23,7 @@ use dataset::Dataset;
 
 /// Share of answers, in percent, that each suite must reach; raised as the engine grows, never lowered.
 const FLOORS: &[(&str, f64)] = &[
+    ("bytes_and_texts", 100.0),
     ("errors", 99.3),
     ("functions_aggregate", 99.6),
     ("functions_datetime", 99.8),

@@ -242,14 +242,6 @@ pub(super) fn cut(json: &Json) -> Option<f64> {
     json.as_f64().map(f64::trunc)
 }
 
-/// True for a whole number whose type is wider in Pinot.
-pub(super) fn widens(ours: &str, theirs: &str) -> bool {
-    matches!(
-        (ours, theirs),
-        ("INT", "LONG" | "DOUBLE") | ("LONG", "DOUBLE")
-    )
-}
-
 /// True for arrays of the same values.
 pub(super) fn same_values(ours: &Json, theirs: &Json) -> bool {
     let (Some(ours), Some(theirs)) = (ours.as_array(), theirs.as_array()) else {
