@@ -26,14 +26,16 @@ const UNKNOWN_ROWS: f64 = 1000.0;
 pub(crate) fn wanted(plan: &LogicalPlan) -> Wanted {
     let mut wanted = Wanted::new();
     let _ = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::Join(join) = node
-            && (is_plain(join) || join.join_type == JoinType::LeftSemi)
-        {
-            for (left, right) in &join.on {
-                for (side, key) in [(&join.left, left), (&join.right, right)] {
-                    if let Some((table, column)) = origin(side, key) {
-                        wanted.entry(table).or_default().insert(column);
-                    }
+        let LogicalPlan::Join(join) = node else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        let semi = join.join_type == JoinType::LeftSemi;
+        for (left, right) in join.on.iter().filter(|_| semi || is_plain(join)) {
+            for (side, key) in [(&join.left, left), (&join.right, right)] {
+                if let Some((table, column)) = origin(side, key) {
+                    let columns = wanted.entry(table).or_default();
+                    // Of a semi join rows alone are asked.
+                    columns.extend((!semi).then_some(column));
                 }
             }
         }
