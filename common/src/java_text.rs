@@ -300,7 +300,8 @@ fn parse_date(text: &str) -> Option<i64> {
 fn parse_sql_timestamp(text: &str) -> Option<i64> {
     let (date, time) = text.split_once(' ')?;
     let mut date_parts = date.splitn(3, '-');
-    let year = number(date_parts.next()?, 4)?;
+    let year = date_parts.next().filter(|year| year.len() == 4)?;
+    let year = number(year, 4)?;
     let month = number(date_parts.next()?, 2).filter(|m| (1..=12).contains(m))?;
     let day = number(date_parts.next()?, 2).filter(|d| (1..=31).contains(d))?;
     let (clock, fraction) = time.trim_start().split_once('.').unwrap_or((time, ""));

@@ -88,7 +88,7 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
         } else {
             is_there(value)
         }),
-        Expr::Not(inner) => negated(inner).or_else(|| {
+        Expr::Not(inner) => negated(inner).map(again).transpose()?.or_else(|| {
             let met = itself(inner).filter(|(_, met)| !met);
             met.map(|(value, _)| is_there(value))
         }),
@@ -133,6 +133,11 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
         _ => None,
     };
     Ok(settled.map_or_else(|| Transformed::no(expr), Transformed::yes))
+}
+
+/// What was made of a condition, settled in its turn.
+fn again(made: Expr) -> Result<Expr> {
+    Ok(condition(made)?.data)
 }
 
 /// The negation of a condition that has parts, or two ends, by those of its parts.

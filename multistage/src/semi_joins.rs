@@ -37,7 +37,7 @@ pub(crate) struct Awaited {
 
 /// Of a larger relation than this, and than the one that is joined, the keys are not all read: its leaves read those that the join
 /// wants.
-const MOST_ROWS: f64 = 2e6;
+const MOST_ROWS: f64 = 1e5;
 
 /// The first semi join that can become a condition, those within it before it.
 ///

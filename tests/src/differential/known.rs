@@ -45,7 +45,7 @@ const RULES: &[Rule] = &[
         let unknown = d.we_refuse("Unsupported function: jsonmatch") && d.code() != 0;
         let function = d.both_refuse("Unsupported function: jsonmatch");
         // Pinot's other test leaves it no row.
-        let settled = d.sql.contains("CASE WHEN JSON_MATCH(") && d.we_refuse("without json index");
+        let settled = d.code() == 0 && d.we_refuse("without json index");
         d.peer_refuses("without json index") || unknown || function || (d.multi() && settled)
     }),
     ("a negated filter that no row passes", |d| {
@@ -130,8 +130,9 @@ const RULES: &[Rule] = &[
         (named || d.sql.contains("ARRAY_AGG(")) && d.cells_agree(nothing)
     }),
     ("types of no rows", |d| {
-        let lost =
-            |ours: &str, theirs: &str| matches!(theirs, "STRING" | "OBJECT") || ours == "STRING";
+        let lost = |ours: &str, theirs: &str| {
+            matches!(theirs, "STRING" | "OBJECT" | "BIG_DECIMAL") || ours == "STRING"
+        };
         items(&d.case["expect"]["rows"]).next().is_none() && d.types_agree(lost)
     }),
     ("types of covariances", |d| {
@@ -233,7 +234,9 @@ const RULES: &[Rule] = &[
             let same = |a: &Json, b: &Json| cut(a).is_some() && cut(a) == b.as_f64();
             other || bounded || same(ours, theirs) || same(theirs, ours)
         };
-        rounded && d.agree(same, long, whole)
+        // A UNION then has other rows that are distinct.
+        let union = d.sql.contains(" UNION ") && d.ours.is_ok() && d.code() == 0;
+        rounded && (union || d.agree(same, long, whole))
     }),
     ("IGNORE NULLS over a frame of rows", |d| {
         let shifted = d.sql.contains(" IGNORE NULLS OVER ") && d.sql.contains(" ROWS BETWEEN ");
@@ -350,7 +353,9 @@ const RULES: &[Rule] = &[
         d.sql.contains("LISTAGG(") && d.cells_agree(equal)
     }),
     ("a bitmap of hashes", |d| {
-        d.sql.contains("DISTINCTCOUNTBITMAP(") && d.cells_agree(|ours, theirs| fewer(theirs, ours))
+        let ordered = d.sql.contains(" ORDER BY DISTINCTCOUNTBITMAP(") && d.answered_alike();
+        let counted = d.cells_agree(|ours, theirs| fewer(theirs, ours));
+        d.sql.contains("DISTINCTCOUNTBITMAP(") && (ordered || counted)
     }),
     ("one row more behind a negated filter", |d| {
         let rows = ["FILTER (WHERE ", "(CASE WHEN "];
@@ -562,7 +567,10 @@ const RULES: &[Rule] = &[
     ("a NaN within a frame", |d| {
         let framed =
             d.sql.contains(" OVER (") && (d.sql.contains("MIN(") || d.sql.contains("MAX("));
-        framed && d.multi() && d.cells_agree(|ours, _| ours.as_str() == Some("NaN"))
+        framed && d.multi() && {
+            let nan = |cell: &Json| cell.as_str() == Some("NaN");
+            d.cells_agree(|ours, theirs| nan(ours) || nan(theirs))
+        }
     }),
     ("the extreme of a literal's type", |d| {
         let extremes = d.sql.contains("MIN(") || d.sql.contains("MAX(");

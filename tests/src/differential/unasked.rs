@@ -23,7 +23,8 @@ pub(super) const UNASKED: &[Shape] = &[
         sql.contains(MULTI_STAGE) && rounded && sql.contains(" JOIN ")
     }),
     ("a remainder by zero", |sql| {
-        sql.contains(MULTI_STAGE) && sql.contains(" % pk)")
+        let by = [" % pk)", " % hour("];
+        sql.contains(MULTI_STAGE) && by.iter().any(|by| sql.contains(by))
     }),
     ("nullIf without null handling", |sql| {
         sql.contains("nullIf(") && sql.contains(MULTI_STAGE) && !sql.contains(NULL_HANDLING)
