@@ -252,7 +252,7 @@ pub(crate) fn is_choice(function: &BoundScalar) -> bool {
 }
 
 /// The blocks of a CASE: what fails in a branch that no row takes is not asked for.
-fn taken(
+pub(crate) fn taken(
     results: Vec<Result<Block, QueryError>>,
     args: &[BoundExpr],
     rows: usize,

@@ -9,7 +9,7 @@ use functions::scalar::{BoundScalar, EvalContext, NullRule};
 use common::Block;
 
 use crate::QueryError;
-use crate::expr::{BoundExpr, Rows, is_choice};
+use crate::expr::{BoundExpr, Rows, is_choice, taken};
 use crate::project::Projection;
 
 /// Evaluates over rows, each null replaced by what stands for it.
@@ -36,7 +36,7 @@ pub(crate) fn evaluate(
                     false => evaluate(arg, rows, context),
                 }
             });
-            let blocks = blocks.collect::<Result<Vec<_>, _>>()?;
+            let blocks = taken(blocks.collect(), args, rows.rows())?;
             Ok(placed(function.call(&blocks, rows.rows(), context)?))
         }
         BoundExpr::Call { function, args } if decides(function) => match args.as_slice() {
