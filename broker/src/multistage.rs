@@ -99,7 +99,7 @@ impl Leaves for LeafQueries {
             join_rows: stages.join_rows,
             window_rows: stages.window_rows,
             operator_rows: stages.operator_rows,
-            stage_stats: stages.tree,
+            stage_stats: stages.tree.to_string(),
         });
     }
 }

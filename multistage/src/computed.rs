@@ -27,17 +27,7 @@ pub(crate) fn moved(plan: LogicalPlan) -> Result<LogicalPlan> {
         Ok(match &node {
             LogicalPlan::Window(window) => changed(below_window(window, &mut names)?, node),
             LogicalPlan::Projection(projection) => {
-                let made = match below_join(projection, &mut names)? {
-                    None => match beside_subquery(projection, &mut names)? {
-                        None => match below_condition(projection, &mut names)? {
-                            None => beside_window(projection, &mut names)?,
-                            made => made,
-                        },
-                        made => made,
-                    },
-                    made => made,
-                };
-                changed(made, node)
+                changed(below_projection(projection, &mut names)?, node)
             }
             _ => Transformed::no(node),
         })
@@ -47,6 +37,15 @@ pub(crate) fn moved(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn changed(made: Option<LogicalPlan>, node: LogicalPlan) -> Transformed<LogicalPlan> {
     made.map_or_else(|| Transformed::no(node), Transformed::yes)
+}
+
+fn below_projection(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    for shape in [below_join, beside_subquery, below_condition, beside_window] {
+        if let Some(made) = shape(projection, names)? {
+            return Ok(Some(made));
+        }
+    }
+    Ok(None)
 }
 
 /// A leaf with further columns.
@@ -89,6 +88,14 @@ impl<'a> Below<'a> {
         let made = LogicalPlan::Projection(made);
         Ok(leaf::reads(&made).then_some(made))
     }
+
+    /// The same; `None` where nothing was moved too.
+    fn moved(self) -> Result<Option<LogicalPlan>> {
+        if self.computed.is_empty() {
+            return Ok(None);
+        }
+        self.plan()
+    }
 }
 
 fn columns(plan: &LogicalPlan) -> Vec<Expr> {
@@ -126,10 +133,7 @@ fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan
         })?;
         exprs.push(name.restore(expr.data));
     }
-    if below.computed.is_empty() {
-        return Ok(None);
-    }
-    let Some(input) = below.plan()? else {
+    let Some(input) = below.moved()? else {
         return Ok(None);
     };
     let made = LogicalPlan::Window(Window::try_new(exprs, Arc::new(input))?);
@@ -179,9 +183,6 @@ fn beside_window(projection: &Projection, names: &mut usize) -> Result<Option<Lo
         return Ok(None);
     };
     let exprs = replaced(&projection.expr, vec![&mut below], names)?;
-    if below.computed.is_empty() {
-        return Ok(None);
-    }
     let names = below
         .computed
         .iter()
@@ -189,7 +190,7 @@ fn beside_window(projection: &Projection, names: &mut usize) -> Result<Option<Lo
     let further: Vec<Expr> = names
         .map(|name| Expr::Column(Column::new_unqualified(name)))
         .collect();
-    let Some(leaf) = below.plan()? else {
+    let Some(leaf) = below.moved()? else {
         return Ok(None);
     };
     let input = over_leaf(&projection.input, &leaf, &further)?;
@@ -243,10 +244,7 @@ fn beside_subquery(projection: &Projection, names: &mut usize) -> Result<Option<
         return Ok(None);
     }
     let exprs = replaced(&projection.expr, vec![&mut below], names)?;
-    if below.computed.is_empty() {
-        return Ok(None);
-    }
-    let Some(input) = below.plan()? else {
+    let Some(input) = below.moved()? else {
         return Ok(None);
     };
     let made = Projection::try_new(exprs, Arc::new(input))?;
@@ -263,10 +261,7 @@ fn below_condition(projection: &Projection, names: &mut usize) -> Result<Option<
     };
     let exprs = replaced(&projection.expr, vec![&mut below], names)?;
     let predicate = with_columns(filter.predicate.clone(), &mut [&mut below], names)?;
-    if below.computed.is_empty() {
-        return Ok(None);
-    }
-    let Some(input) = below.plan()? else {
+    let Some(input) = below.moved()? else {
         return Ok(None);
     };
     let filter = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);

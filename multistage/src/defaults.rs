@@ -5,12 +5,12 @@
 use common::{ColumnType, DataType, ErrorCode};
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, WindowFunctionDefinition, lit};
 
 use crate::error::MultiStageError;
-use crate::scalar;
 use crate::types::{column_type, scalar_of, value_of};
+use crate::typing;
 
 /// A window function with its default typed.
 ///
@@ -63,13 +63,7 @@ pub(crate) fn typed(mut window: WindowFunction, schema: &DFSchema) -> Result<Win
     };
     *default = Expr::Literal(literal, None);
     if wanted != own {
-        let function = scalar::find("cast", 0)
-            .ok_or_else(|| MultiStageError::invalid("there is no function `cast`"))?;
-        let inner = std::mem::replace(value, lit(0));
-        *value = Expr::ScalarFunction(ScalarFunction::new_udf(
-            function,
-            vec![inner, lit(wanted.data_type.name())],
-        ));
+        *value = typing::cast(std::mem::replace(value, lit(0)), wanted)?;
     }
     Ok(window)
 }

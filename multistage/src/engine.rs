@@ -28,7 +28,7 @@ use crate::memory::Memory;
 use crate::run::{Answered, Wish};
 use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
-use crate::syntax::DUPLICATE;
+use crate::syntax::{DUPLICATE, UNNAMED};
 use crate::{
     aggregate, asof, computed, convert, correlated, join_order, never_null, null_tests, ranges,
     run, semi_joins, single_keys, syntax, typing, unnest,
@@ -94,7 +94,9 @@ pub async fn answer(
         leaves,
     };
     let answered = running.answered(plan).await?;
-    running.leaves.ran(answered.stages);
+    if let Some(stages) = answered.stages {
+        running.leaves.ran(stages);
+    }
     rows_of(&answered.batches, names, answered.types)
 }
 
@@ -122,15 +124,17 @@ impl Running {
     async fn answered(&self, mut plan: LogicalPlan) -> Result<Answered, MultiStageError> {
         let planning = |error: DataFusionError| of(&error, Phase::Planning);
         let mut before = Vec::new();
-        while let Some(awaited) = semi_joins::first(&plan, &self.figures).map_err(planning)? {
-            let keys = self.run(awaited.keys).await?;
+        while let Some(awaited) = semi_joins::first(&plan, &self.figures) {
+            let keys = self.run(awaited.keys().map_err(planning)?).await?;
             self.leaves.settled();
-            plan = semi_joins::settled(plan, &keys.batches, &self.figures).map_err(planning)?;
+            plan = awaited.settled(plan, &keys.batches).map_err(planning)?;
             before.push((awaited.table, keys));
         }
         let mut answered = self.run(plan).await?;
         for (table, keys) in before {
-            answered.stages.follow(&table, keys.stages);
+            if let (Some(all), Some(stages)) = (&mut answered.stages, keys.stages) {
+                all.follow(&table, stages);
+            }
         }
         Ok(answered)
     }
@@ -298,6 +302,11 @@ fn names_of(plan: &LogicalPlan) -> Vec<String> {
         .iter()
         .map(|field| {
             if let Some((base, _)) = field.name().split_once(DUPLICATE) {
+                if base == UNNAMED {
+                    let name = format!("{UNNAMED}{}", taken.len());
+                    taken.insert(name.clone());
+                    return name;
+                }
                 // Written out: it stays as it is.
                 taken.insert(base.to_owned());
                 return base.to_owned();

@@ -9,12 +9,11 @@ use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, Case, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, lit};
 
 use crate::aggregate::{self, PinotAggregate};
-use crate::{ranges, scalar};
+use crate::{expressions, ranges, scalar};
 
 /// Functions whose type says nothing of null.
 const NEVER: [&str; 28] = [
@@ -54,49 +53,43 @@ const NEVER: [&str; 28] = [
 /// Where a plan cannot be rebuilt.
 pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
-        let names = NamePreserver::new(&node);
         let schema = merge_schema(&node.inputs());
         let table =
             matches!(&node, LogicalPlan::Aggregate(aggregate) if of_table(&aggregate.input));
-        let changed = node.map_expressions(|expr| {
-            let saved = names.save(&expr);
-            let found = expr.transform_up(|inner| {
-                Ok(match inner {
-                    Expr::IsNull(tested) if is_never(&tested) => Transformed::yes(lit(false)),
-                    Expr::IsNotNull(tested) if is_never(&tested) => Transformed::yes(lit(true)),
-                    // A test that is never unknown.
-                    Expr::IsTrue(tested) | Expr::IsNotFalse(tested) if is_settled(&tested) => {
-                        Transformed::yes(*tested)
-                    }
-                    Expr::IsFalse(tested) | Expr::IsNotTrue(tested) if is_settled(&tested) => {
-                        Transformed::yes(Expr::Not(tested))
-                    }
-                    Expr::ScalarFunction(call) if coalesces(&call) => {
-                        Transformed::yes(call.args.into_iter().next().unwrap_or_else(|| lit(0)))
-                    }
-                    Expr::AggregateFunction(call) => {
-                        let long = |expr: &Expr| {
-                            matches!(
-                                expr.get_type(&schema),
-                                Ok(ArrowType::Int32 | ArrowType::Int64)
-                            )
-                        };
-                        match aggregated(&call, table, &long) {
-                            Some(expr) => Transformed::yes(expr),
-                            None => Transformed::no(Expr::AggregateFunction(call)),
-                        }
-                    }
-                    other => Transformed::no(other),
-                })
-            })?;
-            Ok(found.update_data(|expr| saved.restore(expr)))
-        })?;
-        if changed.transformed {
-            return Ok(Transformed::yes(changed.data.recompute_schema()?));
-        }
-        Ok(changed)
+        let long = |expr: &Expr| {
+            matches!(
+                expr.get_type(&schema),
+                Ok(ArrowType::Int32 | ArrowType::Int64)
+            )
+        };
+        expressions::retyped(node, |expr| {
+            expr.transform_up(|inner| Ok(settled_expression(inner, table, &long)))
+        })
     })?;
     Ok(done.data)
+}
+
+/// An expression whose operands are settled; `long` tells whole numbers.
+fn settled_expression(expr: Expr, table: bool, long: &dyn Fn(&Expr) -> bool) -> Transformed<Expr> {
+    match expr {
+        Expr::IsNull(tested) if is_never(&tested) => Transformed::yes(lit(false)),
+        Expr::IsNotNull(tested) if is_never(&tested) => Transformed::yes(lit(true)),
+        // A test that is never unknown.
+        Expr::IsTrue(tested) | Expr::IsNotFalse(tested) if is_settled(&tested) => {
+            Transformed::yes(*tested)
+        }
+        Expr::IsFalse(tested) | Expr::IsNotTrue(tested) if is_settled(&tested) => {
+            Transformed::yes(Expr::Not(tested))
+        }
+        Expr::ScalarFunction(call) if coalesces(&call) => {
+            Transformed::yes(call.args.into_iter().next().unwrap_or_else(|| lit(0)))
+        }
+        Expr::AggregateFunction(call) => match aggregated(&call, table, long) {
+            Some(expr) => Transformed::yes(expr),
+            None => Transformed::no(Expr::AggregateFunction(call)),
+        },
+        other => Transformed::no(other),
+    }
 }
 
 /// True where rows come straight from one table.

@@ -5,22 +5,20 @@
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, utils};
+
+use crate::expressions;
 
 /// A typed plan with every such condition as one search.
 pub(crate) fn searched(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
-        let names = NamePreserver::new(&node);
-        node.map_expressions(|expr| {
-            let saved = names.save(&expr);
-            let found = expr.transform_up(|inner| {
+        expressions::mapped(node, |expr| {
+            expr.transform_up(|inner| {
                 Ok(match inner {
                     Expr::Not(operand) => Transformed::yes(Expr::Not(Box::new(negated(*operand)))),
                     other => Transformed::yes(merged(other)),
                 })
-            })?;
-            Ok(found.update_data(|expr| saved.restore(expr)))
+            })
         })
     })?;
     Ok(done.data)

@@ -66,7 +66,7 @@ fn no_number(found: ColumnType) -> bool {
     found.multi || matches!(found.data_type, DataType::Boolean | DataType::Bytes)
 }
 
-fn is_bytes(argument: &Argument) -> bool {
+pub(crate) fn is_bytes(argument: &Argument) -> bool {
     argument.column_type == ColumnType::sv(DataType::Bytes)
 }
 

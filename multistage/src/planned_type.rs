@@ -8,6 +8,7 @@ use datafusion::error::Result;
 use functions::scalar::Argument;
 
 use crate::error::MultiStageError;
+use crate::operands::is_bytes;
 
 /// The planned type of a call whose kernel answers `computed`.
 pub(crate) fn planned(
@@ -28,7 +29,10 @@ pub(crate) fn planned(
         "ceil" | "ceiling" | "floor" => rounded(first).unwrap_or(computed),
         "coalesce" => {
             one_kind(arguments)?;
-            computed
+            match mixes_decimals(arguments) {
+                true => ColumnType::sv(DataType::Double),
+                false => computed,
+            }
         }
         // Texts all the same: nothing but a function of them in the same stage may read them.
         "substring" if first.is_some_and(is_bytes) => ColumnType::sv(DataType::Bytes),
@@ -59,8 +63,13 @@ fn is_unknown(argument: &Argument) -> bool {
     argument.column_type == ColumnType::sv(DataType::Unknown)
 }
 
-fn is_bytes(argument: &Argument) -> bool {
-    argument.column_type == ColumnType::sv(DataType::Bytes)
+/// True for BIG_DECIMAL beside DOUBLE or FLOAT.
+fn mixes_decimals(arguments: &[Argument]) -> bool {
+    let any = |wanted: &[DataType]| {
+        let mut types = arguments.iter().map(|argument| argument.column_type);
+        types.any(|found| !found.multi && wanted.contains(&found.data_type))
+    };
+    any(&[DataType::BigDecimal]) && any(&[DataType::Double, DataType::Float])
 }
 
 fn is_time(argument: &Argument) -> bool {

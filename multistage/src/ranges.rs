@@ -10,9 +10,10 @@ use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, lit};
+
+use crate::expressions;
 
 /// Settles the conditions of every filter.
 ///
@@ -36,31 +37,23 @@ pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// The same for the FILTERs of aggregations.
 fn filters(aggregate: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let names = NamePreserver::new(&aggregate);
-    let changed = aggregate.map_expressions(|expr| {
-        let saved = names.save(&expr);
-        let found = expr.transform_down(|inner| match inner {
-            Expr::AggregateFunction(mut call) => {
-                let Some(filter) = call.params.filter.take() else {
-                    return Ok(Transformed::no(Expr::AggregateFunction(call)));
-                };
-                let found = filter.transform_down(condition)?;
-                call.params.filter = Some(Box::new(found.data));
-                let call = Expr::AggregateFunction(call);
-                Ok(Transformed::new(
-                    call,
-                    found.transformed,
-                    TreeNodeRecursion::Jump,
-                ))
-            }
-            other => Ok(Transformed::no(other)),
-        })?;
-        Ok(found.update_data(|expr| saved.restore(expr)))
-    })?;
-    if changed.transformed {
-        return Ok(Transformed::yes(changed.data.recompute_schema()?));
-    }
-    Ok(changed)
+    let settled = |inner| match inner {
+        Expr::AggregateFunction(mut call) => {
+            let Some(filter) = call.params.filter.take() else {
+                return Ok(Transformed::no(Expr::AggregateFunction(call)));
+            };
+            let found = filter.transform_down(condition)?;
+            call.params.filter = Some(Box::new(found.data));
+            let call = Expr::AggregateFunction(call);
+            Ok(Transformed::new(
+                call,
+                found.transformed,
+                TreeNodeRecursion::Jump,
+            ))
+        }
+        other => Ok(Transformed::no(other)),
+    };
+    expressions::retyped(aggregate, |expr| expr.transform_down(settled))
 }
 
 /// True for a condition that is FALSE for every value.

@@ -17,6 +17,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
@@ -26,6 +27,7 @@ use crate::constant_keys::{ConstantKeys, STANDS_FOR};
 use crate::distributed::{self, Asked, Channels, Place};
 use crate::error::{MultiStageError, Phase, of};
 use crate::leaf::{self, Leaves};
+use crate::outer_sides::OuterSides;
 use crate::small_batches;
 use crate::stages::{self, Stages};
 use crate::types::column_type;
@@ -96,9 +98,12 @@ fn builder(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionStateBuil
             _ => rule,
         })
         .collect();
+    let mut physical = PhysicalOptimizer::new().rules;
+    physical.insert(0, Arc::new(OuterSides));
     SessionStateBuilder::new()
         .with_config(config)
         .with_optimizer_rules(rules)
+        .with_physical_optimizer_rules(physical)
 }
 
 /// A plan without the columns that nothing above them reads.
@@ -113,7 +118,8 @@ pub(crate) fn pruned(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> 
 pub(crate) struct Answered {
     pub(crate) batches: Vec<RecordBatch>,
     pub(crate) types: Vec<ColumnType>,
-    pub(crate) stages: Stages,
+    /// What ran; `None` where figures of servers did not come.
+    pub(crate) stages: Option<Stages>,
     /// The batches' bytes, which are free once this is dropped.
     _held: MemoryReservation,
 }
@@ -144,7 +150,7 @@ pub(crate) async fn answered(
     }
     let error = match collected(&operators, session(), environment, budget).await {
         Ok(answered) => {
-            let stages = stages::of(&operators);
+            let stages = Some(stages::of(&operators));
             return Ok(Answered { stages, ..answered });
         }
         Err(error) => error,
@@ -161,7 +167,7 @@ pub(crate) async fn answered(
     let answered = collected(&operators, &spilling, environment, budget)
         .await
         .map_err(|error| of(&error, Phase::Execution))?;
-    let stages = stages::of(&operators);
+    let stages = Some(stages::of(&operators));
     Ok(Answered { stages, ..answered })
 }
 
@@ -200,7 +206,7 @@ async fn on_servers(
     }
     let mut answered = collected(&operators, &session, environment, asked.budget).await?;
     match tokio::time::timeout(FIGURES, distributed::figures(&operators, leaves)).await {
-        Ok(Ok(operators)) => answered.stages = stages::of(&operators),
+        Ok(Ok(operators)) => answered.stages = Some(stages::of(&operators)),
         Ok(Err(error)) => tracing::debug!(%error, "figures of stages"),
         Err(_) => tracing::debug!("the figures of some stages did not come"),
     }
@@ -281,7 +287,7 @@ async fn collected(
     Ok(Answered {
         batches,
         types,
-        stages: Stages::default(),
+        stages: None,
         _held: held,
     })
 }

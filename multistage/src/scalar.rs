@@ -245,6 +245,9 @@ impl ScalarUDFImpl for PinotScalar {
             )
             .into());
         }
+        if is_arithmetic(&self.name) {
+            in_doubles(&mut arguments, &mut blocks)?;
+        }
         let (bound, _) = self.bind(&arguments)?;
         let context = EvalContext::at(self.now_ms);
         let answer = bound.call(&blocks, rows, &context).map_err(function)?;
@@ -265,6 +268,43 @@ impl ScalarUDFImpl for PinotScalar {
         debug_assert_eq!(array.len(), rows);
         Ok(ColumnarValue::Array(array))
     }
+}
+
+fn is_arithmetic(name: &str) -> bool {
+    matches!(
+        name,
+        "$plus"
+            | "$minus"
+            | "$times"
+            | "$divide"
+            | "plus"
+            | "minus"
+            | "times"
+            | "add"
+            | "sub"
+            | "mult"
+    )
+}
+
+/// Arithmetic of BIG_DECIMAL is one of DOUBLE, above the segments that keep it exact.
+fn in_doubles(arguments: &mut [Argument], blocks: &mut [Block]) -> Result<()> {
+    let decimal = ColumnType::sv(DataType::BigDecimal);
+    if !arguments.iter().any(|a| a.column_type == decimal) {
+        return Ok(());
+    }
+    let double = ColumnType::sv(DataType::Double);
+    for (argument, block) in arguments.iter_mut().zip(blocks) {
+        let float = argument.column_type == ColumnType::sv(DataType::Float);
+        if argument.column_type == decimal || float {
+            *block = block.cast(double).map_err(|error| function(error.into()))?;
+            argument.column_type = double;
+            argument.literal = argument
+                .literal
+                .take()
+                .and_then(|value| value.cast(DataType::Double).ok());
+        }
+    }
+    Ok(())
 }
 
 /// An argument as binding sees it.

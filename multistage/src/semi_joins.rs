@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, RecordBatch};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
-use datafusion::common::{Column, NullEquality, ScalarValue};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::{Column, NullEquality, ScalarValue, internal_err};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
@@ -21,86 +21,94 @@ use crate::join_order::{Figures, rows};
 use crate::leaf;
 use crate::scalar;
 
-/// Keys that are written out one by one; more integers become a set.
-const WRITTEN: usize = 64;
 /// Most keys of a condition that are no integers, and bytes of any condition.
 const MOST_KEYS: usize = 10_000;
 const MOST_BYTES: usize = 1 << 20;
-
-/// A semi join whose keys are to be read.
-pub(crate) struct Awaited {
-    /// Answers its distinct keys in one column.
-    pub(crate) keys: LogicalPlan,
-    /// The table that the condition is of.
-    pub(crate) table: String,
-}
 
 /// Of a larger relation than this, and than the one that is joined, the keys are not all read: its leaves read those that the join
 /// wants.
 const MOST_ROWS: f64 = 1e5;
 
-/// The first semi join that can become a condition, those within it before it.
-///
-/// # Errors
-/// Where a plan cannot be rebuilt.
-pub(crate) fn first(plan: &LogicalPlan, figures: &Figures) -> Result<Option<Awaited>> {
+/// A semi join whose keys are to be read.
+pub(crate) struct Awaited {
+    join: Join,
+    /// The table that the condition is of.
+    pub(crate) table: String,
+}
+
+/// A semi join that can become a condition, one that has no other within it.
+pub(crate) fn first(plan: &LogicalPlan, figures: &Figures) -> Option<Awaited> {
     let mut found = None;
-    let _ = plan.clone().transform_up_with_subqueries(|node| {
-        if found.is_none()
-            && let Some((join, _, right)) = settles(&node, figures)
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Join(join) = node
+            && settles(join, figures)
         {
-            let keys = Aggregate::try_new(Arc::clone(&join.right), vec![right.clone()], vec![])?;
-            found = Some(Awaited {
-                keys: LogicalPlan::Aggregate(keys),
-                table: table_of(&join.left).unwrap_or_default(),
-            });
+            found = Some(join.clone());
         }
-        Ok(Transformed::no(node))
-    })?;
-    Ok(found)
-}
-
-/// The plan with the keys of its first semi join in the join's place.
-///
-/// # Errors
-/// Where a plan cannot be rebuilt.
-pub(crate) fn settled(
-    plan: LogicalPlan,
-    keys: &[RecordBatch],
-    figures: &Figures,
-) -> Result<LogicalPlan> {
-    let mut done = false;
-    plan.transform_up_with_subqueries(|node| {
-        if done {
-            return Ok(Transformed::no(node));
-        }
-        let Some((join, left, _)) = settles(&node, figures) else {
-            return Ok(Transformed::no(node));
-        };
-        done = true;
-        let stored = leaf::is_stored(left, &join.left);
-        let condition = condition(left, stored, keys)?;
-        let filtered =
-            condition.map(|condition| Filter::try_new(condition, Arc::clone(&join.left)));
-        if let Some(filter) = filtered.transpose()?.map(LogicalPlan::Filter)
-            && leaf::reads(&filter)
-        {
-            return Ok(Transformed::yes(filter));
-        }
-        Ok(Transformed::yes(given(join, keys)?))
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found.map(|join| Awaited {
+        table: table_of(&join.left).unwrap_or_default(),
+        join,
     })
-    .data()
 }
 
-/// The semi join that a node is, over a leaf and by one key, with its key on both sides.
-fn settles<'a>(node: &'a LogicalPlan, figures: &Figures) -> Option<(&'a Join, &'a Expr, &'a Expr)> {
-    let LogicalPlan::Join(join) = node else {
-        return None;
-    };
-    let [(left, right)] = join.on.as_slice() else {
-        return None;
-    };
+impl Awaited {
+    /// Answers the distinct keys in one column.
+    ///
+    /// # Errors
+    /// Where a plan cannot be built.
+    pub(crate) fn keys(&self) -> Result<LogicalPlan> {
+        let keys = self.join.on.iter().map(|(_, right)| right.clone());
+        let right = Arc::clone(&self.join.right);
+        let keys = Aggregate::try_new(right, keys.collect(), vec![])?;
+        Ok(LogicalPlan::Aggregate(keys))
+    }
+
+    /// The plan in which this join was found, with its keys in its place.
+    ///
+    /// # Errors
+    /// Where a plan cannot be rebuilt.
+    pub(crate) fn settled(&self, plan: LogicalPlan, keys: &[RecordBatch]) -> Result<LogicalPlan> {
+        let settled = plan.transform_down_with_subqueries(|node| match &node {
+            LogicalPlan::Join(join) if self.is(join) => Ok(Transformed::new(
+                self.over(keys)?,
+                true,
+                TreeNodeRecursion::Jump,
+            )),
+            _ => Ok(Transformed::no(node)),
+        })?;
+        if !settled.transformed {
+            return internal_err!("the semi join whose keys were read is not in its plan");
+        }
+        Ok(settled.data)
+    }
+
+    /// True for the join itself: equal ones may read other tables under the same name.
+    fn is(&self, join: &Join) -> bool {
+        Arc::ptr_eq(&self.join.left, &join.left)
+            && Arc::ptr_eq(&self.join.right, &join.right)
+            && self.join.on == join.on
+    }
+
+    fn over(&self, keys: &[RecordBatch]) -> Result<LogicalPlan> {
+        let join = &self.join;
+        if let [(left, _)] = join.on.as_slice()
+            && let Some(condition) = condition(left, leaf::is_stored(left, &join.left), keys)?
+        {
+            let filter = LogicalPlan::Filter(Filter::try_new(condition, Arc::clone(&join.left))?);
+            if leaf::reads(&filter) {
+                return Ok(filter);
+            }
+        }
+        given(join, keys)
+    }
+}
+
+/// True for a semi join over a leaf and by one key.
+fn settles(join: &Join, figures: &Figures) -> bool {
     let plain = join.join_type == JoinType::LeftSemi
+        && join.on.len() == 1
         && join.filter.is_none()
         && !join.null_aware
         && join.null_equality == NullEquality::NullEqualsNothing;
@@ -108,8 +116,7 @@ fn settles<'a>(node: &'a LogicalPlan, figures: &Figures) -> Option<(&'a Join, &'
         let read = rows(&join.right, figures);
         read <= MOST_ROWS || read <= rows(&join.left, figures)
     };
-    let settles = plain && leaf::reads(&join.left) && !is_given(&join.right) && fits();
-    settles.then_some((join, left, right))
+    plain && leaf::reads(&join.left) && !is_given(&join.right) && fits()
 }
 
 fn table_of(plan: &LogicalPlan) -> Option<String> {
@@ -169,9 +176,10 @@ fn condition(key: &Expr, stored: bool, keys: &[RecordBatch]) -> Result<Option<Ex
         return Ok(Some(lit(false)));
     }
     if stored
-        && values.len() > WRITTEN
-        && let Some(integers) = integers(&values)
+        && values.len() > leaf::WRITTEN
+        && let Some(mut integers) = values.iter().map(leaf::integer).collect::<Option<Vec<_>>>()
     {
+        integers.sort_unstable();
         let set = leaf::id_set(&integers);
         let Some(function) = scalar::find("inidset", 0).filter(|_| set.len() <= MOST_BYTES) else {
             return Ok(None);
@@ -185,16 +193,4 @@ fn condition(key: &Expr, stored: bool, keys: &[RecordBatch]) -> Result<Option<Ex
     }
     let values = values.into_iter().map(|value| Expr::Literal(value, None));
     Ok(Some(key.clone().in_list(values.collect(), false)))
-}
-
-/// The values in their order, where all are integers.
-fn integers(values: &[ScalarValue]) -> Option<Vec<i64>> {
-    let integer = |value: &ScalarValue| match value {
-        ScalarValue::Int32(Some(v)) => Some(i64::from(*v)),
-        ScalarValue::Int64(Some(v)) => Some(*v),
-        _ => None,
-    };
-    let mut integers = values.iter().map(integer).collect::<Option<Vec<_>>>()?;
-    integers.sort_unstable();
-    Some(integers)
 }

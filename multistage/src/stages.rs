@@ -14,8 +14,8 @@ use crate::leaf::LeafExec;
 /// The operators of a query that has ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stages {
-    /// The tree as JSON text.
-    pub tree: String,
+    /// The tree of operators, an object.
+    pub tree: Json,
     /// Groups of the largest aggregation.
     pub groups: u64,
     /// Rows of the largest join.
@@ -34,18 +34,12 @@ impl Stages {
         self.join_rows = self.join_rows.max(before.join_rows);
         self.window_rows = self.window_rows.max(before.window_rows);
         self.operator_rows = self.operator_rows.max(before.operator_rows);
-        let (Ok(mut tree), Ok(mut part)) = (
-            serde_json::from_str::<Json>(&self.tree),
-            serde_json::from_str::<Json>(&before.tree),
-        ) else {
-            return;
-        };
-        let last = last_stage(&tree);
-        renumber(&mut part, last);
+        let mut part = before.tree;
+        renumber(&mut part, last_stage(&self.tree));
         let mut breaker = Map::new();
         breaker.insert("type".to_owned(), "PIPELINE_BREAKER".into());
         breaker.insert("children".to_owned(), vec![part].into());
-        if let Some(leaf) = leaf_of(&mut tree, table)
+        if let Some(leaf) = leaf_of(&mut self.tree, table)
             && let Some(children) = leaf
                 .entry("children")
                 .or_insert_with(|| Json::Array(Vec::new()))
@@ -53,7 +47,6 @@ impl Stages {
         {
             children.push(Json::Object(breaker));
         }
-        self.tree = tree.to_string();
     }
 }
 
@@ -132,7 +125,7 @@ pub(crate) fn of(plan: &Arc<dyn ExecutionPlan>) -> Stages {
     let inner = walk.node(plan, true);
     let root = walk.crossed(plan, inner, 1, 1);
     Stages {
-        tree: Json::Object(root.members).to_string(),
+        tree: Json::Object(root.members),
         ..walk.seen
     }
 }
@@ -280,9 +273,9 @@ fn begun(name: &str, ms: u64, rows: u64) -> Map<String, Json> {
 mod tests {
     use super::*;
 
-    fn stages(tree: &Json, join_rows: u64) -> Stages {
+    fn stages(tree: Json, join_rows: u64) -> Stages {
         Stages {
-            tree: tree.to_string(),
+            tree,
             join_rows,
             ..Stages::default()
         }
@@ -292,11 +285,10 @@ mod tests {
     fn what_ran_before_a_leaf_is_below_it_with_numbers_of_its_own() {
         let leaf = |table: &str| serde_json::json!({"type": "LEAF", "table": table});
         let send = |stage: u64, children: Vec<Json>| serde_json::json!({"type": "MAILBOX_SEND", "stage": stage, "children": children});
-        let mut main = stages(&send(1, vec![send(2, vec![leaf("a"), leaf("b")])]), 3);
-        main.follow("b", stages(&send(1, vec![leaf("c")]), 7));
+        let mut main = stages(send(1, vec![send(2, vec![leaf("a"), leaf("b")])]), 3);
+        main.follow("b", stages(send(1, vec![leaf("c")]), 7));
         assert_eq!(main.join_rows, 7);
-        let tree: Json = serde_json::from_str(&main.tree).unwrap();
-        let leaves = &tree["children"][0]["children"];
+        let leaves = &main.tree["children"][0]["children"];
         assert_eq!(leaves[0], leaf("a"));
         let breaker = &leaves[1]["children"][0];
         assert_eq!(breaker["type"], "PIPELINE_BREAKER");

@@ -229,7 +229,8 @@ fn name_list(items: &mut [SelectItem], columns: &HashMap<String, String>) {
         )
     });
     let mut taken = HashSet::new();
-    for (position, item) in items.iter_mut().enumerate() {
+    let mut names = HashSet::new();
+    for item in items.iter_mut() {
         let (name, mut needed) = match item {
             SelectItem::UnnamedExpr(expr) => match name_of(expr) {
                 Some(name) => {
@@ -237,11 +238,14 @@ fn name_list(items: &mut [SelectItem], columns: &HashMap<String, String>) {
                     let renamed = starred || written.is_some_and(|written| *written != name);
                     (name, renamed)
                 }
-                None => (format!("EXPR${position}"), true),
+                // How many columns a star has is not known here.
+                None if starred => (UNNAMED.to_owned(), true),
+                None => (format!("{UNNAMED}{}", names.len()), true),
             },
             SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false),
             _ => continue,
         };
+        names.insert(name.clone());
         let mut unique = name.clone();
         let mut turn = 0;
         while (starred && turn == 0) || !taken.insert(unique.clone()) {
@@ -263,6 +267,9 @@ fn name_list(items: &mut [SelectItem], columns: &HashMap<String, String>) {
 
 /// Stands between a name that occurs twice and its number.
 pub(crate) const DUPLICATE: &str = "\u{1}";
+
+/// What the name of an item without one begins with; a number follows, of the names before it that differ.
+pub(crate) const UNNAMED: &str = "EXPR$";
 
 fn name_of(expr: &Expr) -> Option<String> {
     match expr {

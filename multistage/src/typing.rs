@@ -12,7 +12,6 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -25,7 +24,7 @@ use crate::error::{MultiStageError, Phase, of};
 use crate::meeting::{Side, meeting};
 use crate::scalar;
 use crate::types::{column_type, scalar_of, value_of};
-use crate::{choices, decimal_rows, defaults, ranges, unions};
+use crate::{choices, decimal_rows, defaults, expressions, ranges, unions};
 
 /// Types a plan.
 ///
@@ -50,13 +49,8 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
                 &scan.source.schema(),
             )?);
         }
-        let names = NamePreserver::new(&node);
-        let changed = node.map_expressions(|expr| {
-            let saved = names.save(&expr);
-            let expr = expr
-                .transform_up(|inner| Ok(Transformed::yes(expression(inner, &schema)?)))?
-                .data;
-            Ok(Transformed::yes(saved.restore(expr)))
+        let changed = expressions::mapped(node, |expr| {
+            expr.transform_up(|inner| Ok(Transformed::yes(expression(inner, &schema)?)))
         })?;
         let typed = match changed.data {
             LogicalPlan::Union(union) => {

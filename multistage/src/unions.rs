@@ -7,12 +7,10 @@ use std::sync::Arc;
 use common::{ColumnType, DataType};
 use datafusion::common::{JoinType, NullEquality, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Union, lit};
+use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Union};
 
-use crate::error::MultiStageError;
-use crate::scalar;
 use crate::types::column_type;
+use crate::typing;
 
 /// A union with the columns of all parts in one type.
 ///
@@ -127,23 +125,20 @@ fn is_decimal_literal(input: &LogicalPlan, at: usize) -> bool {
 
 /// A plan with columns in other types, under their names.
 fn cast_to(input: &Arc<LogicalPlan>, wanted: &[Option<DataType>]) -> Result<LogicalPlan> {
-    let function = scalar::find("cast", 0)
-        .ok_or_else(|| MultiStageError::invalid("there is no function `cast`"))?;
     let columns = input.schema().columns().into_iter().zip(wanted);
     let fields = input.schema().fields();
     let selected = columns.zip(fields).map(|((column, wanted), field)| {
         let own = column_type(field.data_type()).data_type;
-        match wanted {
+        Ok(match wanted {
             Some(target) if own != *target => {
                 let (relation, name) = (column.relation.clone(), column.name.clone());
-                let arguments = vec![Expr::Column(column), lit(target.name())];
-                let cast = ScalarFunction::new_udf(Arc::clone(&function), arguments);
-                Expr::ScalarFunction(cast).alias_qualified(relation, name)
+                let cast = typing::cast(Expr::Column(column), ColumnType::sv(*target))?;
+                cast.alias_qualified(relation, name)
             }
             _ => Expr::Column(column),
-        }
+        })
     });
-    let selected: Vec<Expr> = selected.collect();
+    let selected = selected.collect::<Result<Vec<Expr>>>()?;
     LogicalPlanBuilder::from(input.as_ref().clone())
         .project(selected)?
         .build()

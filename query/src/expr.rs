@@ -175,7 +175,7 @@ impl BoundExpr {
                 Ok(Block::constant(*column_type, value, rows.rows()))
             }
             Self::Call { function, args } => {
-                let sees = function.function().nulls != NullRule::NullInNullOut;
+                let sees = function.function().nulls.sees_nulls();
                 let recorded = nulls && !rows.handles_nulls();
                 let wants_nulls = asks_for_null(function) || (recorded && sees);
                 if let [tested @ Self::Call { .. }] = args.as_slice()
@@ -188,7 +188,7 @@ impl BoundExpr {
                 let choice = is_choice(function);
                 let results = args.iter().enumerate().map(|(at, arg)| {
                     // Of a CASE the values are recorded as null; its conditions read what stands for nulls.
-                    let condition = choice && at % 2 == 0 && at + 1 < args.len();
+                    let condition = choice && is_condition(at, args.len());
                     arg.evaluate_with(rows, context, wants_nulls && !condition)
                 });
                 let blocks = if choice {
@@ -251,6 +251,11 @@ pub(crate) fn is_choice(function: &BoundScalar) -> bool {
     function.function().names.first() == Some(&"case")
 }
 
+/// True where an argument of a CASE is a condition; the others are what it answers, the last one too where their number is odd.
+pub(crate) fn is_condition(at: usize, arguments: usize) -> bool {
+    at.is_multiple_of(2) && at + 1 < arguments
+}
+
 /// The blocks of a CASE: what fails in a branch that no row takes is not asked for.
 pub(crate) fn taken(
     results: Vec<Result<Block, QueryError>>,
@@ -260,14 +265,14 @@ pub(crate) fn taken(
     if results.iter().all(Result::is_ok) {
         return results.into_iter().collect();
     }
-    let last = results.len().saturating_sub(1);
+    let parts = results.len();
     let mut open = vec![true; rows];
     let mut blocks: Vec<Block> = Vec::with_capacity(results.len());
     let mut chosen = vec![false; rows];
     for (at, result) in results.into_iter().enumerate() {
-        let otherwise = at == last && at % 2 == 0;
+        let is_branch = !is_condition(at, parts);
+        let otherwise = is_branch && at % 2 == 0;
         let wanted = if otherwise { &open } else { &chosen };
-        let is_branch = otherwise || at % 2 == 1;
         let block = match result {
             Err(_) if is_branch && !wanted.contains(&true) => {
                 Block::constant(args[at].column_type(), &Value::Null, rows)
@@ -296,7 +301,7 @@ fn is_null_test(function: &BoundScalar) -> bool {
 /// Functions whose whole purpose is null see recorded nulls in either null mode.
 fn asks_for_null(function: &BoundScalar) -> bool {
     let row = function.function();
-    row.nulls != NullRule::NullInNullOut
+    row.nulls.sees_nulls()
         && matches!(
             row.names.first(),
             Some(&("isnull" | "isnotnull" | "coalesce" | "isdistinctfrom" | "isnotdistinctfrom"))

@@ -21,6 +21,9 @@ use crate::sketch::ultraloglog::UltraLogLog;
 
 type Bound = Result<Box<dyn AggregateFunction>, FunctionError>;
 
+/// The logarithm of a HyperLogLog's registers, where a call names none.
+pub const HYPERLOGLOG_LOG2M: u8 = 8;
+
 const fn row(
     names: &'static [&'static str],
     doc: &'static str,
@@ -38,12 +41,12 @@ pub(crate) static ROWS: &[AggregateRow] = &[
     row(
         &["distinctcounthll", "distinctcounthllmv", "fasthll"],
         "Approximate number of distinct values (HyperLogLog), parameter log2m = 8.",
-        |call| bind::<HyperLogLog>(call, 8, "HyperLogLogs", Answer::count),
+        |call| bind::<HyperLogLog>(call, HYPERLOGLOG_LOG2M, "HyperLogLogs", Answer::count),
     ),
     row(
         &["distinctcountrawhll", "distinctcountrawhllmv"],
         "The serialised HyperLogLog of the values, as hex.",
-        |call| bind::<HyperLogLog>(call, 8, "HyperLogLogs", Answer::hex),
+        |call| bind::<HyperLogLog>(call, HYPERLOGLOG_LOG2M, "HyperLogLogs", Answer::hex),
     ),
     row(
         &["distinctcounthllplus", "distinctcounthllplusmv"],

@@ -46,6 +46,7 @@ mod values;
 mod whole;
 mod with_time;
 
+pub use approximate::HYPERLOGLOG_LOG2M;
 pub use rows::placed;
 
 use std::any::Any;

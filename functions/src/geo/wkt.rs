@@ -72,11 +72,13 @@ fn ordinate(out: &mut String, value: f64) {
 
 /// A large whole number that a 64 bit one holds, as Java's formats write it: the digits that its bits leave open are rounded off.
 fn whole_text(value: f64) -> Option<String> {
-    let power = value.abs().log2().floor();
-    if value.fract() != 0.0 || !(54.0..63.0).contains(&power) {
+    const EXPONENT_OF_ONE: u64 = 1023;
+    let exponent = (value.to_bits() >> 52) & 0x7FF;
+    let power = exponent.checked_sub(EXPONENT_OF_ONE)?;
+    if !(54..63).contains(&power) {
         return None;
     }
-    let open = ((power - 54.0) * std::f64::consts::LOG10_2) as u32;
+    let open = ((power - 54) as f64 * std::f64::consts::LOG10_2) as u32;
     let unit = 10_u64.pow(open);
     let exact = value.abs() as u64;
     let rounded = (exact + unit / 2) / unit * unit;
@@ -275,6 +277,9 @@ mod tests {
         assert_eq!(text(-2_363_919_734_114_673_152.0), "-2363919734114673200");
         assert_eq!(text(9_007_199_254_740_992.0), "9007199254740992");
         assert_eq!(text(1e19), "10000000000000000000");
+        // The largest below a power of two has the digits of the powers below.
+        assert_eq!(text(2.0_f64.powi(58).next_down()), "288230376151711712");
+        assert_eq!(text(2.0_f64.powi(58)), "288230376151711740");
     }
 
     #[test]

@@ -230,6 +230,14 @@ pub enum NullRule {
     SeesOrReads,
 }
 
+impl NullRule {
+    /// True where a kernel is called for rows with null arguments.
+    #[must_use]
+    pub fn sees_nulls(self) -> bool {
+        self != Self::NullInNullOut
+    }
+}
+
 /// Which of Pinot's two evaluations a row belongs to. Column expressions of the single-stage engine use its transform
 /// functions (arithmetic always DOUBLE or BIG_DECIMAL); folding, post-aggregation, ingestion and the multi-stage engine
 /// use its scalar functions (typed by their arguments).
@@ -514,10 +522,18 @@ impl BoundScalar {
 
     /// The arguments in the types of the parameters; borrowed where they all have them.
     fn converted<'a>(&self, arguments: &'a [Block]) -> Result<Cow<'a, [Block]>, FunctionError> {
+        let decimal = |found: ColumnType| found.data_type == DataType::BigDecimal;
+        let exact = decimal(self.returns) || arguments.iter().any(|a| decimal(a.column_type()));
         let mut types = Vec::with_capacity(arguments.len());
         for (argument, param) in arguments.iter().zip(&self.params) {
             let from = argument.column_type();
-            types.push(converted_type(*param, from).unwrap_or(from));
+            // A FLOAT of rows has all the digits of its DOUBLE as a BIG_DECIMAL.
+            let widens = exact && self.role == Role::Transform && !argument.is_constant();
+            let read = match from {
+                FLOAT if widens => ColumnType::sv(DataType::Double),
+                other => other,
+            };
+            types.push(converted_type(*param, read).unwrap_or(read));
         }
         if arguments
             .iter()
@@ -538,6 +554,13 @@ impl BoundScalar {
             DataType::Boolean => DataType::Int,
             other => other,
         };
+        if self.role == Role::Transform
+            && from == FLOAT
+            && to == ColumnType::sv(DataType::BigDecimal)
+            && !argument.is_constant()
+        {
+            return argument.cast(ColumnType::sv(DataType::Double))?.cast(to);
+        }
         let textual = to.data_type == DataType::String && stored != from.data_type;
         if self.role == Role::Transform && textual && !argument.is_constant() && !from.multi {
             return argument.clone().retyped(ColumnType::sv(stored)).cast(to);
@@ -553,8 +576,7 @@ impl BoundScalar {
     /// Calls the kernel. A transform has no way to answer null for values: its row then holds the type's placeholder.
     fn run(&self, arguments: &[Block], context: &EvalContext) -> Result<Block, FunctionError> {
         let answer = one_nan((self.function.eval)(arguments, context)?);
-        let placeholders =
-            self.role == Role::Transform && self.function.nulls == NullRule::NullInNullOut;
+        let placeholders = self.role == Role::Transform && !self.function.nulls.sees_nulls();
         if placeholders && answer.nulls().is_some() {
             return Ok(answer.flattened().with_nulls(None));
         }
@@ -574,6 +596,8 @@ impl BoundScalar {
         })
     }
 }
+
+const FLOAT: ColumnType = ColumnType::sv(DataType::Float);
 
 /// There is one NaN, the greatest number: what a processor makes of infinity minus infinity has a sign, and would be the
 /// smallest.

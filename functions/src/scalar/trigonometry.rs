@@ -157,15 +157,14 @@ fn sinh(x: f64) -> f64 {
 /// The hyperbolic tangent, likewise.
 fn tanh(x: f64) -> f64 {
     let size = x.abs();
-    let answer = if size < 2.0_f64.powi(-55) {
+    if x.is_nan() || size < 2.0_f64.powi(-55) {
         return x;
-    } else if size < 1.0 {
+    }
+    let answer = if size < 1.0 {
         let t = libm::expm1(-2.0 * size);
         -t / (t + 2.0)
     } else if size < 22.0 {
         1.0 - 2.0 / (libm::expm1(2.0 * size) + 2.0)
-    } else if x.is_nan() {
-        return x;
     } else {
         1.0
     };

@@ -76,13 +76,12 @@ fn bias(p: u8, raw: f64) -> f64 {
     };
     let mut near: Vec<(f64, f64)> = table
         .iter()
+        // Of two that are as far away the later one counts.
+        .rev()
         .map(|(at, bias)| ((raw - at) * (raw - at), *bias))
         .collect();
     near.sort_by(|a, b| a.0.total_cmp(&b.0));
-    // Of two that are as far away the later one counts.
-    near.reverse();
     near.dedup_by(|a, b| a.0 == b.0);
-    near.reverse();
     near.truncate(NEAREST);
     near.iter().map(|(_, bias)| bias).sum::<f64>() / near.len() as f64
 }
@@ -120,12 +119,16 @@ impl Counter for HyperLogLogPlus {
 
     fn estimate(&self) -> i64 {
         let m = self.registers.len() as f64;
-        let mut zeros = 0.0;
-        let mut sum = 0.0;
+        let mut ranks = [0_u32; 32];
         for register in &self.registers {
-            sum += f64::from(-i32::from(*register)).exp2();
-            zeros += f64::from(u8::from(*register == 0));
+            ranks[usize::from(*register)] += 1;
         }
+        let zeros = f64::from(ranks[0]);
+        // Exact: every term is a whole number of the smallest, and all together have fewer bits than a mantissa.
+        let terms = (0_u32..).zip(ranks);
+        let sum: f64 = terms
+            .map(|(rank, registers)| f64::from(registers) / f64::from(1_u32 << rank))
+            .sum();
         let raw = self.alpha() * m * m * (1.0 / sum);
         let corrected = if raw <= 5.0 * m {
             raw - bias(self.p, raw)

@@ -4,7 +4,7 @@
 //! per combination of types. Must not know: schemas. Invariant: a function that does not look at nulls is null where an argument is.
 
 use common::{Block, ColumnType, DataType, Value};
-use functions::scalar::{Argument, BoundScalar, NullRule, Params, Role, bind, overloads};
+use functions::scalar::{Argument, BoundScalar, Params, Role, bind, overloads};
 use functions::{EvalContext, canonical_name};
 use sql::Expr;
 
@@ -144,7 +144,7 @@ impl Node {
             ));
         }
         Ok(Self::Call(Call {
-            sees_nulls: found.iter().any(|f| f.nulls != NullRule::NullInNullOut),
+            sees_nulls: found.iter().any(|f| f.nulls.sees_nulls()),
             name: canonical_name(&name),
             args,
             bound: Vec::new(),
@@ -337,7 +337,7 @@ impl Call {
             None => self.bind(&types)?,
         };
         let bound = &self.bound[at].1;
-        let skips_nulls = bound.function().nulls == NullRule::NullInNullOut;
+        let skips_nulls = !bound.function().nulls.sees_nulls();
         if skips_nulls && values.iter().any(Value::is_null) {
             return Ok(Value::Null);
         }

@@ -240,7 +240,12 @@ impl PinotAggregate {
                 found
             }
             // The planner's type, whatever the list of their texts is.
-            (Some(found), _) if self.function.ends_with("listagg") && is_bytes(found) => found,
+            (Some(bytes), _)
+                if self.function.ends_with("listagg")
+                    && bytes == ColumnType::sv(DataType::Bytes) =>
+            {
+                bytes
+            }
             (_, returns) => returns,
         };
         let inputs = function
@@ -440,10 +445,6 @@ fn planned_counts(name: &str) -> Option<std::ops::RangeInclusive<usize>> {
         "firstwithtime" | "lastwithtime" => 3..=3,
         _ => return None,
     })
-}
-
-fn is_bytes(found: ColumnType) -> bool {
-    found == ColumnType::sv(DataType::Bytes)
 }
 
 fn is_decimal(found: ColumnType) -> bool {

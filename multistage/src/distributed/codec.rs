@@ -1,4 +1,4 @@
-//! Leaves on their way to servers.
+//! Leaves and other operators of ours on their way to servers.
 //!
 //! Must not know: transports. Invariant: what was encoded comes back; foreign bytes are an error.
 
@@ -14,8 +14,9 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use serde::{Deserialize, Serialize};
 
 use super::share::{Parts, ShareExec};
+use crate::outer_sides::OuterSideExec;
 
-/// Reads and writes [`ShareExec`].
+/// Reads and writes [`ShareExec`], and [`OuterSideExec`], of which there is nothing to write.
 #[derive(Debug)]
 pub(super) struct ShareCodec;
 
@@ -29,10 +30,13 @@ impl PhysicalExtensionCodec for ShareCodec {
     fn try_decode(
         &self,
         buf: &[u8],
-        _: &[Arc<dyn ExecutionPlan>],
+        inputs: &[Arc<dyn ExecutionPlan>],
         _: &TaskContext,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let ([], [side]) = (buf, inputs) {
+            return Ok(Arc::new(OuterSideExec::new(Arc::clone(side))));
+        }
         let broken = || internal_datafusion_err!("a leaf of a stage is cut short");
         let (length, rest) = buf.split_first_chunk::<8>().ok_or_else(broken)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| broken())?;
@@ -52,6 +56,9 @@ impl PhysicalExtensionCodec for ShareCodec {
         buf: &mut Vec<u8>,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
+        if node.is::<OuterSideExec>() {
+            return Ok(());
+        }
         let Some(leaf) = node.downcast_ref::<ShareExec>() else {
             return internal_err!("`{}` cannot travel", node.name());
         };

@@ -23,7 +23,7 @@ use datafusion::logical_expr::{
     SubqueryAlias, TableScan,
 };
 
-pub(crate) use narrowed::id_set;
+pub(crate) use narrowed::{WRITTEN, id_set, integer};
 pub(crate) use operator::LeafExec;
 pub use provider::{LeafAnswer, LeafPart, LeafRows, LeafStreams, Leaves};
 pub use rows::batch_of;

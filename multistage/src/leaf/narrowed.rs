@@ -21,7 +21,7 @@ use super::{Leaf, text};
 use crate::held_keys::HeldKeys;
 
 /// Values that are written out one by one; more integers become a set.
-const WRITTEN: usize = 64;
+pub(crate) const WRITTEN: usize = 64;
 /// Most texts of a condition.
 const TEXTS: usize = 1024;
 /// A set is worth its while where a leaf has so many rows for each of its values.
@@ -184,7 +184,8 @@ fn bound(binary: &BinaryExpr) -> Option<Facts> {
     Some(Facts::from([(at, known)]))
 }
 
-fn integer(value: &ScalarValue) -> Option<i64> {
+/// A whole number; `None` for anything else.
+pub(crate) fn integer(value: &ScalarValue) -> Option<i64> {
     match value {
         ScalarValue::Int32(Some(v)) => Some(i64::from(*v)),
         ScalarValue::Int64(Some(v)) => Some(*v),

@@ -576,8 +576,7 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
             None => {
                 let row = rows.next()?;
                 let text = expression(row, leaf)?;
-                let overflows = extreme && overflows(row, leaf);
-                if overflows {
+                if extreme && overflows(row, leaf) {
                     format!("CAST({text} AS DOUBLE)")
                 } else if of_texts && !is_text(row, leaf) {
                     format!("CAST({text} AS STRING)")

@@ -2,12 +2,15 @@
 //!
 //! Must not know: types. Invariant: the rewritten operation has the columns' names of its left side.
 
+use std::collections::HashSet;
+
 use common::ErrorCode;
 use datafusion::sql::sqlparser::ast::{
     Expr, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
 };
 
 use crate::error::MultiStageError;
+use crate::syntax::UNNAMED;
 
 /// Rewrites a body and what it is made of.
 pub(super) fn rewrite(body: &mut SetExpr) -> Result<(), MultiStageError> {
@@ -40,20 +43,23 @@ pub(super) fn rewrite(body: &mut SetExpr) -> Result<(), MultiStageError> {
 /// Names of a body's columns; `None` where `*` hides them.
 fn names(body: &SetExpr) -> Option<Vec<String>> {
     match body {
-        SetExpr::Select(select) => select
-            .projection
-            .iter()
-            .enumerate()
-            .map(|(position, item)| match item {
-                SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(ident.value.clone()),
-                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                    parts.last().map(|ident| ident.value.clone())
-                }
-                SelectItem::UnnamedExpr(_) => Some(format!("EXPR${position}")),
-                SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
-                _ => None,
-            })
-            .collect(),
+        SetExpr::Select(select) => {
+            let mut taken = HashSet::new();
+            let named = select.projection.iter().map(|item| {
+                let name = match item {
+                    SelectItem::UnnamedExpr(Expr::Identifier(ident)) => ident.value.clone(),
+                    SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                        parts.last()?.value.clone()
+                    }
+                    SelectItem::UnnamedExpr(_) => format!("{UNNAMED}{}", taken.len()),
+                    SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
+                    _ => return None,
+                };
+                taken.insert(name.clone());
+                Some(name)
+            });
+            named.collect()
+        }
         SetExpr::SetOperation { left, .. } => names(left),
         SetExpr::Query(query) => names(&query.body),
         _ => None,

@@ -292,18 +292,16 @@ impl BoundFilter {
                 }
                 match settled(test, &expr, &matcher) {
                     Some(value) if !literals.are_strict() => Self::Constant(value),
-                    _ => match difference(test, &expr)? {
-                        Some((expr, matcher, negated)) => Self::Test(BoundTest {
+                    _ => {
+                        let by_difference = difference(test, &expr)?;
+                        let (expr, matcher, negated) =
+                            by_difference.unwrap_or((expr, matcher, negated));
+                        Self::Test(BoundTest {
                             expr,
                             matcher,
                             negated,
-                        }),
-                        None => Self::Test(BoundTest {
-                            expr,
-                            matcher,
-                            negated,
-                        }),
-                    },
+                        })
+                    }
                 }
             }
         })

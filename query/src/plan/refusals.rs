@@ -9,7 +9,7 @@ use functions::scalar::{BoundScalar, Param, single_params};
 
 use super::output_type;
 use crate::QueryError;
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, is_condition};
 
 /// Functions that are transforms of their own: they refuse an array while they are set up. All others are called with what a
 /// row has, and fail there.
@@ -147,10 +147,9 @@ pub(super) fn check(expr: &BoundExpr) -> Result<(), QueryError> {
 /// Answers of a CASE are of one type, or numbers; a BOOLEAN is no INT, and a TIMESTAMP no LONG. Literal texts are read as
 /// whatever the others are.
 fn answers_of_one_kind(args: &[BoundExpr]) -> Result<(), QueryError> {
-    let last = args.len().saturating_sub(1);
     let answers = args.iter().enumerate().filter(|(at, answer)| {
         let text = matches!(answer, BoundExpr::Literal(Value::String(_), _));
-        (at % 2 == 1 || *at == last && last.is_multiple_of(2)) && !text
+        !is_condition(*at, args.len()) && !text
     });
     let mut so_far: Option<DataType> = None;
     for (_, answer) in answers {

@@ -3,7 +3,7 @@
 //! Must not know: columns. Invariant: volatile functions are left alone; a failing call is an error of the query.
 
 use common::{Block, ColumnType, DataType, Value};
-use functions::scalar::{self, Argument, BoundScalar, EvalContext, NullRule, Role};
+use functions::scalar::{self, Argument, BoundScalar, EvalContext, Role};
 
 use crate::expr::{Call, FILTERED};
 use crate::{Expr, SqlError};
@@ -41,7 +41,7 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
         let first = literals.into_iter().find(|value| !value.is_null());
         return Ok(Expr::Literal(first.cloned().unwrap_or_default()));
     }
-    if call.name == "casewhen" {
+    if matches!(call.name.as_str(), "case" | "casewhen") {
         return Ok(Expr::Literal(chosen_branch(&literals)));
     }
     if let ("nullif", [value, other]) = (call.name.as_str(), literals.as_slice()) {
@@ -64,7 +64,7 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
         if COMPARISONS.contains(&call.name.as_str()) {
             return Ok(Expr::Call(call));
         }
-        if function.nulls == NullRule::NullInNullOut {
+        if !function.nulls.sees_nulls() {
             return Ok(Expr::Literal(Value::Null));
         }
     }

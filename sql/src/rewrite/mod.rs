@@ -8,6 +8,7 @@ mod checks;
 mod fold;
 
 use common::Value;
+use functions::aggregate::HYPERLOGLOG_LOG2M;
 
 use crate::{Expr, Filter, Query, SqlError};
 
@@ -48,15 +49,13 @@ pub fn apply(mut query: Query, now_ms: i64) -> Result<Query, SqlError> {
     Ok(query)
 }
 
-/// The logarithm of a HyperLogLog's registers, where a call names none.
-const DEFAULT_LOG2M: i32 = 8;
-
 /// A HyperLogLog of no size has the default, which names of expressions over it show.
 fn sized_sketches(query: &mut Query) {
     let mut sized = |expr: Expr| {
         expr.rewrite(&mut |part| match part {
             Expr::Call(mut call) if SIZED.contains(&call.name.as_str()) && call.args.len() == 1 => {
-                call.args.push(Expr::Literal(Value::Int(DEFAULT_LOG2M)));
+                call.args
+                    .push(Expr::Literal(Value::Int(i32::from(HYPERLOGLOG_LOG2M))));
                 Expr::Call(call)
             }
             other => other,
