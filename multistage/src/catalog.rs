@@ -30,6 +30,8 @@ use crate::{aggregate, scalar, typing};
 pub(crate) struct Table {
     /// The name that leaf queries use.
     pub(crate) name: String,
+    /// True where columns say for themselves whether they have nulls; without it none has one to the planner.
+    pub(crate) nullable: bool,
     schema: SchemaRef,
 }
 
@@ -60,6 +62,7 @@ impl Table {
         fields.extend(named.map(|(name, found)| Field::new(name, found, true)));
         Self {
             name: name.to_owned(),
+            nullable: schema.column_based_null_handling,
             schema: Arc::new(ArrowSchema::new(fields)),
         }
     }

@@ -313,20 +313,20 @@ fn is_arithmetic(expr: &Expr) -> bool {
         if matches!(call.func.name(), "$plus" | "$minus" | "$times" | "$divide"))
 }
 
-/// True for a call with arithmetic of whole numbers somewhere within, or with a part of an address.
+/// True for a call with arithmetic of whole numbers or FLOATs somewhere within, or with a part of an address.
 fn keeps_fractions(expr: &Expr, leaf: &LogicalPlan) -> bool {
     let Expr::ScalarFunction(call) = expr else {
         return false;
     };
-    let whole = |inner: &Expr| {
+    let narrow = |inner: &Expr| {
         is_arithmetic(inner)
             && matches!(
                 inner.get_type(leaf.schema()),
-                Ok(ArrowType::Int32 | ArrowType::Int64)
+                Ok(ArrowType::Int32 | ArrowType::Int64 | ArrowType::Float32)
             )
     };
     let within = |arg: &Expr| {
-        arg.exists(|inner| Ok(whole(inner) || is_part_of_address(inner)))
+        arg.exists(|inner| Ok(narrow(inner) || is_part_of_address(inner)))
             .unwrap_or(false)
     };
     let decimal = |arg: &Expr| {

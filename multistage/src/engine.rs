@@ -200,7 +200,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
                 Ok(plan)
             }
         })
-        .and_then(ranges::settled)
+        .and_then(|plan| ranges::settled(plan, nulls))
         .and_then(|plan| {
             if nulls {
                 never_null::settled(plan)

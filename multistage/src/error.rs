@@ -45,8 +45,13 @@ impl From<MultiStageError> for QueryException {
 }
 
 impl From<QueryException> for MultiStageError {
+    /// The failure of a leaf. Its text is the planner's own, so that a literal in it that does not fit is a mistake in the plan.
     fn from(exception: QueryException) -> Self {
-        Self::new(exception.code, exception.message)
+        let code = match exception.code {
+            ErrorCode::SqlParsing => ErrorCode::QueryPlanning,
+            other => other,
+        };
+        Self::new(code, exception.message)
     }
 }
 

@@ -4,15 +4,17 @@
 //! types without null in Pinot's operator table, and the rule that makes `SUM(CASE WHEN c THEN x ELSE 0 END)` a `SUM(x)
 //! FILTER (WHERE c)`.
 
-use datafusion::arrow::datatypes::DataType as ArrowType;
-use datafusion::common::ScalarValue;
+use common::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, lit};
 
 use crate::aggregate::{self, PinotAggregate};
+use crate::catalog::Table;
+use crate::types::column_type;
 use crate::{expressions, ranges, scalar};
 
 /// Functions whose type says nothing of null.
@@ -53,24 +55,82 @@ const NEVER: [&str; 28] = [
 /// Where a plan cannot be rebuilt.
 pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
-        let schema = merge_schema(&node.inputs());
-        let table =
-            matches!(&node, LogicalPlan::Aggregate(aggregate) if of_table(&aggregate.input));
-        let long = |expr: &Expr| {
-            matches!(
-                expr.get_type(&schema),
-                Ok(ArrowType::Int32 | ArrowType::Int64)
-            )
-        };
+        let below = Below::new(&node);
         expressions::retyped(node, |expr| {
-            expr.transform_up(|inner| Ok(settled_expression(inner, table, &long)))
+            expr.transform_up(|inner| Ok(settled_expression(inner, &below)))
         })
     })?;
     Ok(done.data)
 }
 
-/// An expression whose operands are settled; `long` tells whole numbers.
-fn settled_expression(expr: Expr, table: bool, long: &dyn Fn(&Expr) -> bool) -> Transformed<Expr> {
+/// What a node's expressions stand over.
+struct Below {
+    schema: DFSchema,
+    /// True where rows come straight from one table.
+    table: bool,
+    /// True where the planner takes columns for nullable.
+    nullable: bool,
+}
+
+impl Below {
+    fn new(node: &LogicalPlan) -> Self {
+        let straight =
+            |node: &LogicalPlan| node.inputs().first().is_some_and(|input| of_table(input));
+        Self {
+            schema: merge_schema(&node.inputs()),
+            table: matches!(node, LogicalPlan::Aggregate(_)) && straight(node),
+            nullable: is_nullable(node),
+        }
+    }
+
+    fn is_of(&self, expr: &Expr, types: &[DataType]) -> bool {
+        let found = expr.get_type(&self.schema).map(|found| column_type(&found));
+        found.is_ok_and(|found| !found.multi && types.contains(&found.data_type))
+    }
+
+    fn is_long(&self, expr: &Expr) -> bool {
+        self.is_of(expr, &[DataType::Int, DataType::Long])
+    }
+
+    /// What a condition is where no column is null to the planner.
+    fn decided(&self, condition: &Expr) -> Option<bool> {
+        match condition {
+            Expr::IsNull(_) if !self.nullable => Some(false),
+            Expr::IsNotNull(_) if !self.nullable => Some(true),
+            Expr::Not(inner) => self.decided(inner).map(|value| !value),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let sides = [self.decided(left), self.decided(right)];
+                let deciding = match op {
+                    Operator::And => false,
+                    Operator::Or => true,
+                    _ => return None,
+                };
+                if sides.contains(&Some(deciding)) {
+                    return Some(deciding);
+                }
+                (!sides.contains(&None)).then_some(!deciding)
+            }
+            other => ranges::decided(other),
+        }
+    }
+}
+
+/// True where a table below takes columns for nullable.
+fn is_nullable(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| {
+        let LogicalPlan::TableScan(scan) = node else {
+            return Ok(false);
+        };
+        let source: &dyn std::any::Any = scan.source.as_ref();
+        Ok(source
+            .downcast_ref::<Table>()
+            .is_none_or(|table| table.nullable))
+    })
+    .unwrap_or(true)
+}
+
+/// An expression whose operands are settled.
+fn settled_expression(expr: Expr, below: &Below) -> Transformed<Expr> {
     match expr {
         Expr::IsNull(tested) if is_never(&tested) => Transformed::yes(lit(false)),
         Expr::IsNotNull(tested) if is_never(&tested) => Transformed::yes(lit(true)),
@@ -84,7 +144,7 @@ fn settled_expression(expr: Expr, table: bool, long: &dyn Fn(&Expr) -> bool) -> 
         Expr::ScalarFunction(call) if coalesces(&call) => {
             Transformed::yes(call.args.into_iter().next().unwrap_or_else(|| lit(0)))
         }
-        Expr::AggregateFunction(call) => match aggregated(&call, table, long) {
+        Expr::AggregateFunction(call) => match aggregated(&call, below) {
             Some(expr) => Transformed::yes(expr),
             None => Transformed::no(Expr::AggregateFunction(call)),
         },
@@ -135,7 +195,7 @@ fn coalesces(call: &ScalarFunction) -> bool {
 }
 
 /// An aggregate that means something else.
-fn aggregated(call: &AggregateFunction, table: bool, long: &dyn Fn(&Expr) -> bool) -> Option<Expr> {
+fn aggregated(call: &AggregateFunction, below: &Below) -> Option<Expr> {
     let inner: &dyn std::any::Any = call.func.inner().as_ref();
     let found = inner.downcast_ref::<PinotAggregate>()?;
     let [argument] = call.params.args.as_slice() else {
@@ -146,7 +206,11 @@ fn aggregated(call: &AggregateFunction, table: bool, long: &dyn Fn(&Expr) -> boo
         // The sum of what is there by the number of all rows.
         "avg" if is_never(argument) => {
             let coalesce = scalar::find("coalesce", 0)?;
-            let zero = if long(argument) { lit(0_i64) } else { lit(0.0) };
+            let whole = [DataType::Int, DataType::Long, DataType::BigDecimal];
+            let zero = match below.is_of(argument, &whole) {
+                true => lit(0_i64),
+                false => lit(0.0),
+            };
             let filled = ScalarFunction::new_udf(coalesce, vec![argument.clone(), zero]);
             made(
                 "avg",
@@ -154,8 +218,8 @@ fn aggregated(call: &AggregateFunction, table: bool, long: &dyn Fn(&Expr) -> boo
                 call.params.filter.clone(),
             )
         }
-        "sum" if table => {
-            let (condition, value) = filtered(argument, long)?;
+        "sum" if below.table => {
+            let (condition, value) = filtered(argument, below)?;
             let condition = match &call.params.filter {
                 Some(filter) => filter.as_ref().clone().and(condition),
                 None => condition,
@@ -180,7 +244,7 @@ fn made(name: &str, arguments: Vec<Expr>, filter: Option<Box<Expr>>) -> Option<E
 }
 
 /// Condition and value of `CASE WHEN c THEN x ELSE 0 END` over whole numbers, where x is not 1.
-fn filtered(expr: &Expr, long: &dyn Fn(&Expr) -> bool) -> Option<(Expr, Expr)> {
+fn filtered(expr: &Expr, below: &Below) -> Option<(Expr, Expr)> {
     let Expr::Case(Case {
         expr: None,
         when_then_expr,
@@ -192,7 +256,7 @@ fn filtered(expr: &Expr, long: &dyn Fn(&Expr) -> bool) -> Option<(Expr, Expr)> {
     let [(when, then)] = when_then_expr.as_slice() else {
         return None;
     };
-    if ranges::is_never_met(when) {
+    if below.decided(when) == Some(false) {
         return None;
     }
     let zero = matches!(
@@ -203,5 +267,5 @@ fn filtered(expr: &Expr, long: &dyn Fn(&Expr) -> bool) -> Option<(Expr, Expr)> {
         then.as_ref(),
         Expr::Literal(ScalarValue::Int32(Some(1)) | ScalarValue::Int64(Some(1)), _)
     );
-    (zero && !one && long(then)).then(|| (when.as_ref().clone(), then.as_ref().clone()))
+    (zero && !one && below.is_long(then)).then(|| (when.as_ref().clone(), then.as_ref().clone()))
 }

@@ -7,96 +7,210 @@
 use std::cmp::Ordering;
 
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Between, BinaryExpr, InList, ScalarFunction,
+};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, lit};
 
 use crate::expressions;
 
-/// Settles the conditions of every filter.
+/// Settles the conditions of every filter, and those among the columns of a list; `nulls` where nulls are told apart.
 ///
 /// # Errors
 /// Where a plan cannot be rebuilt.
-pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn settled(plan: LogicalPlan, nulls: bool) -> Result<LogicalPlan> {
+    let place = |unknown| Place {
+        unknown,
+        nulls,
+        listed: unknown == Unknown::Apart,
+    };
     let done = plan.transform_down_with_subqueries(|node| match node {
         LogicalPlan::Filter(filter) => {
-            let predicate = filter.predicate.clone().transform_down(condition)?;
+            let predicate = settle(filter.predicate.clone(), place(Unknown::False))?;
             if !predicate.transformed {
                 return Ok(Transformed::no(LogicalPlan::Filter(filter)));
             }
             let made = Filter::try_new(predicate.data, filter.input)?;
             Ok(Transformed::yes(LogicalPlan::Filter(made)))
         }
-        LogicalPlan::Aggregate(_) => filters(node),
+        LogicalPlan::Aggregate(_) | LogicalPlan::Projection(_) => {
+            let apart = place(Unknown::Apart);
+            expressions::retyped(node, |expr| settle(expr, apart))
+        }
         other => Ok(Transformed::no(other)),
     })?;
     Ok(done.data)
 }
 
-/// The same for the FILTERs of aggregations.
-fn filters(aggregate: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let settled = |inner| match inner {
-        Expr::AggregateFunction(mut call) => {
-            let Some(filter) = call.params.filter.take() else {
-                return Ok(Transformed::no(Expr::AggregateFunction(call)));
-            };
-            let found = filter.transform_down(condition)?;
-            call.params.filter = Some(Box::new(found.data));
-            let call = Expr::AggregateFunction(call);
-            Ok(Transformed::new(
-                call,
-                found.transformed,
-                TreeNodeRecursion::Jump,
-            ))
-        }
-        other => Ok(Transformed::no(other)),
+/// What a condition is for every value, a null being no reason to take it; `None` where values decide.
+pub(crate) fn decided(expr: &Expr) -> Option<bool> {
+    let place = Place {
+        unknown: Unknown::False,
+        nulls: true,
+        listed: false,
     };
-    expressions::retyped(aggregate, |expr| expr.transform_down(settled))
+    let settled = settle(expr.clone(), place).ok()?;
+    match settled.data {
+        Expr::Literal(ScalarValue::Boolean(value), _) if settled.transformed => value,
+        _ => None,
+    }
 }
 
-/// True for a condition that is FALSE for every value.
-pub(crate) fn is_never_met(expr: &Expr) -> bool {
-    let settled = expr.clone().transform_down(condition);
-    settled.is_ok_and(|found| found.data == lit(false) && found.transformed)
+/// What a null counts as where a condition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    False,
+    True,
+    /// As itself.
+    Apart,
 }
 
-fn condition(expr: Expr) -> Result<Transformed<Expr>> {
-    let settled = match &expr {
+/// Where a condition stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    unknown: Unknown,
+    /// True where nulls are told apart.
+    nulls: bool,
+    /// True in a list of columns, where a test of a truth value reads what its condition answers.
+    listed: bool,
+}
+
+impl Place {
+    fn with(self, unknown: Unknown) -> Self {
+        Self { unknown, ..self }
+    }
+
+    /// What a null counts as for a test that only FALSE meets or fails.
+    fn unless(self) -> Unknown {
+        match self.listed {
+            true => Unknown::Apart,
+            false => Unknown::True,
+        }
+    }
+
+    fn negated(self) -> Self {
+        self.with(match self.unknown {
+            Unknown::False => Unknown::True,
+            Unknown::True => Unknown::False,
+            Unknown::Apart => Unknown::Apart,
+        })
+    }
+
+    /// A settled condition; `None` where it is best said as it was.
+    fn says(self, settled: &Settled<'_>) -> Option<Expr> {
+        match (settled, self.unknown) {
+            (Settled::Always, _) | (Settled::Met(_), Unknown::True) => Some(lit(true)),
+            (Settled::Never, _) | (Settled::Unmet(_), Unknown::False) => Some(lit(false)),
+            (_, Unknown::Apart) if self.nulls => None,
+            (Settled::Met(of), _) => Some(is_there(of)),
+            (Settled::Unmet(_), Unknown::Apart) => Some(lit(false)),
+            (Settled::Unmet(of), Unknown::True) => Some(Expr::Not(Box::new(is_there(of)))),
+        }
+    }
+}
+
+/// What a condition is, whatever a value is.
+enum Settled<'a> {
+    Always,
+    Never,
+    /// True for every value but null.
+    Met(&'a Expr),
+    /// False for every value but null.
+    Unmet(&'a Expr),
+}
+
+impl Settled<'_> {
+    fn negated(self) -> Self {
+        match self {
+            Self::Always => Self::Never,
+            Self::Never => Self::Always,
+            Self::Met(of) => Self::Unmet(of),
+            Self::Unmet(of) => Self::Met(of),
+        }
+    }
+
+    fn negated_if(self, negated: bool) -> Self {
+        if negated { self.negated() } else { self }
+    }
+}
+
+/// An expression with its conditions settled.
+fn settle(expr: Expr, place: Place) -> Result<Transformed<Expr>> {
+    if let Some(said) = of(&expr).and_then(|found| place.says(&found)) {
+        return Ok(Transformed::yes(said));
+    }
+    let within = |part: Box<Expr>, unknown, whole: fn(Box<Expr>) -> Expr| {
+        let part = settle(*part, place.with(unknown))?;
+        Ok(part.update_data(|part| whole(Box::new(part))))
+    };
+    match expr {
+        Expr::Not(inner) => match negated(&inner) {
+            Some(made) => Ok(Transformed::yes(settle(made, place)?.data)),
+            None => within(inner, place.negated().unknown, Expr::Not),
+        },
         Expr::BinaryExpr(BinaryExpr {
-            op: Operator::And, ..
-        }) => is_empty(&expr).then(|| lit(false)),
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Or,
-            right,
-        }) => all_of(left, right).or_else(|| either(left, right)),
+            op: Operator::And | Operator::Or,
+            ..
+        }) => expr.map_children(|part| settle(part, place)),
+        Expr::IsTrue(part) => within(part, Unknown::False, Expr::IsTrue),
+        Expr::IsNotTrue(part) => within(part, Unknown::False, Expr::IsNotTrue),
+        Expr::IsFalse(part) => within(part, place.unless(), Expr::IsFalse),
+        Expr::IsNotFalse(part) => within(part, place.unless(), Expr::IsNotFalse),
+        Expr::IsNull(part) | Expr::IsUnknown(part) => match of(&part) {
+            Some(Settled::Met(of) | Settled::Unmet(of)) => {
+                Ok(Transformed::yes(Expr::Not(Box::new(is_there(of)))))
+            }
+            _ => within(part, Unknown::Apart, Expr::IsNull),
+        },
+        Expr::IsNotNull(part) | Expr::IsNotUnknown(part) => match of(&part) {
+            Some(Settled::Met(of) | Settled::Unmet(of)) => Ok(Transformed::yes(is_there(of))),
+            _ => within(part, Unknown::Apart, Expr::IsNotNull),
+        },
+        Expr::AggregateFunction(call) => aggregated(call, place),
+        other => other.map_children(|part| settle(part, place.with(Unknown::Apart))),
+    }
+}
+
+/// An aggregation with its arguments settled, and its FILTER, of which a null is no reason to take a row.
+fn aggregated(mut call: AggregateFunction, place: Place) -> Result<Transformed<Expr>> {
+    let filter = call.params.filter.take();
+    let mut found = Expr::AggregateFunction(call)
+        .map_children(|part| settle(part, place.with(Unknown::Apart)))?;
+    if let (Some(filter), Expr::AggregateFunction(call)) = (filter, &mut found.data) {
+        let filter = settle(*filter, place.with(Unknown::False))?;
+        found.transformed |= filter.transformed;
+        call.params.filter = Some(Box::new(filter.data));
+    }
+    Ok(found)
+}
+
+/// What a condition is for every value, where that can be said without one.
+fn of(expr: &Expr) -> Option<Settled<'_>> {
+    match expr {
+        Expr::Not(inner) => of(inner).map(Settled::negated),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::And => is_empty(expr)
+                .or_else(|| opposites(left, right))
+                .map(Settled::Unmet),
+            Operator::Or => all_of(left, right)
+                .or_else(|| opposites(left, right))
+                .map(Settled::Met),
+            Operator::Eq | Operator::NotEq => match right.as_ref() {
+                Expr::Literal(ScalarValue::Boolean(Some(value)), _) => {
+                    of(left).map(|found| found.negated_if(*value != (*op == Operator::Eq)))
+                }
+                _ => itself(left, *op, right),
+            },
+            _ => itself(left, *op, right),
+        },
         Expr::InList(InList {
             expr: value,
             list,
             negated,
-        }) if both_truths(list) => Some(if *negated {
-            lit(false)
-        } else {
-            is_there(value)
-        }),
-        Expr::Not(inner) => negated(inner).map(again).transpose()?.or_else(|| {
-            let met = itself(inner).filter(|(_, met)| !met);
-            met.map(|(value, _)| is_there(value))
-        }),
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::IsNotDistinctFrom,
-            right,
-        }) if left == right && !left.is_volatile() => Some(lit(true)),
-        Expr::BinaryExpr(_) if matches!(itself(&expr), Some((_, false))) => Some(lit(false)),
-        // A column is what it is, where it is not null.
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::LtEq | Operator::GtEq,
-            right,
-        }) if left == right && matches!(left.as_ref(), Expr::Column(_)) => Some(is_there(left)),
+        }) if both_truths(list) => Some(Settled::Met(value).negated_if(*negated)),
         Expr::Between(Between {
             expr: value,
             negated,
@@ -106,11 +220,7 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
             (Expr::Literal(low, _), Expr::Literal(high, _))
                 if low.partial_cmp(high) == Some(Ordering::Greater) =>
             {
-                Some(if *negated {
-                    is_there(value)
-                } else {
-                    lit(false)
-                })
+                Some(Settled::Unmet(value).negated_if(*negated))
             }
             _ => None,
         },
@@ -119,18 +229,12 @@ fn condition(expr: Expr) -> Result<Transformed<Expr>> {
                 [
                     value @ Expr::Column(_),
                     Expr::Literal(ScalarValue::Utf8(Some(pattern)), _),
-                ] if pattern == "%" => Some(value.clone().is_not_null()),
+                ] if pattern == "%" => Some(Settled::Met(value)),
                 _ => None,
             }
         }
         _ => None,
-    };
-    Ok(settled.map_or_else(|| Transformed::no(expr), Transformed::yes))
-}
-
-/// What was made of a condition, settled in its turn.
-fn again(made: Expr) -> Result<Expr> {
-    Ok(condition(made)?.data)
+    }
 }
 
 /// The negation of a condition that has parts, or two ends, by those of its parts.
@@ -151,18 +255,23 @@ fn negated(inner: &Expr) -> Option<Expr> {
     }
 }
 
-/// A value that is compared with itself, and whether it meets that.
-fn itself(expr: &Expr) -> Option<(&Expr, bool)> {
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
+/// A value that is compared with itself.
+fn itself<'a>(left: &'a Expr, op: Operator, right: &Expr) -> Option<Settled<'a>> {
+    let literal = matches!(left, Expr::Literal(..));
+    if left != right || left.is_volatile() {
         return None;
-    };
-    let met = match op {
-        Operator::Eq | Operator::LtEq | Operator::GtEq => true,
-        Operator::NotEq | Operator::Lt | Operator::Gt | Operator::IsDistinctFrom => false,
-        _ => return None,
-    };
-    let literal = matches!(left.as_ref(), Expr::Literal(..));
-    (left == right && !literal && !left.is_volatile()).then_some((left.as_ref(), met))
+    }
+    match op {
+        Operator::IsNotDistinctFrom => Some(Settled::Always),
+        _ if literal => None,
+        Operator::IsDistinctFrom => Some(Settled::Never),
+        Operator::NotEq | Operator::Lt | Operator::Gt => Some(Settled::Unmet(left)),
+        // A column is what it is, where it is not null.
+        Operator::LtEq | Operator::GtEq if matches!(left, Expr::Column(_)) => {
+            Some(Settled::Met(left))
+        }
+        _ => None,
+    }
 }
 
 /// One end of a range over an expression.
@@ -175,6 +284,14 @@ struct End<'a> {
 }
 
 fn end(expr: &Expr) -> Option<End<'_>> {
+    if let Expr::Not(inner) = expr {
+        // What is not above an end is below it.
+        return end(inner).map(|end| End {
+            lower: !end.lower,
+            inclusive: !end.inclusive,
+            ..end
+        });
+    }
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
         return None;
     };
@@ -199,13 +316,13 @@ fn end(expr: &Expr) -> Option<End<'_>> {
     })
 }
 
-/// True where two ends of a conjunction leave no value.
-fn is_empty(conjunction: &Expr) -> bool {
+/// What two ends of a conjunction leave no value of.
+fn is_empty(conjunction: &Expr) -> Option<&Expr> {
     let ends: Vec<End<'_>> = split_conjunction(conjunction)
         .into_iter()
         .filter_map(end)
         .collect();
-    ends.iter().filter(|low| low.lower).any(|low| {
+    let empty = ends.iter().filter(|low| low.lower).find(|low| {
         ends.iter()
             .filter(|high| !high.lower && high.of == low.of)
             .any(|high| match low.at.partial_cmp(high.at) {
@@ -213,11 +330,12 @@ fn is_empty(conjunction: &Expr) -> bool {
                 Some(Ordering::Equal) => !(low.inclusive && high.inclusive),
                 _ => false,
             })
-    })
+    });
+    empty.map(|low| low.of)
 }
 
-/// `IS NOT NULL` where two ends leave no value out.
-fn all_of(left: &Expr, right: &Expr) -> Option<Expr> {
+/// What two ends leave no value of out.
+fn all_of<'a>(left: &'a Expr, right: &'a Expr) -> Option<&'a Expr> {
     let (left, right) = (end(left)?, end(right)?);
     if left.of != right.of || left.lower == right.lower {
         return None;
@@ -232,7 +350,7 @@ fn all_of(left: &Expr, right: &Expr) -> Option<Expr> {
         Ordering::Equal => low.inclusive || high.inclusive,
         Ordering::Greater => false,
     };
-    all.then(|| is_there(low.of))
+    all.then_some(low.of)
 }
 
 /// True for a list with both truth values and nothing else.
@@ -245,13 +363,13 @@ fn both_truths(list: &[Expr]) -> bool {
     truths.is_some_and(|truths| truths.contains(&true) && truths.contains(&false))
 }
 
-/// `IS NOT NULL` where two tests of a BOOLEAN ask for one truth value each, or two of any value for what is and what is not.
-fn either(left: &Expr, right: &Expr) -> Option<Expr> {
+/// What two tests divide: of a BOOLEAN each asks for one truth value, of any other value one for what it is, one for what it is not.
+fn opposites<'a>(left: &'a Expr, right: &'a Expr) -> Option<&'a Expr> {
     if let (Some((of, wanted)), Some((other, beside))) = (truth(left), truth(right))
         && of == other
         && wanted != beside
     {
-        return Some(is_there(of));
+        return Some(of);
     }
     let (Expr::BinaryExpr(left), Expr::BinaryExpr(right)) = (left, right) else {
         return None;
@@ -262,7 +380,7 @@ fn either(left: &Expr, right: &Expr) -> Option<Expr> {
     );
     let literal = matches!(&*left.right, Expr::Literal(value, _) if !value.is_null());
     let single = opposite && literal && left.left == right.left && left.right == right.right;
-    (single && !left.left.is_volatile() && !has_elements(&left.left)).then(|| is_there(&left.left))
+    (single && !left.left.is_volatile() && !has_elements(&left.left)).then_some(left.left.as_ref())
 }
 
 /// A BOOLEAN and the truth value that a test of it asks for.
@@ -308,8 +426,18 @@ mod tests {
     use super::*;
     use datafusion::logical_expr::col;
 
+    fn place(unknown: Unknown, nulls: bool) -> Place {
+        let listed = unknown == Unknown::Apart;
+        Place {
+            unknown,
+            nulls,
+            listed,
+        }
+    }
+
     fn settle(expr: Expr) -> String {
-        expr.transform_down(condition).unwrap().data.to_string()
+        let place = place(Unknown::False, true);
+        super::settle(expr, place).unwrap().data.to_string()
     }
 
     #[test]
@@ -332,6 +460,26 @@ mod tests {
             settle(x().gt(lit(2)).and(col("y").lt(lit(1)))),
             "x > Int32(2) AND y < Int32(1)"
         );
+    }
+
+    #[test]
+    fn nulls_count_as_what_a_test_makes_of_them() {
+        let all = || col("x").lt(lit(2)).or(col("x").gt(lit(1)));
+        let none = || col("x").gt(lit(2)).and(col("x").lt(lit(1)));
+        assert_eq!(settle(all().is_false()), "Boolean(true) IS FALSE");
+        assert_eq!(settle(all().is_null()), "NOT x IS NOT NULL");
+        assert_eq!(settle(none().is_false()), "NOT x IS NOT NULL IS FALSE");
+        assert_eq!(settle(none().is_not_null()), "x IS NOT NULL");
+        assert_eq!(settle(Expr::Not(Box::new(none()))), "x IS NOT NULL");
+        assert_eq!(settle(all().eq(lit(false))), "Boolean(false)");
+        let listed = |expr, nulls| {
+            let found = super::settle(expr, place(Unknown::Apart, nulls)).unwrap();
+            found.data.to_string()
+        };
+        assert_eq!(listed(all(), true), "x < Int32(2) OR x > Int32(1)");
+        assert_eq!(listed(all(), false), "x IS NOT NULL");
+        assert_eq!(listed(none(), false), "Boolean(false)");
+        assert_eq!(listed(all().is_false(), false), "x IS NOT NULL IS FALSE");
     }
 
     #[test]

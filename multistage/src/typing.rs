@@ -257,13 +257,13 @@ fn formatted(function: &ScalarFunction) -> Option<Expr> {
     formats.then(|| Expr::ScalarFunction(inner.clone()))
 }
 
-/// A cast of a condition that no value meets is one of FALSE.
+/// A cast of a condition that no value meets is one of FALSE, of one that all meet one of TRUE.
 fn settled_truth(mut function: ScalarFunction) -> ScalarFunction {
     if function.func.name() == "cast"
         && let Some(truth) = function.args.first_mut()
-        && ranges::is_never_met(truth)
+        && let Some(value) = ranges::decided(truth)
     {
-        *truth = lit(false);
+        *truth = lit(value);
     }
     function
 }

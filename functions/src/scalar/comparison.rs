@@ -44,6 +44,11 @@ const fn row(
     }
 }
 
+const MEMBERS: Params = Params::Variadic {
+    params: &[Param::Any],
+    min: 2,
+};
+
 /// A row of the transforms alone. They compare no BYTES with anything else.
 const fn over_columns(function: ScalarFunction) -> ScalarFunction {
     ScalarFunction {
@@ -190,26 +195,44 @@ pub(crate) static FAMILY: Family = Family {
             |a, _| between(a),
         ),
         ScalarFunction {
+            role: Role::Transform,
             nulls: NullRule::SeesOrReads,
             ..row(
                 &["in"],
-                Params::Variadic {
-                    params: &[Param::Any],
-                    min: 2,
-                },
+                MEMBERS,
+                "True where a column's value is one of the others, in its type.",
+                ("", ""),
+                |a, _| super::membership::among_rows(a, true),
+            )
+        },
+        ScalarFunction {
+            role: Role::Scalar,
+            nulls: NullRule::SeesOrReads,
+            ..row(
+                &["in"],
+                MEMBERS,
                 "True where the first is one of the others.",
                 ("\"in\"(2, 1, 2)", "true"),
                 |a, _| super::membership::among(a, true),
             )
         },
         ScalarFunction {
+            role: Role::Transform,
             nulls: NullRule::SeesOrReads,
             ..row(
                 &["notin"],
-                Params::Variadic {
-                    params: &[Param::Any],
-                    min: 2,
-                },
+                MEMBERS,
+                "True where a column's value is none of the others, in its type.",
+                ("", ""),
+                |a, _| super::membership::among_rows(a, false),
+            )
+        },
+        ScalarFunction {
+            role: Role::Scalar,
+            nulls: NullRule::SeesOrReads,
+            ..row(
+                &["notin"],
+                MEMBERS,
                 "True where the first is none of the others.",
                 ("not_in(2, 1, 2)", "false"),
                 |a, _| super::membership::among(a, false),

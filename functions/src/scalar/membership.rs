@@ -23,6 +23,27 @@ pub(super) fn among(args: &[Block], found: bool) -> Answer {
     among_single(args, found)
 }
 
+/// The same over columns: texts, and lists with more than literals, are read in the type that the value is stored in.
+pub(super) fn among_rows(args: &[Block], found: bool) -> Answer {
+    let stored = args[0].column_type().stored();
+    let listed = &args[1..];
+    let literals = listed.iter().all(Block::is_constant);
+    if literals && stored.data_type != DataType::String {
+        return among(args, found);
+    }
+    let element = ColumnType::sv(stored.data_type);
+    let mut read = vec![args[0].clone().retyped(stored)];
+    for item in listed {
+        let unknown = item.column_type().data_type == DataType::Unknown;
+        read.push(if unknown {
+            item.clone()
+        } else {
+            item.cast(element)?
+        });
+    }
+    among(&read, found)
+}
+
 /// Literals are read as FLOATs beside one.
 fn beside_floats(args: &[Block]) -> Result<Vec<Block>, FunctionError> {
     let read = |item: &Block| {
@@ -138,6 +159,26 @@ fn among_constants(args: &[Block], found: bool) -> Result<Option<Block>, Functio
 mod tests {
     use super::*;
     use common::ArrayVec;
+
+    #[test]
+    fn rows_are_among_values_of_their_own_type() -> Result<(), FunctionError> {
+        let texts = [
+            Value::String("1".to_owned()),
+            Value::String("2.5".to_owned()),
+        ];
+        let text = Block::from_values(DataType::String, &texts);
+        let one = Block::constant(DataType::Int, &Value::Int(1), 2);
+        let answer = among_rows(&[text, one], true)?;
+        assert_eq!(answer.value(0), Value::Boolean(true));
+        assert_eq!(answer.value(1), Value::Boolean(false));
+        let ints = Block::from_values(DataType::Int, &[Value::Int(1), Value::Int(2)]);
+        let half = Block::constant(DataType::Double, &Value::Double(1.5), 2);
+        let other = Block::from_values(DataType::Int, &[Value::Int(7), Value::Int(2)]);
+        let answer = among_rows(&[ints, half, other], true)?;
+        assert_eq!(answer.value(0), Value::Boolean(true), "1.5 is read as 1");
+        assert_eq!(answer.value(1), Value::Boolean(true));
+        Ok(())
+    }
 
     #[test]
     fn a_list_is_among_values_by_one_element() -> Result<(), FunctionError> {

@@ -576,7 +576,13 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
             None => {
                 let row = rows.next()?;
                 let text = expression(row, leaf)?;
-                if extreme && overflows(row, leaf) {
+                if matches!(
+                    (function.function.as_str(), row),
+                    ("idset", Expr::Literal(ScalarValue::Int64(_), _))
+                ) {
+                    // The type decides what the set is written as.
+                    format!("CAST({text} AS LONG)")
+                } else if extreme && overflows(row, leaf) {
                     format!("CAST({text} AS DOUBLE)")
                 } else if of_texts && !is_text(row, leaf) {
                     format!("CAST({text} AS STRING)")

@@ -3,7 +3,7 @@
 //! Must not know: types. Invariant: a call has the name and the order of arguments that the functions' table knows.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, Expr, Subscript, UnaryOperator,
+    AccessExpr, CastKind, DataType, Expr, Subscript, UnaryOperator, Value,
 };
 
 use sql::parse::type_name;
@@ -80,7 +80,37 @@ fn cast(kind: &CastKind, expr: Expr, to: &DataType, array: bool) -> Result<Expr,
     if array {
         name.push_str(" ARRAY");
     }
+    if matches!(name.as_str(), "STRING" | "VARCHAR" | "CHAR")
+        && let Some(written) = decimal(&expr)
+    {
+        return Ok(text(written));
+    }
     Ok(call("cast", vec![expr, text(name)]))
+}
+
+/// The text of a literal with a fraction as the planner's: with its digits, and no zero before the point.
+fn decimal(expr: &Expr) -> Option<String> {
+    /// With more zeros behind the point it would be written with an exponent.
+    const ZEROS: usize = 5;
+    let (sign, number) = match expr {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => ("-", expr.as_ref()),
+        number => ("", number),
+    };
+    let Expr::Value(value) = number else {
+        return None;
+    };
+    let Value::Number(digits, _) = &value.value else {
+        return None;
+    };
+    let (whole, fraction) = digits.split_once('.')?;
+    let whole = whole.trim_start_matches('0');
+    let zeros = fraction.len() - fraction.trim_start_matches('0').len();
+    let plain = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let short = !whole.is_empty() || zeros <= ZEROS;
+    (plain && short).then(|| format!("{sign}{whole}.{fraction}"))
 }
 
 /// `map['key']` and `array[1]`.

@@ -351,6 +351,9 @@ impl Plan {
                     refusals::check_aggregation(&innermost(&expr), &bound.inputs)?;
                 }
                 let bound = bound.map_err(|error| refusal_of(error, &expr, dictionaries))?;
+                if !self.grouped {
+                    refusals::check_null(&innermost(&expr), &bound.inputs)?;
+                }
                 // Behind a filter there may be no row to refuse.
                 if let Some(refusal) = bound.function.refusal()
                     && query.filter.is_none()

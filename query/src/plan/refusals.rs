@@ -3,6 +3,7 @@
 //! Must not know: rows. Invariant: the code is 700 where Pinot refuses while it sets up a function, and 200 where the first
 //! row fails.
 
+use common::cast::parse_double;
 use common::{ColumnType, DataType, Value};
 use functions::FunctionError;
 use functions::scalar::{BoundScalar, Param, single_params};
@@ -116,6 +117,7 @@ pub(super) fn check(expr: &BoundExpr) -> Result<(), QueryError> {
             )));
         }
         "case" => answers_of_one_kind(args)?,
+        "in" | "notin" => members(name, args)?,
         "nullif" => {
             return Err(QueryError::execution(
                 "nullIf over columns has no type: Cannot convert ColumnDataType: OBJECT to DataType",
@@ -142,6 +144,73 @@ pub(super) fn check(expr: &BoundExpr) -> Result<(), QueryError> {
         ));
     }
     takes_arrays(name, function, args)
+}
+
+/// What a value is looked up among is read in the type that it is stored in.
+fn members(name: &str, args: &[BoundExpr]) -> Result<(), QueryError> {
+    let Some((value, listed)) = args.split_first() else {
+        return Ok(());
+    };
+    let refused = |why: String| {
+        let what = "Caught exception while initializing transform function";
+        Err(QueryError::validation(format!("{what}: {name}: {why}")))
+    };
+    if listed.iter().any(|item| item.column_type().multi) {
+        return refused("expected single values to look for, found an array".to_owned());
+    }
+    let literals: Option<Vec<&Value>> = listed
+        .iter()
+        .map(|item| match item {
+            BoundExpr::Literal(value, _) => Some(value),
+            _ => None,
+        })
+        .collect();
+    let stored = output_type(value).data_type.stored();
+    match (literals, stored) {
+        (Some(_), DataType::BigDecimal) => refused("BIG_DECIMAL is not supported".to_owned()),
+        (None, DataType::BigDecimal) => Err(QueryError::execution(format!(
+            "{name} of BIG_DECIMAL is not supported"
+        ))),
+        (Some(literals), _) => {
+            let wrong = literals
+                .into_iter()
+                .filter(|literal| !literal.is_null())
+                .map(Value::to_text)
+                .find(|text| !is_read_as(text, stored));
+            wrong.map_or(Ok(()), |text| {
+                refused(format!("expected a value of type {stored}, found `{text}`"))
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// True for a text that Java reads as a type.
+fn is_read_as(text: &str, stored: DataType) -> bool {
+    match stored {
+        DataType::Int => text.parse::<i32>().is_ok(),
+        DataType::Long => text.parse::<i64>().is_ok(),
+        DataType::Float | DataType::Double => parse_double(text.trim()).is_some(),
+        DataType::Bytes => {
+            text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        }
+        _ => true,
+    }
+}
+
+/// Refuses aggregations of NULL alone: where rows are grouped there is a value for it.
+pub(super) fn check_null(name: &str, args: &[BoundExpr]) -> Result<(), QueryError> {
+    let unknown = |arg: &BoundExpr| arg.column_type().data_type == DataType::Unknown;
+    if !args.first().is_some_and(unknown) {
+        return Ok(());
+    }
+    let what = format!("Cannot compute {name} for non-numeric type: UNKNOWN");
+    match name {
+        "sum" | "min" | "max" => Err(QueryError::validation(what)),
+        "varpop" | "varsamp" | "stddevpop" | "stddevsamp" | "distinctcount" | "mode"
+        | "sumprecision" | "boolor" | "booland" => Err(QueryError::execution(what)),
+        _ => Ok(()),
+    }
 }
 
 /// Answers of a CASE are of one type, or numbers; a BOOLEAN is no INT, and a TIMESTAMP no LONG. Literal texts are read as

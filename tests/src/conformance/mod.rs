@@ -21,16 +21,17 @@ use sql::{Options, Statement};
 
 use dataset::Dataset;
 
-/// Share of answers, in percent, that each suite must reach; raised as the engine grows, never lowered.
+/// Share of answers, in percent, that a suite must reach that is not wholly right; raised as the engine grows, never lowered.
 const FLOORS: &[(&str, f64)] = &[
-    ("bytes_and_texts", 100.0),
+    ("conditions", 91.6),
+    ("decimals", 90.0),
     ("errors", 99.3),
     ("functions_aggregate", 99.6),
     ("functions_datetime", 99.8),
-    ("functions_scalar", 99.9),
-    ("generated", 98.0),
-    ("predicates", 99.4),
-    ("random_single", 99.8),
+    ("generated", 99.1),
+    ("neighbours", 99.3),
+    ("outer_joins", 50.0),
+    ("predicates", 99.5),
     ("semantics", 99.8),
 ];
 
@@ -158,12 +159,15 @@ fn answers_equal_the_recorded_ones() -> Result<()> {
             .iter()
             .filter(|case| dataset::usable(case, &datasets))
             .collect();
+        if cases.is_empty() {
+            continue;
+        }
         let failures: Vec<Failure> = cases
             .par_iter()
             .filter_map(|case| check(case, &datasets))
             .collect();
         let passed = cases.len() - failures.len();
-        let share = 100.0 * passed as f64 / cases.len().max(1) as f64;
+        let share = 100.0 * passed as f64 / cases.len() as f64;
         println!("{suite:22} {passed:5} of {:5}  {share:6.2} %", cases.len());
         for failure in failures.iter().take(show) {
             println!(
@@ -174,7 +178,7 @@ fn answers_equal_the_recorded_ones() -> Result<()> {
         let floor = FLOORS
             .iter()
             .find(|(name, _)| *name == suite)
-            .map_or(0.0, |(_, floor)| *floor);
+            .map_or(100.0, |(_, floor)| *floor);
         if share < floor {
             below.push(format!(
                 "{suite}: {share:.2} % is below its floor of {floor} %"

@@ -195,11 +195,6 @@ impl Difference<'_> {
     pub(super) fn types_agree(&self, rule: fn(&str, &str) -> bool) -> bool {
         self.agree(same, rule, same)
     }
-
-    /// The same where types and cells are as they are.
-    pub(super) fn names_agree(&self, rule: fn(&str, &str) -> bool) -> bool {
-        self.agree(rule, same, same)
-    }
 }
 
 pub(super) fn items(json: &Json) -> impl Iterator<Item = &Json> {
