@@ -192,6 +192,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .and_then(asof::joined)
         .and_then(unnest::unnested)
         .and_then(typing::typed)
+        .and_then(|plan| never_null::named(plan, nulls))
         .and_then(single_keys::checked)
         .and_then(|plan| {
             if nulls {

@@ -63,6 +63,29 @@ pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(done.data)
 }
 
+/// A plan in which a truth value that columns without nulls leave no choice is written as the planner writes its literals. Tests of
+/// null are settled so where nulls are told apart, as `nulls` says.
+///
+/// # Errors
+/// Where a plan cannot be rebuilt.
+pub(crate) fn named(plan: LogicalPlan, nulls: bool) -> Result<LogicalPlan> {
+    let done = plan.transform_up_with_subqueries(|node| {
+        let below = Below::new(&node);
+        if below.nullable || !node.inputs().iter().all(|input| is_table(input)) {
+            return Ok(Transformed::no(node));
+        }
+        expressions::retyped(node, |expr| {
+            expr.transform_up(|inner| {
+                Ok(match below.truth_as_text(&inner, nulls) {
+                    Some(text) => Transformed::yes(lit(text)),
+                    None => Transformed::no(inner),
+                })
+            })
+        })
+    })?;
+    Ok(done.data)
+}
+
 /// What a node's expressions stand over.
 struct Below {
     schema: DFSchema,
@@ -92,6 +115,31 @@ impl Below {
         self.is_of(expr, &[DataType::Int, DataType::Long])
     }
 
+    /// The text of a decided condition that is cast to one.
+    fn truth_as_text(&self, expr: &Expr, nulls: bool) -> Option<&'static str> {
+        let Expr::ScalarFunction(cast) = expr else {
+            return None;
+        };
+        let [condition, _] = cast.args.as_slice() else {
+            return None;
+        };
+        let computed = condition
+            .exists(|inner| {
+                let test = matches!(inner, Expr::IsNull(_) | Expr::IsNotNull(_));
+                let call = matches!(
+                    inner,
+                    Expr::ScalarFunction(_) | Expr::Case(_) | Expr::AggregateFunction(_)
+                );
+                Ok(call || (test && !nulls))
+            })
+            .unwrap_or(true);
+        if computed || cast.func.name() != "cast" || !self.is_of(expr, &[DataType::String]) {
+            return None;
+        }
+        let truth = self.decided(condition)?;
+        Some(if truth { "TRUE" } else { "FALSE" })
+    }
+
     /// What a condition is where no column is null to the planner.
     fn decided(&self, condition: &Expr) -> Option<bool> {
         match condition {
@@ -101,6 +149,9 @@ impl Below {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 let sides = [self.decided(left), self.decided(right)];
                 let deciding = match op {
+                    Operator::Eq if left == right && !self.nullable && !left.is_volatile() => {
+                        return Some(true);
+                    }
                     Operator::And => false,
                     Operator::Or => true,
                     _ => return None,
@@ -161,6 +212,16 @@ fn of_table(plan: &LogicalPlan) -> bool {
         LogicalPlan::SubqueryAlias(alias) => of_table(&alias.input),
         LogicalPlan::Limit(limit) => of_table(&limit.input),
         LogicalPlan::Sort(sort) => of_table(&sort.input),
+        _ => false,
+    }
+}
+
+/// True for rows of one table as they are.
+fn is_table(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(_) => true,
+        LogicalPlan::Filter(filter) => is_table(&filter.input),
+        LogicalPlan::SubqueryAlias(alias) => is_table(&alias.input),
         _ => false,
     }
 }

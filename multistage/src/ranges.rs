@@ -267,7 +267,7 @@ fn itself<'a>(left: &'a Expr, op: Operator, right: &Expr) -> Option<Settled<'a>>
         Operator::IsDistinctFrom => Some(Settled::Never),
         Operator::NotEq | Operator::Lt | Operator::Gt => Some(Settled::Unmet(left)),
         // A column is what it is, where it is not null.
-        Operator::LtEq | Operator::GtEq if matches!(left, Expr::Column(_)) => {
+        Operator::Eq | Operator::LtEq | Operator::GtEq if matches!(left, Expr::Column(_)) => {
             Some(Settled::Met(left))
         }
         _ => None,

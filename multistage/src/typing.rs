@@ -123,20 +123,22 @@ pub(crate) fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::InList(list) => in_list(list, schema)?,
         Expr::Between(between) => between_of(between, schema)?,
         Expr::Case(case) => choices::typed(case, schema)?,
-        Expr::ScalarFunction(function) => match formatted(&function) {
-            Some(object) => object,
-            None => {
-                let function = settled_truth(texts_taken(function, schema)?);
-                let function = beyond_long(function, schema);
-                let capital = names_truth(&function, schema);
-                let answer = rounded_whole(folded(function, schema)?, schema)?;
-                if capital {
-                    capitals(answer, schema)?
-                } else {
-                    answer
+        Expr::ScalarFunction(function) => {
+            match formatted(&function).or_else(|| same_whole(&function, schema)) {
+                Some(inner) => inner,
+                None => {
+                    let function = settled_truth(texts_taken(function, schema)?);
+                    let function = beyond_long(function, schema);
+                    let capital = names_truth(&function, schema);
+                    let answer = rounded_whole(folded(function, schema)?, schema)?;
+                    if capital {
+                        capitals(answer, schema)?
+                    } else {
+                        answer
+                    }
                 }
             }
-        },
+        }
         Expr::WindowFunction(window) => {
             let window = defaults::typed(*window, schema)?;
             Expr::WindowFunction(Box::new(decimal_rows::framed(window, schema)?))
@@ -145,6 +147,20 @@ pub(crate) fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::IsNotNull(inner) => Expr::IsNotNull(uncast(inner)),
         other => other,
     })
+}
+
+/// A whole number that is cast to the type it has: the planner drops the cast, and segments keep the fraction of a quotient.
+fn same_whole(cast: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
+    let [value @ Expr::ScalarFunction(_), _] = cast.args.as_slice() else {
+        return None;
+    };
+    if cast.func.name() != "cast" {
+        return None;
+    }
+    let own = value.get_type(schema).ok()?;
+    let to = Expr::ScalarFunction(cast.clone()).get_type(schema).ok()?;
+    let whole = matches!(own, ArrowType::Int32 | ArrowType::Int64);
+    (whole && own == to).then(|| value.clone())
 }
 
 /// An exact decimal (a fraction that is written out, beside whole numbers) rounded up or down is a LONG.

@@ -275,7 +275,11 @@ const RULES: &[Rule] = &[
         from_rows && boxed.iter().any(|message| d.only_peer_refuses(message))
     }),
     ("a window or NOT IN above a filter that folds", |d| {
-        d.multi() && d.only_peer_refuses("InternalError: Error while planning query")
+        let failures = [
+            "InternalError: Error while planning query",
+            "Failed to convert query to relational expression",
+        ];
+        d.multi() && failures.iter().any(|message| d.only_peer_refuses(message))
     }),
     ("a refusal where no row is left", |d| {
         d.code() == 0 && d.nothing_is_left() && REFUSED.iter().any(|with| d.we_refuse(with))
