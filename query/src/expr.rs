@@ -3,6 +3,7 @@
 //! Must not know: segments; columns come from a [`Rows`]. Invariant: the result has the type that binding announced.
 
 use common::{Block, ColumnType, DataType, Value, Values};
+use functions::aggregate::placed;
 use functions::scalar::{self, Argument, BoundScalar, EvalContext, NullRule, Role};
 use sql::Expr;
 
@@ -196,6 +197,10 @@ impl BoundExpr {
                 } else {
                     results.collect::<Result<Vec<_>, _>>()?
                 };
+                let blocks = match sees || rows.handles_nulls() || !function.is_transform() {
+                    true => blocks,
+                    false => read(function, args, blocks),
+                };
                 let block = function.call(&blocks, rows.rows(), context)?;
                 if sees || !recorded {
                     return Ok(block);
@@ -207,11 +212,22 @@ impl BoundExpr {
 }
 
 impl BoundExpr {
+    /// True for a call with a literal null among its arguments, or theirs.
+    fn has_null(&self) -> bool {
+        match self {
+            Self::Column(..) => false,
+            Self::Literal(value, _) => value.is_null(),
+            Self::Call { function, args } => {
+                !function.function().nulls.sees_nulls() && args.iter().any(Self::has_null)
+            }
+        }
+    }
+
     /// The nulls of a call that fails, below a test of nothing else: Pinot reads those of its columns and never calls it.
     fn nulls_alone(&self, rows: &mut dyn Rows) -> Result<Block, QueryError> {
         let mut columns = Vec::new();
         self.visit_columns(&mut |column| columns.push(column));
-        let mut flags = vec![false; rows.rows()];
+        let mut flags = vec![self.has_null(); rows.rows()];
         for column in columns {
             let block = rows.column(column, true)?;
             flags
@@ -244,6 +260,26 @@ impl BoundExpr {
             block
         })
     }
+}
+
+/// Transforms of numbers that read a literal null as zero; any other function is not called with one.
+const READ_AS_ZERO: [&str; 14] = [
+    "add", "atan2", "div", "divide", "greatest", "least", "minus", "mod", "mult", "plus", "pow",
+    "power", "sub", "times",
+];
+
+/// What a transform reads where nulls are not told apart: zero, false or an empty text for a null that an expression made.
+fn read(function: &BoundScalar, args: &[BoundExpr], blocks: Vec<Block>) -> Vec<Block> {
+    let names = function.function().names;
+    let zero = names.iter().any(|name| READ_AS_ZERO.contains(name));
+    let read = |(arg, block): (&BoundExpr, Block)| match arg {
+        BoundExpr::Literal(Value::Null, _) if zero => {
+            Block::constant(DataType::Int, &Value::Int(0), block.rows())
+        }
+        BoundExpr::Call { .. } if !block.column_type().multi => placed(block),
+        _ => block,
+    };
+    args.iter().zip(blocks).map(read).collect()
 }
 
 /// True for CASE with conditions.

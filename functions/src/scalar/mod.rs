@@ -457,6 +457,12 @@ impl BoundScalar {
         self.function
     }
 
+    /// True where it reads rows of a segment, as a transform.
+    #[must_use]
+    pub fn is_transform(&self) -> bool {
+        self.role == Role::Transform
+    }
+
     /// What the argument at `index` is converted to.
     #[must_use]
     pub fn param(&self, index: usize) -> Option<Param> {

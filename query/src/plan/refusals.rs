@@ -166,23 +166,15 @@ fn members(name: &str, args: &[BoundExpr]) -> Result<(), QueryError> {
         })
         .collect();
     let stored = output_type(value).data_type.stored();
-    match (literals, stored) {
-        (Some(_), DataType::BigDecimal) => refused("BIG_DECIMAL is not supported".to_owned()),
-        (None, DataType::BigDecimal) => Err(QueryError::execution(format!(
-            "{name} of BIG_DECIMAL is not supported"
-        ))),
-        (Some(literals), _) => {
-            let wrong = literals
-                .into_iter()
-                .filter(|literal| !literal.is_null())
-                .map(Value::to_text)
-                .find(|text| !is_read_as(text, stored));
-            wrong.map_or(Ok(()), |text| {
-                refused(format!("expected a value of type {stored}, found `{text}`"))
-            })
-        }
-        _ => Ok(()),
-    }
+    let wrong = literals
+        .into_iter()
+        .flatten()
+        .filter(|literal| !literal.is_null())
+        .map(Value::to_text)
+        .find(|text| !is_read_as(text, stored));
+    wrong.map_or(Ok(()), |text| {
+        refused(format!("expected a value of type {stored}, found `{text}`"))
+    })
 }
 
 /// True for a text that Java reads as a type.
