@@ -3,7 +3,7 @@
 //! Must not know: text forms. Invariant: shells are written clockwise and holes counter-clockwise, which is how a reader
 //! tells where the next polygon starts.
 
-use super::{GeoError, Geometry, Line, Position, Rings, Shape};
+use super::{GeoError, Geometry, Line, Position, Rings, Shape, checked_line};
 
 const GEOGRAPHY: u8 = 0x80;
 const MAX_DEPTH: usize = 50;
@@ -161,7 +161,7 @@ impl Reader<'_> {
             .iter()
             .zip(ends)
             .map(|(start, end)| match end.checked_sub(*start) {
-                Some(length) if length > 0 => self.line(length),
+                Some(length) if length > 0 => checked_line(self.line(length)?),
                 _ => Err(GeoError::new("Count shall be positive")),
             })
             .collect()

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use common::java_text::double_text;
 
-use super::{GeoError, Geometry, Line, Position, Rings, Shape};
+use super::{GeoError, Geometry, Line, Position, Rings, Shape, checked_line};
 use crate::json::Json;
 
 impl Geometry {
@@ -110,8 +110,12 @@ fn read_position(json: &Json<'_>) -> Result<Position, GeoError> {
     }
 }
 
-fn read_line(json: &Json<'_>) -> Result<Line, GeoError> {
+fn read_positions(json: &Json<'_>) -> Result<Line, GeoError> {
     items(json)?.iter().map(read_position).collect()
+}
+
+fn read_line(json: &Json<'_>) -> Result<Line, GeoError> {
+    checked_line(read_positions(json)?)
 }
 
 fn read_rings(json: &Json<'_>) -> Result<Rings, GeoError> {
@@ -147,7 +151,7 @@ fn shape(json: &Json<'_>, geography: bool) -> Result<Shape, GeoError> {
     Ok(match kind.as_ref() {
         "Point" if items(coordinates)?.is_empty() => Shape::Point(None),
         "Point" => Shape::Point(Some(read_position(coordinates)?)),
-        "MultiPoint" => Shape::MultiPoint(read_line(coordinates)?),
+        "MultiPoint" => Shape::MultiPoint(read_positions(coordinates)?),
         "LineString" => Shape::Line(read_line(coordinates)?),
         "MultiLineString" => Shape::MultiLine(read_rings(coordinates)?),
         "Polygon" => Shape::Polygon(read_rings(coordinates)?),

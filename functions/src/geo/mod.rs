@@ -59,6 +59,16 @@ impl GeoError {
     }
 }
 
+/// A line with no position, or with two at least.
+pub(crate) fn checked_line(line: Line) -> Result<Line, GeoError> {
+    match line.len() {
+        1 => Err(GeoError::new(
+            "Invalid number of points in LineString (found 1 - must be 0 or >= 2)",
+        )),
+        _ => Ok(line),
+    }
+}
+
 impl Shape {
     /// The name that ST_GeometryType answers.
     #[must_use]

@@ -2,7 +2,7 @@
 //!
 //! Must not know: the serialised form of columns. Invariant: two dimensions; further ones are read and dropped.
 
-use super::{GeoError, Geometry, Line, Position, Rings, Shape};
+use super::{GeoError, Geometry, Line, Position, Rings, Shape, checked_line};
 
 const MAX_DEPTH: usize = 50;
 
@@ -116,7 +116,8 @@ impl Reader<'_> {
 
     fn line(&mut self) -> Result<Line, GeoError> {
         let count = self.count(16)?;
-        (0..count).map(|_| self.position()).collect()
+        let line = (0..count).map(|_| self.position());
+        checked_line(line.collect::<Result<_, _>>()?)
     }
 
     fn rings(&mut self) -> Result<Rings, GeoError> {

@@ -2,7 +2,7 @@
 //!
 //! Must not know: bytes. Invariant: numbers print without exponent and without trailing zeros, as JTS does.
 
-use super::{GeoError, Geometry, Line, Position, Rings, Shape};
+use super::{GeoError, Geometry, Line, Position, Rings, Shape, checked_line};
 
 const MAX_DEPTH: usize = 50;
 
@@ -195,11 +195,11 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&mut self) -> Result<Line, GeoError> {
-        self.list(Self::position)
+        checked_line(self.list(Self::position)?)
     }
 
     fn ring(&mut self) -> Result<Line, GeoError> {
-        let ring = self.line()?;
+        let ring = self.list(Self::position)?;
         if ring.first() != ring.last() {
             return Err(GeoError::new(
                 "Points of LinearRing do not form a closed linestring",
@@ -280,6 +280,25 @@ mod tests {
         // The largest below a power of two has the digits of the powers below.
         assert_eq!(text(2.0_f64.powi(58).next_down()), "288230376151711712");
         assert_eq!(text(2.0_f64.powi(58)), "288230376151711740");
+    }
+
+    #[test]
+    fn a_line_has_no_position_or_two() {
+        let read = |text: &str| Geometry::from_wkt(text, false);
+        for text in [
+            "LINESTRING (1 1)",
+            "LINESTRING (1 1 0)",
+            "MULTILINESTRING ((0 0, 1 1), (2 2))",
+            "POLYGON ((1 1))",
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(
+                error.starts_with("Invalid number of points in Line"),
+                "{error}"
+            );
+        }
+        assert!(read("LINESTRING EMPTY").is_ok());
+        assert!(read("LINESTRING (1 1, 1 1)").is_ok());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! row fails.
 
 use common::cast::parse_double;
-use common::{ColumnType, DataType, Value};
+use common::{BigDecimal, ColumnType, DataType, Value};
 use functions::FunctionError;
 use functions::scalar::{BoundScalar, Param, single_params};
 
@@ -183,6 +183,7 @@ fn is_read_as(text: &str, stored: DataType) -> bool {
         DataType::Int => text.parse::<i32>().is_ok(),
         DataType::Long => text.parse::<i64>().is_ok(),
         DataType::Float | DataType::Double => parse_double(text.trim()).is_some(),
+        DataType::BigDecimal => text.parse::<BigDecimal>().is_ok(),
         DataType::Bytes => {
             text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
         }
