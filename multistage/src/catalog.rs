@@ -18,7 +18,8 @@ use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
 };
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowFunctionDefinition, WindowUDF,
+    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableScan, TableSource,
+    WindowFunctionDefinition, WindowUDF,
 };
 
 use crate::error::MultiStageError;
@@ -65,6 +66,12 @@ impl Table {
             nullable: schema.column_based_null_handling,
             schema: Arc::new(ArrowSchema::new(fields)),
         }
+    }
+
+    /// The table that a scan reads; `None` where it reads anything else.
+    pub(crate) fn of(scan: &TableScan) -> Option<&Self> {
+        let source: &dyn std::any::Any = scan.source.as_ref();
+        source.downcast_ref()
     }
 
     /// The columns' names.

@@ -298,8 +298,7 @@ fn origin(plan: &LogicalPlan, key: &Expr) -> Option<(String, String)> {
     let at = plan.schema().maybe_index_of_column(&column)?;
     match plan {
         LogicalPlan::TableScan(scan) => {
-            let source: &dyn std::any::Any = scan.source.as_ref();
-            let table = source.downcast_ref::<Table>()?;
+            let table = Table::of(scan)?;
             let field = scan.projected_schema.field(at);
             let single = !matches!(field.data_type(), ArrowType::List(_));
             (single && !field.name().starts_with('$'))
@@ -339,10 +338,7 @@ fn distinct(relation: &LogicalPlan, key: &Expr, figures: &Figures) -> f64 {
 pub(crate) fn rows(plan: &LogicalPlan, figures: &Figures) -> f64 {
     match plan {
         LogicalPlan::TableScan(scan) => {
-            let source: &dyn std::any::Any = scan.source.as_ref();
-            let known = source
-                .downcast_ref::<Table>()
-                .and_then(|table| figures.get(&table.name));
+            let known = Table::of(scan).and_then(|table| figures.get(&table.name));
             let all = known.map_or(UNKNOWN_ROWS, |figures| figures.rows);
             let passing: f64 = scan.filters.iter().map(share).product();
             (all * passing).max(1.0)

@@ -70,10 +70,10 @@ pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// Where a plan cannot be rebuilt.
 pub(crate) fn named(plan: LogicalPlan, nulls: bool) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
-        let below = Below::new(&node);
-        if below.nullable || !node.inputs().iter().all(|input| is_table(input)) {
+        if !node.inputs().iter().all(|input| is_table(input)) || is_nullable(&node) {
             return Ok(Transformed::no(node));
         }
+        let below = Below::new(&node);
         expressions::retyped(node, |expr| {
             expr.transform_up(|inner| {
                 Ok(match below.truth_as_text(&inner, nulls) {
@@ -172,10 +172,7 @@ fn is_nullable(plan: &LogicalPlan) -> bool {
         let LogicalPlan::TableScan(scan) = node else {
             return Ok(false);
         };
-        let source: &dyn std::any::Any = scan.source.as_ref();
-        Ok(source
-            .downcast_ref::<Table>()
-            .is_none_or(|table| table.nullable))
+        Ok(Table::of(scan).is_none_or(|table| table.nullable))
     })
     .unwrap_or(true)
 }

@@ -18,8 +18,7 @@ pub(crate) fn planned(
 ) -> Result<ColumnType> {
     let first = arguments.first();
     Ok(match name {
-        "$plus" | "$minus" | "$times" | "$divide" | "plus" | "minus" | "times" | "add" | "sub"
-        | "mult" => arithmetic(name, arguments)?,
+        name if is_arithmetic(name) => arithmetic(name, arguments)?,
         "$mod" | "mod" => remainder(name, arguments)?,
         "upper" | "lower" if first.is_some_and(is_unknown) => ColumnType::sv(DataType::Unknown),
         "abs" | "sign" | "ceil" | "floor" | "truncate" if first.is_some_and(is_time) => {
@@ -57,6 +56,14 @@ pub(crate) fn planned(
         "fromdatetime" | "now" if !computed.multi => ColumnType::sv(DataType::Timestamp),
         _ => computed,
     })
+}
+
+/// True for a sum, a difference, a product or a quotient.
+pub(crate) fn is_arithmetic(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "$plus", "$minus", "$times", "$divide", "plus", "minus", "times", "add", "sub", "mult",
+    ];
+    NAMES.contains(&name)
 }
 
 fn is_unknown(argument: &Argument) -> bool {

@@ -23,7 +23,7 @@ use functions::scalar::{self, Argument, EvalContext, Role};
 use crate::convert::{array_of, block_of};
 use crate::error::{MultiStageError, function};
 use crate::operands;
-use crate::planned_type::{castable, planned};
+use crate::planned_type::{castable, is_arithmetic, planned};
 use crate::types::{arrow_type, column_type, value_of};
 use crate::unnest;
 
@@ -268,22 +268,6 @@ impl ScalarUDFImpl for PinotScalar {
         debug_assert_eq!(array.len(), rows);
         Ok(ColumnarValue::Array(array))
     }
-}
-
-fn is_arithmetic(name: &str) -> bool {
-    matches!(
-        name,
-        "$plus"
-            | "$minus"
-            | "$times"
-            | "$divide"
-            | "plus"
-            | "minus"
-            | "times"
-            | "add"
-            | "sub"
-            | "mult"
-    )
 }
 
 /// Arithmetic of BIG_DECIMAL is one of DOUBLE, above the segments that keep it exact.

@@ -123,10 +123,7 @@ fn table_of(plan: &LogicalPlan) -> Option<String> {
     let mut found = None;
     let _ = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
-            let source: &dyn std::any::Any = scan.source.as_ref();
-            found = source
-                .downcast_ref::<Table>()
-                .map(|table| table.name.clone());
+            found = Table::of(scan).map(|table| table.name.clone());
         }
         Ok(TreeNodeRecursion::Continue)
     });

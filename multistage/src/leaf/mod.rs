@@ -229,8 +229,7 @@ fn of_limit(limit: &Limit) -> Option<Leaf> {
 }
 
 fn of_scan(scan: &TableScan) -> Option<Leaf> {
-    let source: &dyn std::any::Any = scan.source.as_ref();
-    let table = source.downcast_ref::<Table>()?;
+    let table = Table::of(scan)?;
     let schema = &scan.projected_schema;
     let mut leaf = Leaf {
         table: table.name.clone(),
