@@ -18,9 +18,22 @@ use crate::typing::{cast, converted, expression, is_exact};
 /// # Errors
 /// Where a condition is none, or an answer is an array.
 pub(crate) fn typed(case: Case, schema: &DFSchema) -> Result<Expr> {
+    let case = searched(case, schema)?;
     let case = texts_alike(case, schema)?;
     let case = times_alike(case, schema)?;
     checked(decimals_alike(case, schema)?, schema)
+}
+
+/// `CASE x WHEN v` is `CASE WHEN x = v`: the sides meet as those of any comparison.
+fn searched(mut case: Case, schema: &DFSchema) -> Result<Case> {
+    let Some(value) = case.expr.take() else {
+        return Ok(case);
+    };
+    for (when, _) in &mut case.when_then_expr {
+        let equal = value.as_ref().clone().eq((**when).clone());
+        **when = expression(equal, schema)?;
+    }
+    Ok(case)
 }
 
 fn answers_of(case: &mut Case) -> impl Iterator<Item = &mut Box<Expr>> {

@@ -1,4 +1,5 @@
-//! Expressions over one leaf's columns that stand above a window, a join or beside a subquery, computed where the rows are read.
+//! Expressions over one leaf's columns that stand above a window or a join, as its keys or beside a subquery, computed where the
+//! rows are read.
 //!
 //! Pinot's planner moves them there, and a segment keeps the fraction of every quotient within an expression, where operators
 //! above cut each one: `53 / 4 * 9` is 119 at a leaf and 117 above it. Must not know: kernels, the text of leaves. Invariant: the same columns under
@@ -10,9 +11,11 @@ use common::DataType;
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, ExprSchemable, Filter, LogicalPlan, Projection, Window};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, Filter, Join, LogicalPlan, Projection, Window,
+};
 
 use crate::leaf;
 use crate::types::column_type;
@@ -26,6 +29,7 @@ pub(crate) fn moved(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
         Ok(match &node {
             LogicalPlan::Window(window) => changed(below_window(window, &mut names)?, node),
+            LogicalPlan::Join(join) => changed(keys_below(join, &mut names)?, node),
             LogicalPlan::Projection(projection) => {
                 changed(below_projection(projection, &mut names)?, node)
             }
@@ -67,6 +71,13 @@ impl<'a> Below<'a> {
         let columns = expr.column_refs();
         let mut columns = columns.iter();
         columns.len() > 0 && columns.all(|column| self.leaf.schema().has_column(column))
+    }
+
+    /// True for an expression over this leaf that is worth a column of its own.
+    fn takes(&self, expr: &Expr) -> bool {
+        !matches!(expr, Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_))
+            && !expr.is_volatile()
+            && self.has(expr)
     }
 
     /// The column that stands for an expression from now on.
@@ -114,11 +125,7 @@ fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan
         let expr = expr.clone().transform_down(|inner| match inner {
             Expr::WindowFunction(_) => {
                 let parts = inner.map_children(|part| {
-                    let moves =
-                        !matches!(part, Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_))
-                            && !part.is_volatile()
-                            && below.has(&part);
-                    Ok(match moves {
+                    Ok(match below.takes(&part) {
                         true => Transformed::yes(below.column(part, names)),
                         false => Transformed::no(part),
                     })
@@ -196,6 +203,43 @@ fn beside_window(projection: &Projection, names: &mut usize) -> Result<Option<Lo
     let input = over_leaf(&projection.input, &leaf, &further)?;
     let made = Projection::try_new(exprs, Arc::new(input))?;
     Ok(Some(LogicalPlan::Projection(made)))
+}
+
+/// A join by columns, where its keys are expressions.
+fn keys_below(join: &Join, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let mut on = join.on.clone();
+    let mut side = |input: &Arc<LogicalPlan>, at: fn(&mut (Expr, Expr)) -> &mut Expr| {
+        let Some(mut below) = Below::new(input) else {
+            return Ok(Some(Arc::clone(input)));
+        };
+        for key in on.iter_mut().map(at) {
+            if below.takes(key) && !asks(key) {
+                *key = below.column(key.clone(), names);
+            }
+        }
+        Ok::<_, DataFusionError>(below.plan()?.map(Arc::new))
+    };
+    let left = side(&join.left, |(left, _)| left)?;
+    let right = side(&join.right, |(_, right)| right)?;
+    let (Some(left), Some(right)) = (left, right) else {
+        return Ok(None);
+    };
+    if on == join.on {
+        return Ok(None);
+    }
+    let by_columns = Join::try_new(
+        left,
+        right,
+        on,
+        join.filter.clone(),
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    let kept = join.schema.columns().into_iter().map(Expr::Column);
+    let kept = Projection::try_new(kept.collect(), Arc::new(LogicalPlan::Join(by_columns)))?;
+    Ok(Some(LogicalPlan::Projection(kept)))
 }
 
 fn below_join(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {

@@ -37,13 +37,21 @@ pub(crate) fn encode(value: &BigDecimal, out: &mut Vec<u8>) {
     out.extend(scale.to_be_bytes());
 }
 
+/// Bytes of the scale.
+const SCALE: usize = 8;
+
+/// The part of the bytes that is the number, whatever its scale: equal numbers have equal parts.
+pub(crate) fn number(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().saturating_sub(SCALE)]
+}
+
 /// The number of bytes that [`encode`] made; zero for other bytes.
 pub(crate) fn decode(bytes: &[u8]) -> BigDecimal {
     parse(bytes).unwrap_or_default()
 }
 
 fn parse(bytes: &[u8]) -> Option<BigDecimal> {
-    let (head, scale) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
+    let (head, scale) = bytes.split_at_checked(bytes.len().checked_sub(SCALE)?)?;
     let scale = i64::from_be_bytes(scale.try_into().ok()?);
     let (sign, rest) = head.split_first()?;
     if *sign == 1 {
@@ -110,5 +118,25 @@ mod tests {
             );
             last = bytes;
         }
+    }
+
+    #[test]
+    fn numbers_have_no_scale() {
+        let encoded = |text: &str| {
+            let mut bytes = Vec::new();
+            encode(&BigDecimal::from_str(text).unwrap(), &mut bytes);
+            bytes
+        };
+        for (a, b) in [
+            ("1", "1.00"),
+            ("0", "0.0"),
+            ("-20", "-2e1"),
+            ("12.5", "12.50"),
+        ] {
+            let (a, b) = (encoded(a), encoded(b));
+            assert_ne!(a, b);
+            assert_eq!(number(&a), number(&b));
+        }
+        assert!(number(&encoded("1.0")) < number(&encoded("1.01")));
     }
 }

@@ -1,12 +1,128 @@
-//! BIG_DECIMAL where the engine below knows bytes alone: as the order of a window.
+//! BIG_DECIMAL where the engine below knows bytes alone: as the order of a window, in comparisons and in ORDER BY.
 //!
-//! Must not know: values. Invariant: a frame holds the same rows.
+//! `1` and `1.0` are two values to groups and to the keys of joins, as they are in Pinot, and one number to all else.
+//! Must not know: leaves. Invariant: a frame holds the same rows; what compares and sorts numbers does not see their scales.
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray, LargeBinaryArray};
 use datafusion::arrow::datatypes::DataType as ArrowType;
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue, internal_datafusion_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{ExprSchemable, WindowFrame, WindowFrameBound, WindowFrameUnits};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, WindowFunction};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility, WindowFrame, WindowFrameBound, WindowFrameUnits,
+};
+
+use crate::decimal;
+use crate::expressions;
+use crate::typing::compares;
+
+/// A plan over leaves that compares and orders numbers.
+///
+/// # Errors
+/// Where an expression has no type.
+pub(crate) fn by_number(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let changed = plan.transform_up_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        let node = match node {
+            LogicalPlan::Sort(mut sort) => {
+                for key in &mut sort.expr {
+                    key.expr = number(key.expr.clone(), &schema)?;
+                }
+                LogicalPlan::Sort(sort)
+            }
+            other => other,
+        };
+        expressions::mapped(node, |expr| {
+            expr.transform_up(|inner| compared(inner, &schema))
+        })
+    });
+    changed.data()
+}
+
+fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let boxed = |expr: Box<Expr>| number(*expr, schema).map(Box::new);
+    Ok(Transformed::yes(match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
+            Expr::BinaryExpr(BinaryExpr::new(boxed(left)?, op, boxed(right)?))
+        }
+        Expr::InList(list) => {
+            let members = list.list.into_iter().map(|member| number(member, schema));
+            let members = members.collect::<Result<_>>()?;
+            Expr::InList(InList::new(boxed(list.expr)?, members, list.negated))
+        }
+        Expr::Between(between) => Expr::Between(Between::new(
+            boxed(between.expr)?,
+            between.negated,
+            boxed(between.low)?,
+            boxed(between.high)?,
+        )),
+        Expr::WindowFunction(mut window) => {
+            for key in &mut window.params.order_by {
+                key.expr = number(key.expr.clone(), schema)?;
+            }
+            Expr::WindowFunction(window)
+        }
+        other => return Ok(Transformed::no(other)),
+    }))
+}
+
+/// What sorts a BIG_DECIMAL among numbers; any other expression as it is.
+fn number(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    if expr.get_type(schema)? != ArrowType::LargeBinary {
+        return Ok(expr);
+    }
+    Ok(match expr {
+        Expr::Literal(ScalarValue::LargeBinary(Some(bytes)), metadata) => {
+            let number = decimal::number(&bytes).to_vec();
+            Expr::Literal(ScalarValue::LargeBinary(Some(number)), metadata)
+        }
+        other => as_number().call(vec![other]),
+    })
+}
+
+/// `$number(decimal)`: its bytes without those of the scale.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Number {
+    signature: Signature,
+}
+
+/// `$number` as one of the engine's functions.
+pub(crate) fn as_number() -> Arc<ScalarUDF> {
+    let signature = Signature::exact(vec![ArrowType::LargeBinary], Volatility::Immutable);
+    Arc::new(ScalarUDF::from(Number { signature }))
+}
+
+impl ScalarUDFImpl for Number {
+    fn name(&self) -> &str {
+        "$number"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[ArrowType]) -> Result<ArrowType> {
+        Ok(ArrowType::LargeBinary)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let decimals = arrays
+            .first()
+            .and_then(|array| array.as_binary_opt::<i64>())
+            .ok_or_else(|| internal_datafusion_err!("`$number` takes a BIG_DECIMAL"))?;
+        let numbers: LargeBinaryArray = decimals
+            .iter()
+            .map(|bytes| bytes.map(decimal::number))
+            .collect();
+        Ok(ColumnarValue::Array(Arc::new(numbers)))
+    }
+}
 
 /// A window in the order of bytes: its peers are counted as groups, for bytes have no distance.
 ///

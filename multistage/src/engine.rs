@@ -30,8 +30,8 @@ use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::{DUPLICATE, UNNAMED};
 use crate::{
-    aggregate, asof, computed, convert, correlated, join_order, never_null, null_tests, ranges,
-    run, semi_joins, single_keys, syntax, typing, unnest,
+    aggregate, asof, computed, convert, correlated, decimal_rows, join_order, never_null,
+    null_tests, ranges, run, semi_joins, single_keys, syntax, typing, unnest,
 };
 
 /// A query.
@@ -107,6 +107,7 @@ fn with_leaves(
 ) -> Result<LogicalPlan, MultiStageError> {
     computed::moved(plan)
         .and_then(|plan| leaf::cut(plan, leaves))
+        .and_then(decimal_rows::by_number)
         .map_err(|error| of(&error, Phase::Planning))
 }
 
@@ -175,7 +176,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
             tables.insert(name.to_lowercase(), Arc::new(table));
         }
     }
-    syntax::rewrite(query, &columns)?;
+    syntax::rewrite(query, &columns, &tables)?;
     let selected = syntax::bare_items(query);
     let rewrite_extremes = request
         .statement

@@ -220,11 +220,7 @@ fn operands(name: &str, arguments: &[Argument]) -> Result<Vec<DataType>> {
 /// INT op INT is INT, the wider integer otherwise, FLOAT with an integer FLOAT, anything else DOUBLE.
 fn arithmetic(name: &str, arguments: &[Argument]) -> Result<ColumnType> {
     let types = operands(name, arguments)?;
-    if types.is_empty()
-        && arguments
-            .iter()
-            .any(|a| a.column_type.data_type == DataType::String)
-    {
+    if types.is_empty() && has_text(arguments) {
         return Ok(ColumnType::sv(DataType::Double));
     }
     let sum = matches!(name, "$plus" | "$minus" | "plus" | "minus" | "add" | "sub");
@@ -232,8 +228,9 @@ fn arithmetic(name: &str, arguments: &[Argument]) -> Result<ColumnType> {
         return Ok(ColumnType::sv(DataType::Timestamp));
     }
     let any = |wanted: &[DataType]| types.iter().any(|t| wanted.contains(t));
+    let timed_text = any(&[DataType::Timestamp]) && has_text(arguments);
     Ok(ColumnType::sv(
-        if any(&[DataType::Double, DataType::BigDecimal]) {
+        if any(&[DataType::Double, DataType::BigDecimal]) || timed_text {
             DataType::Double
         } else if any(&[DataType::Float]) {
             DataType::Float
@@ -245,12 +242,16 @@ fn arithmetic(name: &str, arguments: &[Argument]) -> Result<ColumnType> {
     ))
 }
 
+fn has_text(arguments: &[Argument]) -> bool {
+    let mut types = arguments.iter().map(|a| a.column_type.data_type);
+    types.any(|found| found == DataType::String)
+}
+
 /// The divisor's type among integers, else DOUBLE.
 fn remainder(name: &str, arguments: &[Argument]) -> Result<ColumnType> {
     let types = operands(name, arguments)?;
-    let whole = types
-        .iter()
-        .all(|t| t.is_integer() || *t == DataType::Timestamp);
+    let integer = |t: &DataType| t.is_integer() || *t == DataType::Timestamp;
+    let whole = types.iter().all(integer) && !has_text(arguments);
     Ok(ColumnType::sv(match types.last() {
         Some(DataType::Int) if whole => DataType::Int,
         Some(_) if whole => DataType::Long,

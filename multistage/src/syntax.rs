@@ -6,19 +6,24 @@
 mod aliases;
 mod asof;
 mod checks;
+mod distinct_order;
+mod item_aliases;
 mod left_asof;
 mod notation;
+mod relations;
 mod set_operations;
 mod special;
+mod stars;
 mod unnested;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
-    SetExpr, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    SetExpr, TableFactor, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use functions::canonical_name;
 use sql::parse::takes_unit;
@@ -26,7 +31,11 @@ use sql::parse::takes_unit;
 pub(crate) use left_asof::left_asof;
 pub(crate) use notation::read;
 
+use crate::catalog::Table;
 use crate::error::MultiStageError;
+use crate::large_literals;
+use relations::Relations;
+use stars::Stars;
 
 /// Rewrites a query in place.
 ///
@@ -35,8 +44,13 @@ use crate::error::MultiStageError;
 pub(crate) fn rewrite(
     query: &mut Query,
     columns: &HashMap<String, String>,
+    tables: &HashMap<String, Arc<Table>>,
 ) -> Result<(), MultiStageError> {
-    let mut rewriter = Rewriter { columns };
+    let mut rewriter = Rewriter {
+        columns,
+        relations: Relations::of(query),
+        stars: Stars::new(tables),
+    };
     match query.visit(&mut rewriter) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
@@ -46,6 +60,8 @@ pub(crate) fn rewrite(
 struct Rewriter<'a> {
     /// Lower case -> as the schemas write it.
     columns: &'a HashMap<String, String>,
+    relations: Relations,
+    stars: Stars<'a>,
 }
 
 impl VisitorMut for Rewriter<'_> {
@@ -63,10 +79,24 @@ impl VisitorMut for Rewriter<'_> {
         }
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<MultiStageError> {
+        self.relations.table(factor);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<MultiStageError> {
+        each_select(&mut query.body, &mut |select| {
+            self.relations.stars(select);
+            relations::named(select);
+            Ok(())
+        })
+        .unwrap_or_default();
+        self.stars.enter(query);
         let rewritten = checks::query(query)
             .and_then(|()| checks::order(query, self.columns))
-            .and_then(|()| set_operations::rewrite(&mut query.body))
+            .and_then(|()| self.item_aliases(&mut query.body))
+            .and_then(|()| distinct_order::nested(query))
+            .and_then(|()| set_operations::rewrite(&mut query.body, &self.stars))
             .and_then(|()| asof::rewrite(&mut query.body))
             .and_then(|()| unnested::rewrite(&mut query.body));
         if let Err(error) = rewritten {
@@ -76,9 +106,36 @@ impl VisitorMut for Rewriter<'_> {
         fetch_is_limit(query);
         whole_limit(query);
         whole_positions(query);
-        name_items(&mut query.body, self.columns);
+        let nested = self.stars.is_nested();
+        let named = each_select(&mut query.body, &mut |select| {
+            name_list(&mut select.projection, self.columns, nested);
+            Ok(())
+        });
+        if let Err(error) = named {
+            return ControlFlow::Break(error);
+        }
         order_by_items(query);
         ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<MultiStageError> {
+        self.stars.leave();
+        ControlFlow::Continue(())
+    }
+}
+
+/// Changes every SELECT of a body, nested queries aside.
+fn each_select(
+    body: &mut SetExpr,
+    change: &mut dyn FnMut(&mut ast::Select) -> Result<(), MultiStageError>,
+) -> Result<(), MultiStageError> {
+    match body {
+        SetExpr::Select(select) => change(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            each_select(left, change)?;
+            each_select(right, change)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -209,25 +266,10 @@ pub(crate) fn bare_items(query: &Query) -> HashSet<String> {
     bare.0
 }
 
-/// Gives every item of every SELECT list of a body its name.
-fn name_items(body: &mut SetExpr, columns: &HashMap<String, String>) {
-    match body {
-        SetExpr::Select(select) => name_list(&mut select.projection, columns),
-        SetExpr::SetOperation { left, right, .. } => {
-            name_items(left, columns);
-            name_items(right, columns);
-        }
-        _ => {}
-    }
-}
-
-fn name_list(items: &mut [SelectItem], columns: &HashMap<String, String>) {
-    let starred = items.iter().any(|item| {
-        matches!(
-            item,
-            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
-        )
-    });
+/// Gives every item of a SELECT list its name.
+fn name_list(items: &mut [SelectItem], columns: &HashMap<String, String>, nested: bool) {
+    // What stands above a nested query asks for the names that it wrote.
+    let starred = !nested && items.iter().any(stars::is_star);
     let mut taken = HashSet::new();
     let mut names = HashSet::new();
     for item in items.iter_mut() {
@@ -271,6 +313,15 @@ pub(crate) const DUPLICATE: &str = "\u{1}";
 /// What the name of an item without one begins with; a number follows, of the names before it that differ.
 pub(crate) const UNNAMED: &str = "EXPR$";
 
+/// The name that an item has by itself.
+fn item_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+        SelectItem::UnnamedExpr(expr) => name_of(expr),
+        _ => None,
+    }
+}
+
 fn name_of(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Identifier(ident) => Some(ident.value.clone()),
@@ -285,6 +336,17 @@ fn name_of(expr: &Expr) -> Option<String> {
 }
 
 impl Rewriter<'_> {
+    fn item_aliases(&self, body: &mut SetExpr) -> Result<(), MultiStageError> {
+        each_select(body, &mut |select| {
+            let known = self.stars.columns(select);
+            let is_column = |name: &str| match &known {
+                Some(columns) => columns.contains(&name.to_lowercase()),
+                None => self.columns.contains_key(&name.to_lowercase()),
+            };
+            item_aliases::written_out(select, &is_column)
+        })
+    }
+
     fn identifier(&self, ident: &mut Ident) -> Result<(), MultiStageError> {
         if ident.quote_style == Some('`') {
             return Err(checks::no_syntax("a back quote: names are quoted by \""));
@@ -310,8 +372,11 @@ impl Rewriter<'_> {
                 Expr::Identifier(ident)
             }
             Expr::CompoundIdentifier(mut parts) => {
-                if let Some(last) = parts.last_mut() {
+                if let Some((last, qualifiers)) = parts.split_last_mut() {
                     self.identifier(last)?;
+                    for qualifier in qualifiers {
+                        self.relations.qualifier(qualifier);
+                    }
                 }
                 Expr::CompoundIdentifier(parts)
             }
@@ -386,7 +451,7 @@ fn literal(value: ast::ValueWithSpan) -> Result<Expr, MultiStageError> {
 /// Digits that a DOUBLE holds exactly.
 const EXACT_DIGITS: usize = 15;
 
-/// A number: `5.` is whole, larger integers keep their low 64 bits, long fractions stay exact.
+/// A number: `5.` is whole, integers beyond LONG and long fractions stay exact.
 fn number(digits: &str) -> Expr {
     let plain = |digits: String| Expr::Value(Value::Number(digits, false).with_empty_span());
     if let Some(whole) = digits.strip_suffix('.') {
@@ -396,18 +461,8 @@ fn number(digits: &str) -> Expr {
     if fraction && digits.len() > EXACT_DIGITS + 1 {
         return call("cast", vec![text(digits), text("BIG_DECIMAL")]);
     }
-    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if whole && digits.parse::<u64>().is_err() {
-        let low = digits.bytes().fold(0_i64, |value, digit| {
-            value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'))
-        });
-        return match low.checked_neg() {
-            Some(positive) if low < 0 => Expr::UnaryOp {
-                op: UnaryOperator::Minus,
-                expr: Box::new(plain(positive.to_string())),
-            },
-            _ => plain(low.to_string()),
-        };
+    if large_literals::is_large(digits) {
+        return large_literals::written(digits);
     }
     plain(digits.to_owned())
 }
@@ -509,6 +564,9 @@ fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
                 "cast",
                 vec![text(format!("-{digits}")), text("BIG_DECIMAL")],
             ))
+        }
+        (UnaryOperator::Minus, _) if let Some(digits) = large_literals::digits(&operand) => {
+            Ok(large_literals::written(&format!("-{digits}")))
         }
         (UnaryOperator::Minus, _) => Err(MultiStageError::invalid(
             "unary minus is not supported over an expression: subtract it from 0",

@@ -24,7 +24,7 @@ use crate::error::{MultiStageError, Phase, of};
 use crate::meeting::{Side, meeting};
 use crate::scalar;
 use crate::types::{column_type, scalar_of, value_of};
-use crate::{choices, decimal_rows, defaults, expressions, ranges, unions};
+use crate::{choices, decimal_rows, defaults, expressions, large_literals, ranges, unions};
 
 /// Types a plan.
 ///
@@ -118,6 +118,7 @@ pub(crate) fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         },
         // Larger integers keep the low 64 bits.
         Expr::Literal(ScalarValue::UInt64(Some(value)), _) => lit(value.cast_signed()),
+        Expr::Cast(cast) => large_literals::read(&cast).unwrap_or(Expr::Cast(cast)),
         Expr::Negative(inner) => negated(*inner),
         Expr::BinaryExpr(binary) if compares(binary.op) => comparison(binary, schema)?,
         Expr::InList(list) => in_list(list, schema)?,
@@ -127,6 +128,7 @@ pub(crate) fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
             match formatted(&function).or_else(|| same_whole(&function, schema)) {
                 Some(inner) => inner,
                 None => {
+                    let function = numbers_of_texts(function, schema)?;
                     let function = settled_truth(texts_taken(function, schema)?);
                     let function = beyond_long(function, schema);
                     let capital = names_truth(&function, schema);
@@ -350,6 +352,33 @@ fn texts_taken(mut function: ScalarFunction, schema: &DFSchema) -> Result<Scalar
     Ok(function)
 }
 
+/// A text beside a whole number in a sum, a difference, a product or a quotient is cast to that number's type.
+fn numbers_of_texts(mut function: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
+    let operator = matches!(
+        function.func.name(),
+        "$plus" | "$minus" | "$times" | "$divide"
+    );
+    let [left, right] = function.args.as_mut_slice() else {
+        return Ok(function);
+    };
+    if !operator {
+        return Ok(function);
+    }
+    let text = ColumnType::sv(DataType::String);
+    let types = (
+        column_type(&left.get_type(schema)?),
+        column_type(&right.get_type(schema)?),
+    );
+    let whole = |found: ColumnType| found.data_type.is_integer() && !found.multi;
+    let (side, to) = match types {
+        (found, to) if found == text && whole(to) => (left, to),
+        (to, found) if found == text && whole(to) => (right, to),
+        _ => return Ok(function),
+    };
+    *side = expression(cast(side.clone(), to)?, schema)?;
+    Ok(function)
+}
+
 /// A call of literals is answered while planning.
 fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     let literals: Option<Vec<ScalarValue>> = function
@@ -466,7 +495,8 @@ fn negated(inner: Expr) -> Expr {
     }
 }
 
-fn compares(op: Operator) -> bool {
+/// True for a comparison.
+pub(crate) fn compares(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq
@@ -668,8 +698,11 @@ pub(crate) fn converted(expr: Expr, target: &ArrowType, schema: &DFSchema) -> Re
         return Ok(expr);
     }
     let to = column_type(target);
+    let exact = large_literals::all_digits(&expr).filter(|_| to.data_type == DataType::BigDecimal);
     if let Expr::Literal(scalar, _) = &expr
-        && let Some(value) = value_of(scalar)
+        && let Some(value) = exact
+            .map(|digits| Value::String(digits.to_owned()))
+            .or_else(|| value_of(scalar))
     {
         let cast = value
             .cast(to.data_type)

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use common::{Block, Values};
+use functions::aggregate::placed;
 use functions::{Grouped, Groups};
 use parking_lot::Mutex;
 use rayon::prelude::*;
@@ -492,7 +493,8 @@ fn own_filters<'b>(
         .collect()
 }
 
-/// An argument's values. An aggregation that never looks at nulls takes a function of the values that stand for them.
+/// An argument's values. An aggregation that never looks at nulls takes a function of the values that stand for them; where nulls
+/// are not told apart, zero or an empty text stands for one that the function made.
 fn argument(
     aggregation: &PlanAggregation,
     input: &BoundExpr,
@@ -504,10 +506,15 @@ fn argument(
     if replaces && !aggregation.function.sees_nulls() {
         return stand_ins::evaluate(input, projection, &plan.context);
     }
-    if !aggregation.function.reads_values() {
-        return input.evaluate_presence(projection, &plan.context);
-    }
-    input.evaluate(projection, &plan.context)
+    let block = match aggregation.function.reads_values() {
+        true => input.evaluate(projection, &plan.context)?,
+        false => input.evaluate_presence(projection, &plan.context)?,
+    };
+    let made = matches!(input, BoundExpr::Call { .. }) && !block.column_type().multi;
+    Ok(match made && !plan.null_handling {
+        true => placed(block),
+        false => block,
+    })
 }
 
 /// Adds rows to the groups of an aggregation: the group of each entry, and where entries are not the rows, the row of each.

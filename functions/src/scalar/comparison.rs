@@ -446,9 +446,13 @@ fn compare_columns(args: &[Block], holds: impl Fn(Ordering) -> bool + Copy) -> A
     let [left, right] = args else {
         return Err(super::numbers::not_numeric());
     };
-    if let Some(answer) = beside_literal(left, right, holds)? {
-        return Ok(answer);
+    match beside_literal(left, right, holds)? {
+        Some(answer) => Ok(answer),
+        None => compare_by_left(left, right, holds),
     }
+}
+
+fn compare_by_left(left: &Block, right: &Block, holds: impl Fn(Ordering) -> bool + Copy) -> Answer {
     let text = |block: &Block| block.column_type().data_type.stored() == DataType::String;
     let (from, single) = (right.column_type(), !right.column_type().multi);
     if !text(left) || text(right) || !single || from.data_type == DataType::Unknown {
@@ -537,8 +541,10 @@ fn distinct(args: &[Block], wanted: bool) -> Answer {
     let rows = args[0].rows();
     let (a, b) = (&args[0], &args[1]);
     let holds = move |order: Ordering| order.is_ne() == wanted;
+    let of_rows = !a.is_constant() && !b.is_constant();
     let met = match beside_texts(a, b, holds) {
         Some(met) => met,
+        None if of_rows => compare_by_left(a, b, holds)?,
         None => compare_two(a, b, holds)?,
     };
     let Values::Int(mut flags) = met.into_values() else {

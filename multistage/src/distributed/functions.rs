@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::PinotAggregate;
 use crate::error::MultiStageError;
-use crate::{scalar, unnest};
+use crate::{decimal_rows, scalar, unnest};
 
 /// The functions of a plan.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -173,6 +173,7 @@ impl Functions {
             session.register_udf(found)?;
         }
         session.register_udf(unnest::ordinals())?;
+        session.register_udf(decimal_rows::as_number())?;
         for aggregate in self.aggregates.into_values() {
             let arguments = aggregate.arguments.into_iter();
             let made = PinotAggregate::new(

@@ -57,11 +57,15 @@ impl Leaf {
     /// The statement.
     fn sql(&self) -> String {
         let mut list = self.outputs.join(", ");
-        if self.groups.is_none() && !self.distinct && !self.outputs.iter().any(|o| names_column(o))
-        {
+        let rows = self.groups.is_none() && !self.distinct;
+        if rows && !self.outputs.iter().any(|o| names_column(o)) {
             // Literals alone would be answered without the table: once, not once a row.
             let between = if list.is_empty() { "" } else { ", " };
             list.push_str(&format!("{between}\"$docId\""));
+        } else if list.is_empty() {
+            // Nothing but the number of rows is asked for.
+            let key = self.groups.as_ref().and_then(|groups| groups.first());
+            list.push_str(key.map_or("COUNT(*)", String::as_str));
         }
         let distinct = if self.distinct { "DISTINCT " } else { "" };
         let mut sql = format!("SELECT {distinct}{list} FROM \"{}\"", self.table);
@@ -171,12 +175,14 @@ fn order_of(sorts: &[SortExpr], leaf: &Leaf) -> Option<Vec<String>> {
     // A number orders nothing, and would be read as a position.
     let is_number = |text: &str| text.parse::<f64>().is_ok();
     let orders = |text: &Option<String>| !text.as_deref().is_some_and(is_number);
+    // Distinct rows are ordered by what they have.
+    let has = |text: &String| !leaf.distinct || leaf.outputs.contains(text);
     sorts
         .iter()
         .map(|sort| (sort, text::expression(&sort.expr, leaf)))
         .filter(|(_, text)| orders(text))
         .map(|(sort, text)| {
-            let expr = text?;
+            let expr = text.filter(has)?;
             let direction = if sort.asc { "ASC" } else { "DESC" };
             let nulls = if sort.nulls_first { "FIRST" } else { "LAST" };
             Some(format!("{expr} {direction} NULLS {nulls}"))

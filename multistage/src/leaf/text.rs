@@ -2,12 +2,12 @@
 //!
 //! Must not know: plans. Invariant: `None` where the text would not mean the same; a name is always in double quotes.
 
-use common::{DataType, Value};
+use common::{ColumnType, DataType, Value};
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, BinaryExpr, Case, InList, Like, ScalarFunction,
+    AggregateFunction, AggregateFunctionParams, BinaryExpr, Case, InList, Like, ScalarFunction,
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
@@ -108,10 +108,13 @@ pub(super) fn expression(expr: &Expr, leaf: &Leaf) -> Option<String> {
         Expr::Case(case) => case_of(case, leaf)?,
         Expr::Cast(cast) => {
             let to = column_type(cast.field.data_type());
-            let text = inner(&cast.expr)?;
+            let text = within(&cast.expr, leaf)?;
             if to.data_type == DataType::Long && divides(&cast.expr, leaf) {
                 // A leaf keeps the fraction of a quotient, and drops it here.
                 format!("CAST({text} AS LONG)")
+            } else if to.data_type == DataType::Double && is_decimal(&cast.expr, leaf) {
+                // NaN and the infinite numbers beside it are no BIG_DECIMAL.
+                format!("CAST({text} AS DOUBLE)")
             } else if to.data_type.is_numeric() {
                 // Numbers are widened only to be compared, which a leaf does by itself.
                 text
@@ -221,6 +224,8 @@ pub(super) fn of_groups(expr: &Expr, leaf: &Leaf) -> Option<String> {
             );
             return Some(format!("({left} {op} {right})"));
         }
+        // A quotient of whole numbers is whole above a leaf.
+        _ if divides(&binary.left, leaf) || divides(&binary.right, leaf) => return None,
         Operator::Gt => "<=",
         Operator::GtEq => "<",
         _ => return condition(expr, leaf),
@@ -296,7 +301,7 @@ fn compared(expr: &Expr, leaf: &Leaf) -> Option<String> {
     {
         return Some(format!("{value:.0}"));
     }
-    expression(expr, leaf)
+    within(expr, leaf)
 }
 
 fn operator(op: Operator) -> Option<&'static str> {
@@ -389,37 +394,32 @@ fn case_of(case: &Case, leaf: &Leaf) -> Option<String> {
     Some(out)
 }
 
-/// An exact decimal that was rounded, where it is written as a text: the planner types it LONG, and a leaf, which has no decimals,
-/// writes the DOUBLE that its kernel answers.
-fn rounded_text(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
-    let [
-        Expr::ScalarFunction(long),
-        Expr::Literal(ScalarValue::Utf8(Some(to)), _),
-    ] = function.args.as_slice()
-    else {
+/// The rounding of an exact decimal, which the planner types LONG: a leaf, which has no decimals, answers a DOUBLE.
+fn rounding<'a>(expr: &'a Expr, leaf: &Leaf) -> Option<&'a Expr> {
+    let Expr::ScalarFunction(cast) = expr else {
         return None;
     };
-    let text = matches!(to.to_uppercase().as_str(), "STRING" | "VARCHAR" | "CHAR");
-    let casts = function.func.name() == "cast" && long.func.name() == "cast";
-    let Some(Expr::ScalarFunction(rounded)) = long.args.first().filter(|_| text && casts) else {
+    let rounded = cast.args.first().filter(|_| cast.func.name() == "cast")?;
+    let Expr::ScalarFunction(call) = rounded else {
         return None;
     };
-    let exact = rounded.args.first();
-    let rounds = matches!(rounded.func.name(), "ceil" | "floor")
+    let exact = call.args.first();
+    let rounds = matches!(call.func.name(), "ceil" | "floor")
         && exact.is_some_and(|arg| is_exact(arg, leaf.schema.as_ref()));
-    rounds
-        .then(|| call(rounded, leaf))?
-        .map(|rounded| format!("CAST({rounded} AS STRING)"))
+    let long = matches!(expr.get_type(leaf.schema.as_ref()), Ok(ArrowType::Int64));
+    (rounds && long).then_some(rounded)
+}
+
+/// An expression within another.
+fn within(expr: &Expr, leaf: &Leaf) -> Option<String> {
+    expression(rounding(expr, leaf).unwrap_or(expr), leaf)
 }
 
 fn call(function: &ScalarFunction, leaf: &Leaf) -> Option<String> {
-    if let Some(text) = rounded_text(function, leaf) {
-        return Some(text);
-    }
     let args = function
         .args
         .iter()
-        .map(|arg| expression(arg, leaf))
+        .map(|arg| within(arg, leaf))
         .collect::<Option<Vec<_>>>()?;
     let word = |at: usize| args.get(at).map(|arg| arg.trim_matches('\''));
     Some(match (function.func.name(), args.as_slice()) {
@@ -544,11 +544,39 @@ fn divides(expr: &Expr, leaf: &Leaf) -> bool {
     whole && expr.exists(|inner| Ok(quotient(inner))).unwrap_or(false)
 }
 
+fn is_decimal(expr: &Expr, leaf: &Leaf) -> bool {
+    let found = expr.get_type(leaf.schema.as_ref());
+    found.is_ok_and(|found| column_type(&found) == ColumnType::sv(DataType::BigDecimal))
+}
+
 fn is_text(expr: &Expr, leaf: &Leaf) -> bool {
     matches!(
         expr.get_type(leaf.schema.as_ref()),
         Ok(ArrowType::Utf8 | ArrowType::Binary)
     )
+}
+
+/// An aggregation of one CASE of one condition that is null otherwise, as the planner has it: of the value, with the condition as a
+/// filter. A leaf that does not handle nulls would read zero for them.
+fn filter_of_case(
+    mut params: AggregateFunctionParams,
+    arguments: usize,
+) -> (AggregateFunctionParams, Option<Expr>) {
+    let is_null = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.is_null());
+    let [Expr::Case(case)] = params.args.as_slice() else {
+        return (params, None);
+    };
+    let ([(when, then)], None, 1) = (case.when_then_expr.as_slice(), &case.expr, arguments) else {
+        return (params, None);
+    };
+    let otherwise = case.else_expr.as_deref().filter(|other| !is_null(other));
+    let (value, filter) = match otherwise {
+        None if !is_null(then) => (then.as_ref().clone(), when.as_ref().clone()),
+        Some(other) if is_null(then) => (other.clone(), when.as_ref().clone().is_not_true()),
+        _ => return (params, None),
+    };
+    params.args = vec![value];
+    (params, Some(filter))
 }
 
 /// An aggregate over the leaf's columns.
@@ -562,6 +590,7 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
         // The name is no word of a statement.
         return None;
     }
+    let (params, chosen) = filter_of_case(params, function.arguments.len());
     let extreme = matches!(function.function.as_str(), "sum" | "min" | "max");
     let typed = matches!(
         function.function.as_str(),
@@ -596,9 +625,13 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
     }
     let first = params.args.first();
     let first = first.and_then(|arg| Some(column_type(&arg.get_type(leaf.schema.as_ref()).ok()?)));
-    let filtered = match &params.filter {
-        Some(filter) => format!(" FILTER (WHERE {})", condition(filter, leaf)?),
-        None => String::new(),
+    let filters = params.filter.as_deref().into_iter().chain(chosen.as_ref());
+    let filters: Vec<String> = filters
+        .map(|filter| condition(filter, leaf))
+        .collect::<Option<_>>()?;
+    let filtered = match filters.as_slice() {
+        [] => String::new(),
+        filters => format!(" FILTER (WHERE {})", filters.join(" AND ")),
     };
     let args = args.join(", ");
     let text = match function.function.as_str() {

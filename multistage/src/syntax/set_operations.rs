@@ -2,18 +2,14 @@
 //!
 //! Must not know: types. Invariant: the rewritten operation has the columns' names of its left side.
 
-use std::collections::HashSet;
-
 use common::ErrorCode;
-use datafusion::sql::sqlparser::ast::{
-    Expr, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
-};
+use datafusion::sql::sqlparser::ast::{SetExpr, SetOperator, SetQuantifier, Statement};
 
+use super::stars::Stars;
 use crate::error::MultiStageError;
-use crate::syntax::UNNAMED;
 
 /// Rewrites a body and what it is made of.
-pub(super) fn rewrite(body: &mut SetExpr) -> Result<(), MultiStageError> {
+pub(super) fn rewrite(body: &mut SetExpr, stars: &Stars<'_>) -> Result<(), MultiStageError> {
     let SetExpr::SetOperation {
         op,
         set_quantifier,
@@ -23,14 +19,14 @@ pub(super) fn rewrite(body: &mut SetExpr) -> Result<(), MultiStageError> {
     else {
         return Ok(());
     };
-    rewrite(left)?;
-    rewrite(right)?;
+    rewrite(left, stars)?;
+    rewrite(right, stars)?;
     if *op == SetOperator::Minus {
         *op = SetOperator::Except;
     }
     let counts = matches!(op, SetOperator::Intersect | SetOperator::Except);
     if counts && *set_quantifier == SetQuantifier::All {
-        let names = names(left).ok_or_else(|| {
+        let names = stars.of_body(left).ok_or_else(|| {
             MultiStageError::invalid(format!(
                 "{op} ALL expects the names of its columns, not `*`"
             ))
@@ -38,32 +34,6 @@ pub(super) fn rewrite(body: &mut SetExpr) -> Result<(), MultiStageError> {
         *body = numbered(&op.to_string(), left, right, &names)?;
     }
     Ok(())
-}
-
-/// Names of a body's columns; `None` where `*` hides them.
-fn names(body: &SetExpr) -> Option<Vec<String>> {
-    match body {
-        SetExpr::Select(select) => {
-            let mut taken = HashSet::new();
-            let named = select.projection.iter().map(|item| {
-                let name = match item {
-                    SelectItem::UnnamedExpr(Expr::Identifier(ident)) => ident.value.clone(),
-                    SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                        parts.last()?.value.clone()
-                    }
-                    SelectItem::UnnamedExpr(_) => format!("{UNNAMED}{}", taken.len()),
-                    SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
-                    _ => return None,
-                };
-                taken.insert(name.clone());
-                Some(name)
-            });
-            named.collect()
-        }
-        SetExpr::SetOperation { left, .. } => names(left),
-        SetExpr::Query(query) => names(&query.body),
-        _ => None,
-    }
 }
 
 fn numbered(

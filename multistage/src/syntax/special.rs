@@ -3,7 +3,8 @@
 //! Must not know: types. Invariant: a call has the name and the order of arguments that the functions' table knows.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, Expr, Subscript, UnaryOperator, Value,
+    AccessExpr, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Subscript, UnaryOperator,
+    Value,
 };
 
 use sql::parse::type_name;
@@ -24,6 +25,11 @@ pub(super) fn rewritten(expr: Expr) -> Result<Expr, MultiStageError> {
             array,
             ..
         } => cast(&kind, *expr, &data_type, array)?,
+        Expr::SimilarTo { .. } | Expr::RLike { .. } => {
+            return Err(MultiStageError::invalid(format!(
+                "`{expr}`: expected LIKE or REGEXP_LIKE"
+            )));
+        }
         Expr::Like {
             negated,
             any: false,
@@ -45,14 +51,27 @@ pub(super) fn rewritten(expr: Expr) -> Result<Expr, MultiStageError> {
             "extract",
             vec![text(field.to_string().to_uppercase()), *expr],
         ),
-        Expr::Ceil { expr, .. } => call("ceil", vec![*expr]),
-        Expr::Floor { expr, .. } => call("floor", vec![*expr]),
+        Expr::Ceil { expr, field } => call("ceil", vec![rounded("CEIL", *expr, &field)?]),
+        Expr::Floor { expr, field } => call("floor", vec![rounded("FLOOR", *expr, &field)?]),
         Expr::Position { expr, r#in } => call("position", vec![*expr, *r#in]),
         Expr::Array(array) => call("arrayvalueconstructor", array.elem),
         Expr::TypedString(typed) => call("cast", vec![Expr::Value(typed.value), text("TIMESTAMP")]),
         Expr::CompoundFieldAccess { root, access_chain } => item(*root, &access_chain)?,
         other => of_text(other),
     })
+}
+
+/// What is rounded up or down; a unit of time is refused.
+fn rounded(name: &str, expr: Expr, to: &CeilFloorKind) -> Result<Expr, MultiStageError> {
+    match to {
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => Ok(expr),
+        CeilFloorKind::DateTimeField(unit) => Err(MultiStageError::invalid(format!(
+            "{name}(.. TO {unit}) is not supported: use DATETRUNC('{unit}', ..)"
+        ))),
+        CeilFloorKind::Scale(_) => Err(MultiStageError::invalid(format!(
+            "{name} expects one argument: use ROUND_DECIMAL or TRUNCATE for digits behind the point"
+        ))),
+    }
 }
 
 fn not_if(negated: bool, expr: Expr) -> Expr {

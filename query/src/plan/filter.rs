@@ -2,7 +2,7 @@
 //!
 //! Must not know: segments. Invariant: literals have the type of what they are compared with.
 
-use common::{DataType, Value};
+use common::{ColumnType, DataType, Value};
 use sql::{Expr, Filter, Test};
 
 use super::matcher::{Literals, is_cast};
@@ -150,8 +150,8 @@ fn settled(test: &Test, expr: &BoundExpr, matcher: &Matcher) -> Option<bool> {
     }
 }
 
-/// The comparison of two numbers with fractions as a test of their difference, as rows are filtered: minus zero equals zero, and
-/// NaN is equal to nothing, nor less or greater, though a comparison that is selected orders them.
+/// The comparison of two numbers with fractions, or of a number and a text, as a test of their difference, as rows are filtered:
+/// minus zero equals zero, and NaN is equal to nothing, nor less or greater, though a comparison that is selected orders them.
 fn difference(
     test: &Test,
     expr: &BoundExpr,
@@ -184,7 +184,10 @@ fn difference(
         let plain = matches!(found.data_type, DataType::Int | DataType::Long) || fraction(side);
         plain && !found.multi && !matches!(side, BoundExpr::Literal(..))
     };
-    if !(number(left) && number(right) && (fraction(left) || fraction(right))) {
+    let text = |side: &BoundExpr| side.column_type() == ColumnType::sv(DataType::String);
+    let fractions = number(left) && number(right) && (fraction(left) || fraction(right));
+    let of_text = (text(left) && number(right)) || (number(left) && text(right));
+    if !fractions && !of_text {
         return Ok(None);
     }
     let arguments = [left.as_argument(), right.as_argument()];

@@ -5,8 +5,8 @@
 
 use common::Value;
 use sqlparser::ast::{
-    self, BinaryOperator, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments,
-    UnaryOperator,
+    self, BinaryOperator, CeilFloorKind, DateTimeField, Expr as Ast, FunctionArg, FunctionArgExpr,
+    FunctionArguments, UnaryOperator,
 };
 
 use super::words;
@@ -145,10 +145,22 @@ fn distinct(
     Ok(Expr::call(name, vec![scalar(a)?, scalar(b)?]))
 }
 
+/// A number rounded up or down; a unit of time or a number of digits is an argument too many.
+fn rounded(name: &str, expr: &Ast, to: &CeilFloorKind) -> Result<Expr, SqlError> {
+    match to {
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {
+            Ok(Expr::call(name, vec![scalar(expr)?]))
+        }
+        other => Err(SqlError::Validation(format!(
+            "Exactly 1 argument is required for transform function: {name}, found `{other:?}` too: use DATETRUNC for units of time"
+        ))),
+    }
+}
+
 fn special_calls(ast: &Ast) -> Result<Expr, SqlError> {
     match ast {
-        Ast::Ceil { expr, .. } => Ok(Expr::call("ceil", vec![scalar(expr)?])),
-        Ast::Floor { expr, .. } => Ok(Expr::call("floor", vec![scalar(expr)?])),
+        Ast::Ceil { expr, field } => rounded("ceil", expr, field),
+        Ast::Floor { expr, field } => rounded("floor", expr, field),
         Ast::Substring {
             expr,
             substring_from,

@@ -1,0 +1,111 @@
+//! Aliases of a SELECT list within the list: an item may use another's wherever no column has that name.
+//!
+//! Must not know: types. Invariant: columns go before aliases; an alias that needs itself is left, to be refused as unknown.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Select, SelectItem, VisitMut, visit_expressions_mut,
+};
+
+use crate::error::MultiStageError;
+
+/// So many aliases are written out in one list: each may name two others.
+const MOST: usize = 1000;
+
+/// Writes out the aliases that items of a list use.
+///
+/// # Errors
+/// Where an item is nothing but another's alias, which Pinot's planner holds to be ambiguous.
+pub(super) fn written_out(
+    select: &mut Select,
+    is_column: &dyn Fn(&str) -> bool,
+) -> Result<(), MultiStageError> {
+    let aliases: HashMap<String, Expr> = select
+        .projection
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if !is_column(&alias.value) => {
+                Some((alias.value.to_lowercase(), expr.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    if aliases.is_empty() {
+        return Ok(());
+    }
+    let mut list = List {
+        aliases,
+        left: MOST,
+    };
+    for item in &mut select.projection {
+        match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) if list.find(ident).is_some() => {
+                return Err(MultiStageError::invalid(format!(
+                    "Column '{}' is ambiguous",
+                    ident.value
+                )));
+            }
+            SelectItem::UnnamedExpr(expr) => list.write_out(expr, &mut Vec::new())?,
+            SelectItem::ExprWithAlias { expr, alias } => {
+                list.write_out(expr, &mut vec![alias.value.to_lowercase()])?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+struct List {
+    /// By names in lower case.
+    aliases: HashMap<String, Expr>,
+    /// How many more are written out.
+    left: usize,
+}
+
+impl List {
+    fn find(&self, ident: &Ident) -> Option<(String, &Expr)> {
+        let name = ident.value.to_lowercase();
+        let expr = self.aliases.get(&name)?;
+        Some((name, expr))
+    }
+
+    /// `within` are the aliases that are being written out.
+    fn write_out(
+        &mut self,
+        expr: &mut impl VisitMut,
+        within: &mut Vec<String>,
+    ) -> Result<(), MultiStageError> {
+        let visited = visit_expressions_mut(expr, |inner| {
+            let Expr::Identifier(ident) = &*inner else {
+                return ControlFlow::Continue(());
+            };
+            let Some((name, meant)) = self.find(ident) else {
+                return ControlFlow::Continue(());
+            };
+            if within.contains(&name) {
+                return ControlFlow::Continue(());
+            }
+            let mut meant = meant.clone();
+            let Some(left) = self.left.checked_sub(1) else {
+                return ControlFlow::Break(MultiStageError::invalid(format!(
+                    "the aliases of a SELECT list use each other more than {MOST} times"
+                )));
+            };
+            self.left = left;
+            within.push(name);
+            let written = self.write_out(&mut meant, within);
+            within.pop();
+            if let Err(error) = written {
+                return ControlFlow::Break(error);
+            }
+            *inner = Expr::Nested(Box::new(meant));
+            ControlFlow::Continue(())
+        });
+        match visited {
+            ControlFlow::Break(error) => Err(error),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    }
+}
