@@ -228,7 +228,9 @@ fn order_by_items(query: &mut Query) {
     if select.distinct.is_none() {
         return;
     }
-    for order in orders {
+    // A number is a position.
+    let position = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)));
+    for order in orders.iter_mut().filter(|order| !position(&order.expr)) {
         let item = select.projection.iter().find_map(|item| match item {
             SelectItem::ExprWithAlias { expr, alias } if *expr == order.expr => Some(alias),
             _ => None,

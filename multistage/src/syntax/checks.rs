@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 
 use common::ErrorCode;
 use datafusion::sql::sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr,
-    TableFactor, Value, WindowType, visit_expressions,
+    Distinct, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectItem,
+    SetExpr, TableFactor, Value, WindowType, visit_expressions,
 };
 
 use crate::error::MultiStageError;
@@ -95,6 +95,11 @@ fn select(select: &Select) -> Result<(), MultiStageError> {
         return Err(no_syntax("an empty SELECT list"));
     }
     unplanned(select)?;
+    if matches!(select.distinct, Some(Distinct::On(_))) {
+        return Err(no_syntax(
+            "DISTINCT ON: use GROUP BY, or ROW_NUMBER over a window",
+        ));
+    }
     if select.top.is_some() {
         return Err(no_syntax("TOP: use LIMIT"));
     }
@@ -171,6 +176,7 @@ pub(super) fn order(
 fn planned_arguments(name: &str) -> Option<std::ops::RangeInclusive<usize>> {
     Some(match name {
         "greatest" | "least" => 2..=2,
+        "mode" => 1..=1,
         _ => return None,
     })
 }

@@ -457,6 +457,9 @@ impl Plan {
                 continue;
             }
             if has_star(&arg) {
+                if let Some(nested) = aggregation_within(&arg) {
+                    binder.bind(nested, Role::Transform)?;
+                }
                 // Nothing is refused before there is a row to read.
                 let unreadable = Expr::call("cast", vec![Expr::text("*"), Expr::text("DOUBLE")]);
                 args.push(binder.bind(&unreadable, Role::Transform)?);
@@ -537,6 +540,18 @@ fn any_value_type(of: ColumnType) -> ColumnType {
     match of.data_type.stored() {
         stored if of.multi || stored == DataType::String => DataType::String.into(),
         stored => stored.into(),
+    }
+}
+
+/// An aggregation of rows within an argument: no function of that name is one of rows.
+fn aggregation_within(expr: &Expr) -> Option<&Expr> {
+    let Expr::Call(call) = expr else {
+        return None;
+    };
+    let aggregates = functions::aggregate::find(&call.name).is_some();
+    match aggregates && !has_star(expr) {
+        true => Some(expr),
+        false => call.args.iter().find_map(aggregation_within),
     }
 }
 
