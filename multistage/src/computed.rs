@@ -14,7 +14,7 @@ use datafusion::common::{Column, JoinType};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, Filter, Join, LogicalPlan, Projection, Window,
+    Aggregate, Expr, ExprSchemable, Filter, Join, LogicalPlan, Projection, Window,
 };
 
 use crate::leaf;
@@ -32,6 +32,9 @@ pub(crate) fn moved(plan: LogicalPlan) -> Result<LogicalPlan> {
             LogicalPlan::Join(join) => changed(keys_below(join, &mut names)?, node),
             LogicalPlan::Projection(projection) => {
                 changed(below_projection(projection, &mut names)?, node)
+            }
+            LogicalPlan::Aggregate(aggregate) => {
+                changed(below_aggregate(aggregate, &mut names)?, node)
             }
             _ => Transformed::no(node),
         })
@@ -313,6 +316,24 @@ fn below_condition(projection: &Projection, names: &mut usize) -> Result<Option<
     Ok(Some(LogicalPlan::Projection(made)))
 }
 
+/// The same of a condition with a subquery whose rows are aggregated.
+fn below_aggregate(aggregate: &Aggregate, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Filter(filter) = aggregate.input.as_ref() else {
+        return Ok(None);
+    };
+    let Some(mut below) = Below::new(&filter.input).filter(|_| asks(&filter.predicate)) else {
+        return Ok(None);
+    };
+    let predicate = with_columns(filter.predicate.clone(), &mut [&mut below], names)?;
+    let Some(input) = below.moved()? else {
+        return Ok(None);
+    };
+    let filter = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
+    let (groups, calls) = (aggregate.group_expr.clone(), aggregate.aggr_expr.clone());
+    let made = Aggregate::try_new(Arc::new(filter), groups, calls)?;
+    Ok(Some(LogicalPlan::Aggregate(made)))
+}
+
 /// A list with columns in the places of what moves below.
 fn replaced(
     exprs: &[Expr],
@@ -357,17 +378,22 @@ fn is_arithmetic(expr: &Expr) -> bool {
         if matches!(call.func.name(), "$plus" | "$minus" | "$times" | "$divide"))
 }
 
-/// True for a call with arithmetic of whole numbers or FLOATs somewhere within, or with a part of an address.
+/// True for a call with arithmetic of whole numbers or FLOATs somewhere within, or with a part of an address, and for such arithmetic
+/// that is widened to be compared.
 fn keeps_fractions(expr: &Expr, leaf: &LogicalPlan) -> bool {
-    let Expr::ScalarFunction(call) = expr else {
-        return false;
-    };
     let narrow = |inner: &Expr| {
         is_arithmetic(inner)
             && matches!(
                 inner.get_type(leaf.schema()),
                 Ok(ArrowType::Int32 | ArrowType::Int64 | ArrowType::Float32)
             )
+    };
+    if let Expr::Cast(widened) = expr {
+        let double = *widened.field.data_type() == ArrowType::Float64;
+        return double && narrow(&widened.expr);
+    }
+    let Expr::ScalarFunction(call) = expr else {
+        return false;
     };
     let within = |arg: &Expr| {
         arg.exists(|inner| Ok(narrow(inner) || is_part_of_address(inner)))

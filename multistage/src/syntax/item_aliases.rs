@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, VisitMut, visit_expressions_mut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Select, SelectItem, VisitMut,
+    visit_expressions_mut,
 };
+use functions::canonical_name;
+use sql::parse::takes_unit;
 
 use crate::error::MultiStageError;
 
@@ -22,6 +25,11 @@ pub(super) fn written_out(
     select: &mut Select,
     is_column: &dyn Fn(&str) -> bool,
 ) -> Result<(), MultiStageError> {
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            mark_units(expr);
+        }
+    }
     let aliases: HashMap<String, Expr> = select
         .projection
         .iter()
@@ -57,6 +65,24 @@ pub(super) fn written_out(
     Ok(())
 }
 
+/// What a unit is quoted with; no name is in this dialect.
+const UNIT: char = '[';
+
+/// The unit of `TIMESTAMPADD(DAY, ..)` is no name.
+fn mark_units(expr: &mut Expr) {
+    let _ = visit_expressions_mut(expr, |inner| {
+        if let Expr::Function(function) = inner
+            && takes_unit(&canonical_name(&function.name.to_string()))
+            && let FunctionArguments::List(list) = &mut function.args
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit)))) =
+                list.args.first_mut()
+        {
+            unit.quote_style = Some(UNIT);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
 struct List {
     /// By names in lower case.
     aliases: HashMap<String, Expr>,
@@ -68,7 +94,7 @@ impl List {
     fn find(&self, ident: &Ident) -> Option<(String, &Expr)> {
         let name = ident.value.to_lowercase();
         let expr = self.aliases.get(&name)?;
-        Some((name, expr))
+        (ident.quote_style != Some(UNIT)).then_some((name, expr))
     }
 
     /// `within` are the aliases that are being written out.

@@ -60,4 +60,6 @@ pub(super) const ALL: &[&str] = &[
     "SELECT buyer, state FROM orders WHERE amount > 900 INTERSECT SELECT buyer, state FROM orders WHERE id > 100",
     "SELECT o.buyer FROM orders o JOIN customers c ON o.buyer = c.customer EXCEPT SELECT buyer FROM orders WHERE state = 'new' AND amount > 900",
     "SELECT c.city, t.n FROM customers c JOIN (SELECT buyer, COUNT(*) AS n FROM orders WHERE state IN ('new', 'paid') GROUP BY buyer UNION ALL SELECT visitor, COUNT(*) FROM visits WHERE visitor < 50 GROUP BY visitor) t ON c.customer = t.buyer",
+    "SELECT o.id, c.customer FROM orders o JOIN customers c ON o.buyer = c.customer AND CAST(o.amount AS BIG_DECIMAL) > CAST(c.credit AS BIG_DECIMAL) WHERE o.id < 300",
+    "SELECT id, RANK() OVER (ORDER BY CAST(amount AS BIG_DECIMAL)) AS r FROM (SELECT *, o.amount + c.credit AS total FROM orders o JOIN customers c ON o.buyer = c.customer) WHERE total > 500",
 ];
