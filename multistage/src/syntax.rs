@@ -85,12 +85,10 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<MultiStageError> {
-        each_select(&mut query.body, &mut |select| {
+        for select in selects(&mut query.body) {
             self.relations.stars(select);
             relations::named(select);
-            Ok(())
-        })
-        .unwrap_or_default();
+        }
         self.stars.enter(query);
         let rewritten = checks::query(query)
             .and_then(|()| checks::order(query, self.columns))
@@ -107,12 +105,8 @@ impl VisitorMut for Rewriter<'_> {
         whole_limit(query);
         whole_positions(query);
         let nested = self.stars.is_nested();
-        let named = each_select(&mut query.body, &mut |select| {
+        for select in selects(&mut query.body) {
             name_list(&mut select.projection, self.columns, nested);
-            Ok(())
-        });
-        if let Err(error) = named {
-            return ControlFlow::Break(error);
         }
         order_by_items(query);
         ControlFlow::Continue(())
@@ -124,18 +118,16 @@ impl VisitorMut for Rewriter<'_> {
     }
 }
 
-/// Changes every SELECT of a body, nested queries aside.
-fn each_select(
-    body: &mut SetExpr,
-    change: &mut dyn FnMut(&mut ast::Select) -> Result<(), MultiStageError>,
-) -> Result<(), MultiStageError> {
+/// Every SELECT of a body, nested queries aside.
+fn selects(body: &mut SetExpr) -> Vec<&mut ast::Select> {
     match body {
-        SetExpr::Select(select) => change(select),
+        SetExpr::Select(select) => vec![select.as_mut()],
         SetExpr::SetOperation { left, right, .. } => {
-            each_select(left, change)?;
-            each_select(right, change)
+            let mut all = selects(left);
+            all.extend(selects(right));
+            all
         }
-        _ => Ok(()),
+        _ => Vec::new(),
     }
 }
 
@@ -339,14 +331,15 @@ fn name_of(expr: &Expr) -> Option<String> {
 
 impl Rewriter<'_> {
     fn item_aliases(&self, body: &mut SetExpr) -> Result<(), MultiStageError> {
-        each_select(body, &mut |select| {
+        for select in selects(body) {
             let known = self.stars.columns(select);
             let is_column = |name: &str| match &known {
                 Some(columns) => columns.contains(&name.to_lowercase()),
                 None => self.columns.contains_key(&name.to_lowercase()),
             };
-            item_aliases::written_out(select, &is_column)
-        })
+            item_aliases::written_out(select, &is_column)?;
+        }
+        Ok(())
     }
 
     fn identifier(&self, ident: &mut Ident) -> Result<(), MultiStageError> {

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     WildcardAdditionalOptions,
 };
 
-use super::{UNNAMED, item_name};
+use super::{UNNAMED, item_name, selects};
 use crate::catalog::Table;
 
 /// Names of columns; `None` where they are not known here.
@@ -69,8 +69,13 @@ impl<'a> Stars<'a> {
                 scope.insert(table.alias.name.value.to_lowercase(), names);
             }
         }
-        if self.is_nested() {
-            self.write_out(&mut query.body);
+        if !self.is_nested() {
+            return;
+        }
+        for select in selects(&mut query.body) {
+            if let Some(items) = self.without_stars(select) {
+                select.projection = items;
+            }
         }
     }
 
@@ -81,21 +86,6 @@ impl<'a> Stars<'a> {
     /// True below the outermost query.
     pub(super) fn is_nested(&self) -> bool {
         self.common.len() > 1
-    }
-
-    fn write_out(&self, body: &mut SetExpr) {
-        match body {
-            SetExpr::Select(select) => {
-                if let Some(items) = self.without_stars(select) {
-                    select.projection = items;
-                }
-            }
-            SetExpr::SetOperation { left, right, .. } => {
-                self.write_out(left);
-                self.write_out(right);
-            }
-            _ => {}
-        }
     }
 
     /// The list of a query without stars; `None` where it has none, one alone over one table, or one of unknown columns.
