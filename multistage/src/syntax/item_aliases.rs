@@ -25,59 +25,45 @@ pub(super) fn written_out(
     select: &mut Select,
     is_column: &dyn Fn(&str) -> bool,
 ) -> Result<(), MultiStageError> {
-    for item in &mut select.projection {
-        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            mark_units(expr);
+    each_item(select, |expr| mark_units(expr, None, Some(UNIT)));
+    let aliases = select.projection.iter().filter_map(|item| match item {
+        SelectItem::ExprWithAlias { expr, alias } if !is_column(&alias.value) => {
+            Some((alias.value.to_lowercase(), expr.clone()))
         }
-    }
-    let aliases: HashMap<String, Expr> = select
-        .projection
-        .iter()
-        .filter_map(|item| match item {
-            SelectItem::ExprWithAlias { expr, alias } if !is_column(&alias.value) => {
-                Some((alias.value.to_lowercase(), expr.clone()))
-            }
-            _ => None,
-        })
-        .collect();
-    if aliases.is_empty() {
-        return Ok(());
-    }
+        _ => None,
+    });
     let mut list = List {
-        aliases,
+        aliases: aliases.collect(),
         left: MOST,
     };
+    let mut items = select.projection.iter_mut();
+    let written = items.try_for_each(|item| list.item(item));
+    each_item(select, |expr| mark_units(expr, Some(UNIT), None));
+    written
+}
+
+fn each_item(select: &mut Select, change: impl Fn(&mut Expr)) {
     for item in &mut select.projection {
-        match item {
-            SelectItem::UnnamedExpr(Expr::Identifier(ident)) if list.find(ident).is_some() => {
-                return Err(MultiStageError::invalid(format!(
-                    "Column '{}' is ambiguous",
-                    ident.value
-                )));
-            }
-            SelectItem::UnnamedExpr(expr) => list.write_out(expr, &mut Vec::new())?,
-            SelectItem::ExprWithAlias { expr, alias } => {
-                list.write_out(expr, &mut vec![alias.value.to_lowercase()])?;
-            }
-            _ => {}
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            change(expr);
         }
     }
-    Ok(())
 }
 
 /// What a unit is quoted with; no name is in this dialect.
 const UNIT: char = '[';
 
-/// The unit of `TIMESTAMPADD(DAY, ..)` is no name.
-fn mark_units(expr: &mut Expr) {
+/// The unit of `TIMESTAMPADD(DAY, ..)` is no name: it is quoted otherwise while aliases are written out.
+fn mark_units(expr: &mut Expr, from: Option<char>, to: Option<char>) {
     let _ = visit_expressions_mut(expr, |inner| {
         if let Expr::Function(function) = inner
             && takes_unit(&canonical_name(&function.name.to_string()))
             && let FunctionArguments::List(list) = &mut function.args
             && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(unit)))) =
                 list.args.first_mut()
+            && unit.quote_style == from
         {
-            unit.quote_style = Some(UNIT);
+            unit.quote_style = to;
         }
         ControlFlow::<()>::Continue(())
     });
@@ -95,6 +81,19 @@ impl List {
         let name = ident.value.to_lowercase();
         let expr = self.aliases.get(&name)?;
         (ident.quote_style != Some(UNIT)).then_some((name, expr))
+    }
+
+    fn item(&mut self, item: &mut SelectItem) -> Result<(), MultiStageError> {
+        match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) if self.find(ident).is_some() => Err(
+                MultiStageError::invalid(format!("Column '{}' is ambiguous", ident.value)),
+            ),
+            SelectItem::UnnamedExpr(expr) => self.write_out(expr, &mut Vec::new()),
+            SelectItem::ExprWithAlias { expr, alias } => {
+                self.write_out(expr, &mut vec![alias.value.to_lowercase()])
+            }
+            _ => Ok(()),
+        }
     }
 
     /// `within` are the aliases that are being written out.
