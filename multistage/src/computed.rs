@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::DataType;
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType};
+use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::leaf;
+use crate::planned_type::is_operator;
 use crate::types::column_type;
 
 /// Moves what stands above windows and joins.
@@ -147,9 +148,14 @@ fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan
         return Ok(None);
     };
     let made = LogicalPlan::Window(Window::try_new(exprs, Arc::new(input))?);
-    let kept = window.schema.columns().into_iter().map(Expr::Column);
-    let kept = Projection::try_new(kept.collect(), Arc::new(made))?;
-    Ok(Some(LogicalPlan::Projection(kept)))
+    without_computed(&window.schema, made).map(Some)
+}
+
+/// A plan with the columns that it had before some were computed below it.
+fn without_computed(schema: &DFSchema, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let kept = schema.columns().into_iter().map(Expr::Column);
+    let kept = Projection::try_new(kept.collect(), Arc::new(plan))?;
+    Ok(LogicalPlan::Projection(kept))
 }
 
 /// The leaf below windows, and projections that only pass columns on.
@@ -210,6 +216,10 @@ fn beside_window(projection: &Projection, names: &mut usize) -> Result<Option<Lo
 
 /// A join by columns, where its keys are expressions.
 fn keys_below(join: &Join, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Column(_));
+    if join.on.iter().all(|(left, right)| is_column(left) && is_column(right)) {
+        return Ok(None);
+    }
     let mut on = join.on.clone();
     let mut side = |input: &Arc<LogicalPlan>, at: fn(&mut (Expr, Expr)) -> &mut Expr| {
         let Some(mut below) = Below::new(input) else {
@@ -240,9 +250,7 @@ fn keys_below(join: &Join, names: &mut usize) -> Result<Option<LogicalPlan>> {
         join.null_equality,
         join.null_aware,
     )?;
-    let kept = join.schema.columns().into_iter().map(Expr::Column);
-    let kept = Projection::try_new(kept.collect(), Arc::new(LogicalPlan::Join(by_columns)))?;
-    Ok(Some(LogicalPlan::Projection(kept)))
+    without_computed(&join.schema, LogicalPlan::Join(by_columns)).map(Some)
 }
 
 fn below_join(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
@@ -300,35 +308,49 @@ fn beside_subquery(projection: &Projection, names: &mut usize) -> Result<Option<
 
 /// The same below a condition with a subquery, for the condition too.
 fn below_condition(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
-    let LogicalPlan::Filter(filter) = projection.input.as_ref() else {
-        return Ok(None);
-    };
-    let Some(mut below) = Below::new(&filter.input).filter(|_| asks(&filter.predicate)) else {
+    let Some((filter, mut below)) = asking(&projection.input) else {
         return Ok(None);
     };
     let exprs = replaced(&projection.expr, vec![&mut below], names)?;
-    let predicate = with_columns(filter.predicate.clone(), &mut [&mut below], names)?;
-    let Some(input) = below.moved()? else {
+    let Some(filter) = filtered(filter, below, names)? else {
         return Ok(None);
     };
-    let filter = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
     let made = Projection::try_new(exprs, Arc::new(filter))?;
     Ok(Some(LogicalPlan::Projection(made)))
 }
 
-/// The same of a condition with a subquery whose rows are aggregated.
-fn below_aggregate(aggregate: &Aggregate, names: &mut usize) -> Result<Option<LogicalPlan>> {
-    let LogicalPlan::Filter(filter) = aggregate.input.as_ref() else {
-        return Ok(None);
-    };
-    let Some(mut below) = Below::new(&filter.input).filter(|_| asks(&filter.predicate)) else {
-        return Ok(None);
-    };
+/// A condition with a subquery over a leaf.
+fn asking(plan: &LogicalPlan) -> Option<(&Filter, Below<'_>)> {
+    match plan {
+        LogicalPlan::Filter(filter) if asks(&filter.predicate) => {
+            Some((filter, Below::new(&filter.input)?))
+        }
+        _ => None,
+    }
+}
+
+/// Such a condition with what moves below computed there; `None` where nothing moves.
+fn filtered(
+    filter: &Filter,
+    mut below: Below<'_>,
+    names: &mut usize,
+) -> Result<Option<LogicalPlan>> {
     let predicate = with_columns(filter.predicate.clone(), &mut [&mut below], names)?;
     let Some(input) = below.moved()? else {
         return Ok(None);
     };
-    let filter = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
+    let filter = Filter::try_new(predicate, Arc::new(input))?;
+    Ok(Some(LogicalPlan::Filter(filter)))
+}
+
+/// The same of a condition with a subquery whose rows are aggregated.
+fn below_aggregate(aggregate: &Aggregate, names: &mut usize) -> Result<Option<LogicalPlan>> {
+    let Some((filter, below)) = asking(&aggregate.input) else {
+        return Ok(None);
+    };
+    let Some(filter) = filtered(filter, below, names)? else {
+        return Ok(None);
+    };
     let (groups, calls) = (aggregate.group_expr.clone(), aggregate.aggr_expr.clone());
     let made = Aggregate::try_new(Arc::new(filter), groups, calls)?;
     Ok(Some(LogicalPlan::Aggregate(made)))
@@ -374,8 +396,7 @@ fn asks(expr: &Expr) -> bool {
 }
 
 fn is_arithmetic(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(call)
-        if matches!(call.func.name(), "$plus" | "$minus" | "$times" | "$divide"))
+    matches!(expr, Expr::ScalarFunction(call) if is_operator(call.func.name()))
 }
 
 /// True for a call with arithmetic of whole numbers or FLOATs somewhere within, or with a part of an address, and for such arithmetic

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, LargeBinaryArray};
 use datafusion::arrow::datatypes::DataType as ArrowType;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue, internal_datafusion_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, WindowFunction};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, Sort as SortExpr, WindowFunction};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -30,9 +30,7 @@ pub(crate) fn by_number(plan: LogicalPlan) -> Result<LogicalPlan> {
         let schema = merge_schema(&node.inputs());
         let node = match node {
             LogicalPlan::Sort(mut sort) => {
-                for key in &mut sort.expr {
-                    key.expr = number(key.expr.clone(), &schema)?;
-                }
+                ordered(&mut sort.expr, &schema)?;
                 LogicalPlan::Sort(sort)
             }
             other => other,
@@ -45,9 +43,12 @@ pub(crate) fn by_number(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if !of_decimals(&expr, schema)? {
+        return Ok(Transformed::no(expr));
+    }
     let boxed = |expr: Box<Expr>| number(*expr, schema).map(Box::new);
     Ok(Transformed::yes(match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             Expr::BinaryExpr(BinaryExpr::new(boxed(left)?, op, boxed(right)?))
         }
         Expr::InList(list) => {
@@ -62,18 +63,43 @@ fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             boxed(between.high)?,
         )),
         Expr::WindowFunction(mut window) => {
-            for key in &mut window.params.order_by {
-                key.expr = number(key.expr.clone(), schema)?;
-            }
+            ordered(&mut window.params.order_by, schema)?;
             Expr::WindowFunction(window)
         }
         other => return Ok(Transformed::no(other)),
     }))
 }
 
+/// True for what compares or orders a BIG_DECIMAL.
+fn of_decimals(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+    match expr {
+        Expr::BinaryExpr(binary) if compares(binary.op) => {}
+        Expr::InList(_) | Expr::Between(_) | Expr::WindowFunction(_) => {}
+        _ => return Ok(false),
+    }
+    let mut found = false;
+    expr.apply_children(|child| {
+        found |= is_decimal(child, schema)?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
+fn is_decimal(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+    Ok(expr.get_type(schema)? == ArrowType::LargeBinary)
+}
+
+/// The keys of an order, each as the number that it sorts by.
+fn ordered(keys: &mut [SortExpr], schema: &DFSchema) -> Result<()> {
+    for key in keys {
+        key.expr = number(std::mem::take(&mut key.expr), schema)?;
+    }
+    Ok(())
+}
+
 /// What sorts a BIG_DECIMAL among numbers; any other expression as it is.
 fn number(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    if expr.get_type(schema)? != ArrowType::LargeBinary {
+    if !is_decimal(&expr, schema)? {
         return Ok(expr);
     }
     Ok(match expr {

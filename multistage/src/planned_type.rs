@@ -60,10 +60,13 @@ pub(crate) fn planned(
 
 /// True for a sum, a difference, a product or a quotient.
 pub(crate) fn is_arithmetic(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
-        "$plus", "$minus", "$times", "$divide", "plus", "minus", "times", "add", "sub", "mult",
-    ];
-    NAMES.contains(&name)
+    let function = matches!(name, "plus" | "minus" | "times" | "add" | "sub" | "mult");
+    function || is_operator(name)
+}
+
+/// The same written as an operator.
+pub(crate) fn is_operator(name: &str) -> bool {
+    matches!(name, "$plus" | "$minus" | "$times" | "$divide")
 }
 
 fn is_unknown(argument: &Argument) -> bool {

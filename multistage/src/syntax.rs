@@ -5,6 +5,7 @@
 
 mod aliases;
 mod asof;
+mod bodies;
 mod checks;
 mod distinct_order;
 mod item_aliases;

@@ -22,6 +22,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::error::{MultiStageError, Phase, of};
 use crate::meeting::{Side, meeting};
+use crate::planned_type::is_operator;
 use crate::scalar;
 use crate::types::{column_type, scalar_of, value_of};
 use crate::{choices, decimal_rows, defaults, expressions, large_literals, ranges, unions};
@@ -227,9 +228,7 @@ fn has_long(expr: &Expr, schema: &DFSchema) -> bool {
 pub(crate) fn is_exact(expr: &Expr, schema: &DFSchema) -> bool {
     match expr {
         Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.is_finite(),
-        Expr::ScalarFunction(call)
-            if matches!(call.func.name(), "$plus" | "$minus" | "$times" | "$divide") =>
-        {
+        Expr::ScalarFunction(call) if is_operator(call.func.name()) => {
             let whole = |arg: &Expr| {
                 matches!(
                     arg.get_type(schema),
@@ -354,16 +353,12 @@ fn texts_taken(mut function: ScalarFunction, schema: &DFSchema) -> Result<Scalar
 
 /// A text beside a whole number in a sum, a difference, a product or a quotient is cast to that number's type.
 fn numbers_of_texts(mut function: ScalarFunction, schema: &DFSchema) -> Result<ScalarFunction> {
-    let operator = matches!(
-        function.func.name(),
-        "$plus" | "$minus" | "$times" | "$divide"
-    );
+    if !is_operator(function.func.name()) {
+        return Ok(function);
+    }
     let [left, right] = function.args.as_mut_slice() else {
         return Ok(function);
     };
-    if !operator {
-        return Ok(function);
-    }
     let text = ColumnType::sv(DataType::String);
     let types = (
         column_type(&left.get_type(schema)?),

@@ -6,13 +6,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use common::{Block, Values};
-use functions::aggregate::placed;
 use functions::{Grouped, Groups};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 use segment::{Docs, Segment};
 
-use crate::expr::BoundExpr;
+use crate::expr::{BoundExpr, without_made_nulls};
 use crate::filter::{SegmentFilter, bounds};
 use crate::group_by::{GroupTable, SegmentKeys};
 use crate::kernel::Kernel;
@@ -510,10 +509,9 @@ fn argument(
         true => input.evaluate(projection, &plan.context)?,
         false => input.evaluate_presence(projection, &plan.context)?,
     };
-    let made = matches!(input, BoundExpr::Call { .. }) && !block.column_type().multi;
-    Ok(match made && !plan.null_handling {
-        true => placed(block),
-        false => block,
+    Ok(match plan.null_handling {
+        true => block,
+        false => without_made_nulls(input, block),
     })
 }
 

@@ -276,10 +276,15 @@ fn read(function: &BoundScalar, args: &[BoundExpr], blocks: Vec<Block>) -> Vec<B
         BoundExpr::Literal(Value::Null, _) if zero => {
             Block::constant(DataType::Int, &Value::Int(0), block.rows())
         }
-        BoundExpr::Call { .. } if !block.column_type().multi => placed(block),
-        _ => block,
+        _ => without_made_nulls(arg, block),
     };
     args.iter().zip(blocks).map(read).collect()
+}
+
+/// The block with what stands for nulls in place of those that an expression made.
+pub(crate) fn without_made_nulls(expr: &BoundExpr, block: Block) -> Block {
+    let made = matches!(expr, BoundExpr::Call { .. }) && !block.column_type().multi;
+    if made { placed(block) } else { block }
 }
 
 /// True for CASE with conditions.

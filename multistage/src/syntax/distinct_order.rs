@@ -5,11 +5,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement, TableFactor,
-    visit_expressions, visit_expressions_mut,
+    Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, TableFactor, visit_expressions,
+    visit_expressions_mut,
 };
 
-use super::item_name;
+use super::{bodies, item_name};
 use crate::error::MultiStageError;
 
 /// Puts distinct rows into a query of their own where ORDER BY computes something of them.
@@ -77,24 +77,16 @@ fn reads(expr: &Expr, names: &[String]) -> bool {
 }
 
 fn around(body: &mut Box<SetExpr>, names: &[String]) -> Result<(), MultiStageError> {
-    let columns: Vec<String> = names
-        .iter()
-        .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
-        .collect();
-    let sql = format!(
-        "SELECT {} FROM (SELECT 1) AS \"$distinct\"",
-        columns.join(", ")
-    );
-    let Statement::Query(outer) = sql::parse::syntax(&sql)? else {
-        return Ok(());
-    };
-    let mut outer = outer.body;
-    if let SetExpr::Select(select) = outer.as_mut()
+    let columns = bodies::columns(names);
+    let mut outer = bodies::body_of(&format!(
+        "SELECT {columns} FROM (SELECT 1) AS \"$distinct\""
+    ))?;
+    if let SetExpr::Select(select) = &mut outer
         && let Some(from) = select.from.first_mut()
         && let TableFactor::Derived { subquery, .. } = &mut from.relation
     {
         std::mem::swap(&mut subquery.body, body);
-        *body = outer;
+        **body = outer;
     }
     Ok(())
 }

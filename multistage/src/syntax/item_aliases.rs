@@ -25,9 +25,13 @@ pub(super) fn written_out(
     select: &mut Select,
     is_column: &dyn Fn(&str) -> bool,
 ) -> Result<(), MultiStageError> {
+    let aliased = |item: &SelectItem| matches!(item, SelectItem::ExprWithAlias { alias, .. } if !is_column(&alias.value));
+    if !select.projection.iter().any(aliased) {
+        return Ok(());
+    }
     each_item(select, |expr| mark_units(expr, None, Some(UNIT)));
     let aliases = select.projection.iter().filter_map(|item| match item {
-        SelectItem::ExprWithAlias { expr, alias } if !is_column(&alias.value) => {
+        SelectItem::ExprWithAlias { expr, alias } if aliased(item) => {
             Some((alias.value.to_lowercase(), expr.clone()))
         }
         _ => None,

@@ -95,10 +95,14 @@ impl Relations {
     }
 }
 
+/// True for a query over several tables.
+pub(super) fn joins(select: &Select) -> bool {
+    select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty())
+}
+
 /// Names the subqueries of a join that have no name: without one their columns would keep the names of tables within.
 pub(super) fn named(select: &mut Select) {
-    let joins = select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
-    if !joins {
+    if !joins(select) {
         return;
     }
     let mut turn = 0;

@@ -2,9 +2,9 @@
 //!
 //! Must not know: types. Invariant: the rewritten operation has the columns' names of its left side.
 
-use common::ErrorCode;
-use datafusion::sql::sqlparser::ast::{SetExpr, SetOperator, SetQuantifier, Statement};
+use datafusion::sql::sqlparser::ast::{SetExpr, SetOperator, SetQuantifier};
 
+use super::bodies;
 use super::stars::Stars;
 use crate::error::MultiStageError;
 
@@ -42,24 +42,15 @@ fn numbered(
     right: &SetExpr,
     names: &[String],
 ) -> Result<SetExpr, MultiStageError> {
-    let columns: Vec<String> = names
-        .iter()
-        .map(|name| format!("\"{}\"", name.replace('"', "\"\"")))
-        .collect();
-    let columns = columns.join(", ");
+    let columns = bodies::columns(names);
     let side = |body: &SetExpr| {
         format!(
             "SELECT {columns}, ROW_NUMBER() OVER (PARTITION BY {columns} ORDER BY {columns}) AS \"$turn\" \
              FROM ({body}) AS \"$side\" ({columns})"
         )
     };
-    let sql = format!(
-        "SELECT {columns} FROM ({} {op} {}) AS \"$counted\"",
-        side(left),
-        side(right)
-    );
-    match sql::parse::syntax(&sql)? {
-        Statement::Query(query) => Ok(*query.body),
-        _ => Err(MultiStageError::new(ErrorCode::QueryPlanning, sql)),
-    }
+    let (left, right) = (side(left), side(right));
+    bodies::body_of(&format!(
+        "SELECT {columns} FROM ({left} {op} {right}) AS \"$counted\""
+    ))
 }

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     WildcardAdditionalOptions,
 };
 
-use super::{UNNAMED, item_name, selects};
+use super::{UNNAMED, item_name, relations, selects};
 use crate::catalog::Table;
 
 /// Names of columns; `None` where they are not known here.
@@ -91,8 +91,7 @@ impl<'a> Stars<'a> {
     /// The list of a query without stars; `None` where it has none, one alone over one table, or one of unknown columns.
     fn without_stars(&self, select: &Select) -> Option<Vec<SelectItem>> {
         let starred = select.projection.iter().any(is_star);
-        let joins = select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty());
-        if !starred || (select.projection.len() == 1 && !joins) {
+        if !starred || (select.projection.len() == 1 && !relations::joins(select)) {
             return None;
         }
         let relations = self.relations(&select.from)?;

@@ -329,7 +329,8 @@ const RULES: &[Rule] = &[
         d.only_peer_refuses("Cannot compute histogram for non-numeric type: BIG_DECIMAL")
     }),
     ("texts joined by two bars", |d| {
-        d.we_refuse("Unsupported function: ||") && d.code() != 0
+        const BARS: &str = "Unsupported function: ||";
+        (d.we_refuse(BARS) && d.code() != 0) || d.both_refuse(BARS)
     }),
     ("EXPR_MAX beside another mistake", |d| {
         d.code() != 0 && d.we_refuse("is only supported in selection without alias")
@@ -420,9 +421,6 @@ const RULES: &[Rule] = &[
     ("a literal of no form beside another mistake", |d| {
         let literal = d.we_refuse("cannot convert value: `");
         d.multi() && literal && d.both_refuse("must have compatible types")
-    }),
-    ("two bars beside another mistake", |d| {
-        d.both_refuse("Unsupported function: ||")
     }),
     ("a t-digest of infinite numbers", |d| {
         // Nothing is left of a covariance with years but rounding.
