@@ -217,7 +217,11 @@ fn beside_window(projection: &Projection, names: &mut usize) -> Result<Option<Lo
 /// A join by columns, where its keys are expressions.
 fn keys_below(join: &Join, names: &mut usize) -> Result<Option<LogicalPlan>> {
     let is_column = |expr: &Expr| matches!(expr, Expr::Column(_));
-    if join.on.iter().all(|(left, right)| is_column(left) && is_column(right)) {
+    if join
+        .on
+        .iter()
+        .all(|(left, right)| is_column(left) && is_column(right))
+    {
         return Ok(None);
     }
     let mut on = join.on.clone();

@@ -555,14 +555,11 @@ fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
             },
         ) => Ok(expr.as_ref().clone()),
         (UnaryOperator::Minus, Expr::Function(_)) if decimal_text(&operand).is_some() => {
-            let digits = decimal_text(&operand).unwrap_or_default();
-            Ok(call(
-                "cast",
-                vec![text(format!("-{digits}")), text("BIG_DECIMAL")],
-            ))
+            let digits = negated(&decimal_text(&operand).unwrap_or_default());
+            Ok(call("cast", vec![text(digits), text("BIG_DECIMAL")]))
         }
         (UnaryOperator::Minus, _) if let Some(digits) = large_literals::digits(&operand) => {
-            Ok(large_literals::written(&format!("-{digits}")))
+            Ok(large_literals::written(&negated(digits)))
         }
         (UnaryOperator::Minus, _) => Err(MultiStageError::invalid(
             "unary minus is not supported over an expression: subtract it from 0",
@@ -571,6 +568,14 @@ fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
             op,
             expr: Box::new(operand),
         }),
+    }
+}
+
+/// Digits with the other sign.
+fn negated(digits: &str) -> String {
+    match digits.strip_prefix('-') {
+        Some(magnitude) => magnitude.to_owned(),
+        None => format!("-{digits}"),
     }
 }
 

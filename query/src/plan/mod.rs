@@ -350,10 +350,9 @@ impl Plan {
                 {
                     refusals::check_aggregation(&innermost(&expr), &bound.inputs)?;
                 }
-                let bound = bound.map_err(|error| refusal_of(error, &expr, dictionaries))?;
-                if !self.grouped {
-                    refusals::check_null(&innermost(&expr), &bound.inputs)?;
-                }
+                let mut bound = bound.map_err(|error| refusal_of(error, &expr, dictionaries))?;
+                refusals::check_null(&innermost(&expr), &bound.inputs, self.grouped)?;
+                self.place_literals(&mut bound);
                 // Behind a filter there may be no row to refuse.
                 if let Some(refusal) = bound.function.refusal()
                     && query.filter.is_none()
@@ -516,6 +515,24 @@ impl Plan {
             null_handling: self.null_handling,
             dialect: self.dialect,
         })
+    }
+
+    /// Puts what an aggregation of the single-stage engine reads of a literal null, where nulls are not told apart: zero, and no text.
+    fn place_literals(&self, aggregation: &mut PlanAggregation) {
+        if self.dialect == Dialect::MultiStage || self.null_handling {
+            return;
+        }
+        // A digest is text, of numbers.
+        let digest = innermost(&aggregation.expr).starts_with("percentileraw");
+        let read = match aggregation.returns.data_type {
+            DataType::String if !digest => Value::String(String::new()),
+            _ => Value::Int(0),
+        };
+        for input in &mut aggregation.inputs {
+            if matches!(input, BoundExpr::Literal(Value::Null, _)) {
+                *input = BoundExpr::Literal(read.clone(), read.column_type());
+            }
+        }
     }
 
     /// True where texts are read as numbers row by row.

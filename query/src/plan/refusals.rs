@@ -191,17 +191,62 @@ fn is_read_as(text: &str, stored: DataType) -> bool {
     }
 }
 
-/// Refuses aggregations of NULL alone: where rows are grouped there is a value for it.
-pub(super) fn check_null(name: &str, args: &[BoundExpr]) -> Result<(), QueryError> {
+/// Aggregations that look at the type of what they read before they read it; all others read a value of any type.
+const TYPED: &[&str] = &[
+    "anyvalue",
+    "avgvalueintegersumtuplesketch",
+    "booland",
+    "boolor",
+    "covarpop",
+    "covarsamp",
+    "distinctavg",
+    "distinctcount",
+    "distinctcountbitmap",
+    "distinctcountcpcsketch",
+    "distinctcounthll",
+    "distinctcounthllplus",
+    "distinctcountrawcpcsketch",
+    "distinctcountrawhll",
+    "distinctcountrawhllplus",
+    "distinctcountrawintegersumtuplesketch",
+    "distinctcountrawthetasketch",
+    "distinctcountrawull",
+    "distinctcountsmarthll",
+    "distinctcountsmarthllplus",
+    "distinctcountsmartull",
+    "distinctcountthetasketch",
+    "distinctcounttuplesketch",
+    "distinctcountull",
+    "distinctsum",
+    "fasthll",
+    "frequentlongssketch",
+    "histogram",
+    "idset",
+    "kurtosis",
+    "mode",
+    "percentilesmarttdigest",
+    "segmentpartitioneddistinctcount",
+    "skewness",
+    "stddevpop",
+    "stddevsamp",
+    "sumarraydouble",
+    "sumarraylong",
+    "sumprecision",
+    "sumvaluesintegersumtuplesketch",
+    "varpop",
+    "varsamp",
+];
+
+/// Refuses aggregations of NULL alone. Where rows are grouped the simplest read it as any other value.
+pub(super) fn check_null(name: &str, args: &[BoundExpr], grouped: bool) -> Result<(), QueryError> {
     let unknown = |arg: &BoundExpr| arg.column_type().data_type == DataType::Unknown;
-    if !args.first().is_some_and(unknown) {
+    if !args.iter().any(unknown) {
         return Ok(());
     }
     let what = format!("Cannot compute {name} for non-numeric type: UNKNOWN");
     match name {
-        "sum" | "min" | "max" => Err(QueryError::validation(what)),
-        "varpop" | "varsamp" | "stddevpop" | "stddevsamp" | "distinctcount" | "mode"
-        | "sumprecision" | "boolor" | "booland" => Err(QueryError::execution(what)),
+        "sum" | "sum0" | "min" | "max" if !grouped => Err(QueryError::validation(what)),
+        name if TYPED.contains(&name) => Err(QueryError::execution(what)),
         _ => Ok(()),
     }
 }
