@@ -43,6 +43,7 @@ mod typing;
 mod unions;
 mod unnest;
 mod window_order;
+mod yielding;
 
 pub use distributed::{
     Channels, Dialled, Layout, Partitioned, Place, Share, SharePart, ShareRows, Shares, Slot,

@@ -32,6 +32,7 @@ use crate::small_batches;
 use crate::stages::{self, Stages};
 use crate::types::column_type;
 use crate::window_order;
+use crate::yielding::Yielding;
 
 /// Rules of the optimiser that change nothing but speed are all kept, except those that would take work from the leaves.
 const LEFT_OUT: [&str; 4] = [
@@ -100,6 +101,7 @@ fn builder(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionStateBuil
         .collect();
     let mut physical = PhysicalOptimizer::new().rules;
     physical.insert(0, Arc::new(OuterSides));
+    physical.push(Arc::new(Yielding));
     SessionStateBuilder::new()
         .with_config(config)
         .with_optimizer_rules(rules)

@@ -12,6 +12,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -154,6 +155,9 @@ fn columns_of(node: &Arc<dyn ExecutionPlan>, below: &Laid) -> Option<Vec<Option<
     }
     if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
         return grouped(aggregate, below);
+    }
+    if node.is::<CooperativeExec>() {
+        return Some(all(node.schema()));
     }
     if let Some(sort) = node.downcast_ref::<SortExec>() {
         let each = sort.preserve_partitioning() && sort.fetch().is_none();

@@ -49,7 +49,7 @@ pub const WORKER_PATH: &str = "/worker.WorkerService/{*method}";
 const MOST_HEADER: usize = 8 << 10;
 
 /// Operators that run anywhere.
-const TRAVEL: [&str; 20] = [
+const TRAVEL: [&str; 21] = [
     "LeafExec",
     "HeldKeysExec",
     "AggregateExec",
@@ -65,6 +65,7 @@ const TRAVEL: [&str; 20] = [
     "HashJoinExec",
     "NestedLoopJoinExec",
     "CrossJoinExec",
+    "CooperativeExec",
     "RepartitionExec",
     "CoalescePartitionsExec",
     "SortPreservingMergeExec",

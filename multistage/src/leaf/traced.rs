@@ -10,6 +10,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -64,6 +65,7 @@ pub(super) fn source(plan: &Arc<dyn ExecutionPlan>, column: usize) -> Option<(&L
         || plan.is::<CoalescePartitionsExec>()
         || plan.is::<SortExec>()
         || plan.is::<HeldKeysExec>()
+        || plan.is::<CooperativeExec>()
         || plan.is::<SmallBatchesExec>();
     match plan.children().as_slice() {
         [only] if passes => source(only, column),

@@ -9,3 +9,4 @@ mod narrowed;
 mod numbers;
 mod sql;
 mod tpch;
+mod yielding;
