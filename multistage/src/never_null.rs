@@ -142,7 +142,12 @@ impl Below {
 
     /// What a condition is where no column is null to the planner.
     fn decided(&self, condition: &Expr) -> Option<bool> {
+        ranges::decided(condition).or_else(|| self.decided_by_parts(condition))
+    }
+
+    fn decided_by_parts(&self, condition: &Expr) -> Option<bool> {
         match condition {
+            Expr::Literal(ScalarValue::Boolean(value), _) => Some(value.unwrap_or(false)),
             Expr::IsNull(_) if !self.nullable => Some(false),
             Expr::IsNotNull(_) if !self.nullable => Some(true),
             Expr::Not(inner) => self.decided(inner).map(|value| !value),
@@ -161,7 +166,7 @@ impl Below {
                 }
                 (!sides.contains(&None)).then_some(!deciding)
             }
-            other => ranges::decided(other),
+            _ => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{ColumnType, DataType, ErrorCode, Value};
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{DFSchema, ExprSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
@@ -51,7 +51,12 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
             )?);
         }
         let changed = expressions::mapped(node, |expr| {
-            expr.transform_up(|inner| Ok(Transformed::yes(expression(inner, &schema)?)))
+            expr.transform_up(|inner| {
+                Ok(Transformed::yes(counted(
+                    expression(inner, &schema)?,
+                    &schema,
+                )?))
+            })
         })?;
         let typed = match changed.data {
             LogicalPlan::Union(union) => {
@@ -98,6 +103,11 @@ pub(crate) fn compared(raw: &RawBinaryExpr, schema: &DFSchema) -> Result<Option<
         BinaryOperator::Spaceship => Operator::IsNotDistinctFrom,
         _ => return Ok(None),
     };
+    let plain = BinaryExpr::new(Box::new(raw.left.clone()), op, Box::new(raw.right.clone()));
+    if Expr::BinaryExpr(plain.clone()).get_type(schema).is_ok() {
+        // It is typed with the plan, as the same expressions elsewhere are: in HAVING they have to be found among the groups.
+        return Ok(Some(Expr::BinaryExpr(plain)));
+    }
     let side = |expr: &Expr| {
         let typed = expr
             .clone()
@@ -149,6 +159,18 @@ pub(crate) fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::IsNull(inner) => Expr::IsNull(uncast(inner)),
         Expr::IsNotNull(inner) => Expr::IsNotNull(uncast(inner)),
         other => other,
+    })
+}
+
+/// A rank or a number of a row, which is never negative to the engine below, as a LONG; any other expression as it is.
+fn counted(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let unsigned = match &expr {
+        Expr::Column(column) => *schema.field_from_column(column)?.data_type() == ArrowType::UInt64,
+        _ => false,
+    };
+    Ok(match unsigned {
+        true => Expr::Cast(Cast::new(Box::new(expr), ArrowType::Int64)),
+        false => expr,
     })
 }
 

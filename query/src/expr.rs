@@ -262,6 +262,25 @@ impl BoundExpr {
     }
 }
 
+impl BoundExpr {
+    /// Evaluates as a selection shows and sorts it: without null handling a null that an expression makes is what stands for it.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub(crate) fn evaluate_shown(
+        &self,
+        rows: &mut dyn Rows,
+        context: &EvalContext,
+    ) -> Result<Block, QueryError> {
+        let shows_nulls = rows.handles_nulls();
+        let block = self.evaluate(rows, context)?;
+        Ok(match self {
+            Self::Call { .. } if !shows_nulls => without_nulls(block),
+            _ => block,
+        })
+    }
+}
+
 /// Transforms of numbers that read a literal null as zero; any other function is not called with one.
 const READ_AS_ZERO: [&str; 14] = [
     "add", "atan2", "div", "divide", "greatest", "least", "minus", "mod", "mult", "plus", "pow",

@@ -9,7 +9,7 @@ use common::{Block, DataType, Value};
 use segment::{Docs, Segment};
 
 use crate::QueryError;
-use crate::expr::{BoundExpr, without_nulls};
+use crate::expr::BoundExpr;
 use crate::merge::Partial;
 use crate::plan::{Plan, PlanOrder, Shape};
 use crate::project::{Projection, Source};
@@ -159,7 +159,7 @@ fn best(scan: &mut Scan<'_>, wanted: usize, cut: &Cut) -> Result<Vec<u32>, Query
         let keys = plan
             .order_by
             .iter()
-            .map(|o| o.expr.evaluate(&mut projection, &plan.context))
+            .map(|o| o.expr.evaluate_shown(&mut projection, &plan.context))
             .collect::<Result<Vec<Block>, _>>()?;
         for (row, doc) in list.iter().enumerate() {
             let first = keys[0].value(row);
@@ -263,11 +263,7 @@ fn read_rows(
         })
         .collect();
     let mut evaluate = |expr: &BoundExpr| -> Result<Block, QueryError> {
-        let block = expr.evaluate(&mut projection, &plan.context)?;
-        let block = match expr {
-            BoundExpr::Call { .. } if !plan.null_handling => without_nulls(block),
-            _ => block,
-        };
+        let block = expr.evaluate_shown(&mut projection, &plan.context)?;
         Ok(block.take(&back).flattened())
     };
     let columns = outputs

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::Block;
 use segment::{Docs, Segment};
 
-use crate::expr::{BoundExpr, without_nulls};
+use crate::expr::BoundExpr;
 use crate::filter::SegmentFilter;
 use crate::limits::Limits;
 use crate::plan::{Plan, Shape};
@@ -124,13 +124,7 @@ fn read(scan: &Scan<'_>, outputs: &[BoundExpr], docs: Docs<'_>) -> Result<Found,
     let mut projection = Projection::new(scan.columns, docs);
     let columns = outputs
         .iter()
-        .map(|expr| {
-            let block = expr.evaluate(&mut projection, &plan.context)?;
-            Ok(match expr {
-                BoundExpr::Call { .. } if !plan.null_handling => without_nulls(block),
-                _ => block,
-            })
-        })
+        .map(|expr| expr.evaluate_shown(&mut projection, &plan.context))
         .collect::<Result<Vec<_>, QueryError>>()?;
     Ok(Found { columns, rows })
 }

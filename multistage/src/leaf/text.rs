@@ -533,6 +533,18 @@ fn overflows(expr: &Expr, leaf: &Leaf) -> bool {
             .any(|arg| matches!(arg, Expr::Literal(..)))
 }
 
+/// The type of the sum of an expression over columns, where it is narrower than that of its rows in a leaf.
+fn sum_of(expr: &Expr, leaf: &Leaf) -> Option<DataType> {
+    if matches!(expr, Expr::Column(_) | Expr::Literal(..)) {
+        return None;
+    }
+    match expr.get_type(leaf.schema.as_ref()).ok()? {
+        ArrowType::Int32 | ArrowType::Int64 => Some(DataType::Long),
+        ArrowType::Float32 => Some(DataType::Float),
+        _ => None,
+    }
+}
+
 /// True for a whole number with a quotient in it, of which a leaf keeps the fraction.
 fn divides(expr: &Expr, leaf: &Leaf) -> bool {
     let quotient =
@@ -556,15 +568,24 @@ fn is_text(expr: &Expr, leaf: &Leaf) -> bool {
     )
 }
 
-/// An aggregation of one CASE of one condition that is null otherwise, as the planner has it: of the value, with the condition as a
+/// An aggregation of NULLIF or one CASE of one condition that is null otherwise, as the planner has it: of the value, with the condition as a
 /// filter. A leaf that does not handle nulls would read zero for them.
 fn filter_of_case(
     mut params: AggregateFunctionParams,
     arguments: usize,
 ) -> (AggregateFunctionParams, Option<Expr>) {
     let is_null = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.is_null());
-    let [Expr::Case(case)] = params.args.as_slice() else {
-        return (params, None);
+    let case = match params.args.as_slice() {
+        [Expr::Case(case)] => case,
+        [Expr::ScalarFunction(call)] if call.func.name() == "nullif" && arguments == 1 => {
+            let [value, other] = call.args.as_slice() else {
+                return (params, None);
+            };
+            let filter = value.clone().eq(other.clone()).is_not_true();
+            params.args = vec![value.clone()];
+            return (params, Some(filter));
+        }
+        _ => return (params, None),
     };
     let ([(when, then)], None, 1) = (case.when_then_expr.as_slice(), &case.expr, arguments) else {
         return (params, None);
@@ -638,10 +659,10 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
         "count" if function.counts_rows_only() => "COUNT(*)".to_owned(),
         // Of arrays rows are counted, not elements.
         "count" if first.is_some_and(|found| found.multi) => format!("COUNT(arrayLength({args}))"),
-        // The sum is cut, not each quotient.
-        "avg" if params.args.first().is_some_and(|arg| divides(arg, leaf)) => {
+        // The sum is of the planned type, not each row, which a leaf computes as a DOUBLE.
+        "avg" if let Some(planned) = params.args.first().and_then(|arg| sum_of(arg, leaf)) => {
             return Some(format!(
-                "(CAST(SUM({args}){filtered} AS LONG) / COUNT({args}){filtered})"
+                "(CAST(CAST(SUM({args}){filtered} AS {planned}) AS DOUBLE) / COUNT({args}){filtered})"
             ));
         }
         _ => format!("{}({args})", function.kernel(first)),

@@ -9,7 +9,7 @@ use common::ErrorCode;
 use datafusion::sql::sqlparser::ast::{
     Distinct, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     Ident, JoinConstraint, JoinOperator, LimitClause, OrderByKind, Query, Select, SelectItem,
-    SetExpr, TableFactor, Value, WindowType, visit_expressions,
+    SetExpr, TableFactor, Value, Visit, Visitor, WindowType,
 };
 
 use crate::error::MultiStageError;
@@ -235,12 +235,38 @@ fn arguments(name: &str, count: usize, distinct: bool, over: bool) -> Result<(),
     }
 }
 
+/// True for a window in an expression, apart from its subqueries.
 fn has_window(expr: &Expr) -> bool {
-    let found = visit_expressions(expr, |inner| match inner {
-        Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
+    #[derive(Default)]
+    struct Windows {
+        /// Subqueries around what is visited.
+        depth: usize,
+    }
+
+    impl Visitor for Windows {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(call) if call.over.is_some() && self.depth == 0 => {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    expr.visit(&mut Windows::default()).is_break()
 }
 
 /// Refuses literals where the planner wants a word or a column.

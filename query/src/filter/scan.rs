@@ -12,6 +12,7 @@ use segment::{Column, Docs, IdSet};
 
 use super::{Mask, Node};
 use crate::QueryError;
+use crate::expr::without_made_nulls;
 use crate::plan::{BoundTest, Matcher};
 use crate::project::{Projection, SegmentColumns, Source};
 
@@ -259,6 +260,10 @@ impl Run<'_> {
         let rows = docs.len();
         let mut projection = Projection::new(self.columns, docs);
         let block = test.expr.evaluate(&mut projection, self.context)?;
+        let block = match test.placed {
+            true => without_made_nulls(&test.expr, block),
+            false => block,
+        };
         let entries = match block.values() {
             Values::Array(array) => array.items.len(),
             _ => rows,

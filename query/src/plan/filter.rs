@@ -39,6 +39,8 @@ pub struct BoundTest {
     pub matcher: Matcher,
     /// True for `!=`, `NOT IN`: holds where no value of the row matches.
     pub negated: bool,
+    /// True where a null that the expression makes is read as what stands for it; else it is unknown.
+    pub placed: bool,
 }
 
 /// True where ranges of one column leave it no value. Such a filter is false before its other literals are looked at.
@@ -237,6 +239,21 @@ fn misplaced(filter: &Filter) -> QueryError {
 }
 
 impl BoundFilter {
+    /// The same, with nulls that expressions make read as what stands for them.
+    pub(super) fn placed(self) -> Self {
+        let all = |children: Vec<Self>| children.into_iter().map(Self::placed).collect();
+        match self {
+            Self::And(children) => Self::And(all(children)),
+            Self::Or(children) => Self::Or(all(children)),
+            Self::Not(inner) => Self::Not(Box::new(inner.placed())),
+            Self::Test(test) => Self::Test(BoundTest {
+                placed: true,
+                ..test
+            }),
+            other => other,
+        }
+    }
+
     pub(super) fn bind(
         filter: &Filter,
         literals: Literals,
@@ -291,6 +308,7 @@ impl BoundFilter {
                         expr: column.clone(),
                         matcher,
                         negated: negated != (truth == 0),
+                        placed: false,
                     }));
                 }
                 match settled(test, &expr, &matcher) {
@@ -303,6 +321,7 @@ impl BoundFilter {
                             expr,
                             matcher,
                             negated,
+                            placed: false,
                         })
                     }
                 }
@@ -355,6 +374,7 @@ impl BoundFilter {
             expr: bound,
             matcher: Matcher::Integers(1, 1),
             negated: false,
+            placed: false,
         }))
     }
 

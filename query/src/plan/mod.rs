@@ -216,15 +216,7 @@ impl Plan {
             columns: Vec::new(),
             single_stage: !query.options.is_true("multistageleaf"),
         };
-        let literals = if binder.single_stage {
-            Literals::ByValue
-        } else {
-            Literals::Lenient
-        };
-        let filter = match &query.filter {
-            Some(filter) => BoundFilter::bind(filter, literals, &mut binder)?,
-            None => BoundFilter::Constant(true),
-        };
+        let filter = where_of(&query, null_handling, &mut binder)?;
         let group_limit = query
             .options
             .number("numgroupslimit")
@@ -443,7 +435,11 @@ impl Plan {
                 Literals::Strict => Literals::StrictWhereReached,
                 other => other,
             };
-            bound.filter = Some(BoundFilter::bind(&condition, literals, binder)?);
+            let filter = BoundFilter::bind(&condition, literals, binder)?;
+            bound.filter = Some(match self.null_handling {
+                true => filter,
+                false => filter.placed(),
+            });
             bound.expr = expr.clone();
             return Ok(bound);
         }
@@ -550,6 +546,25 @@ impl Plan {
                 _ => text && matches!(written, [Expr::Call(_)]),
             }
     }
+}
+
+/// WHERE of a query.
+fn where_of(
+    query: &Query,
+    null_handling: bool,
+    binder: &mut Binder<'_>,
+) -> Result<BoundFilter, QueryError> {
+    let Some(filter) = &query.filter else {
+        return Ok(BoundFilter::Constant(true));
+    };
+    if !binder.single_stage {
+        return BoundFilter::bind(filter, Literals::Lenient, binder);
+    }
+    let bound = BoundFilter::bind(filter, Literals::ByValue, binder)?;
+    Ok(match null_handling {
+        true => bound,
+        false => bound.placed(),
+    })
 }
 
 /// ANY_VALUE answers text, but numbers and bytes where there are no groups.

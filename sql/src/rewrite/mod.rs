@@ -41,7 +41,10 @@ pub fn apply(mut query: Query, now_ms: i64) -> Result<Query, SqlError> {
     }
     checks::before(&query)?;
     array_aggregations(&mut query);
-    aggregation::optimise(&mut query);
+    // A leaf of the multi-stage engine has other types for parts than for the whole.
+    if !query.options.is_true("multistageleaf") {
+        aggregation::optimise(&mut query);
+    }
     aliases::resolve(&mut query)?;
     checks::after(&query)?;
     group_by_to_distinct(&mut query);
