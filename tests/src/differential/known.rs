@@ -442,7 +442,9 @@ const RULES: &[Rule] = &[
         d.sql.contains("TDIGEST(") && exponential && another
     }),
     ("HAVING over more groups than are kept", |d| {
-        let having = d.sql.contains(" HAVING COUNT(*) >= ") && d.sql.contains(" ORDER BY ");
+        let counted = [" HAVING COUNT(*) >= ", " HAVING COUNT(*) BETWEEN "];
+        let having =
+            counted.iter().any(|part| d.sql.contains(part)) && d.sql.contains(" ORDER BY ");
         having && !d.multi() && d.only_further_rows()
     }),
     ("a sum of CASE above a subquery", |d| {
