@@ -136,7 +136,7 @@ fn below_condition(filter: &Filter, names: &mut usize) -> Result<Option<LogicalP
 /// The same in groups and in what is aggregated.
 fn below_aggregate(aggregate: &Aggregate, names: &mut usize) -> Result<Option<LogicalPlan>> {
     if leaf::reads(&aggregate.input) {
-        return Ok(None);
+        return over_choices(aggregate);
     }
     let mut below = Below::new(&aggregate.input);
     let mut without = |exprs: &[Expr]| {
@@ -153,6 +153,34 @@ fn below_aggregate(aggregate: &Aggregate, names: &mut usize) -> Result<Option<Lo
         return Ok(None);
     };
     let made = Aggregate::try_new(Arc::new(input), groups, calls)?;
+    under_names_of(aggregate, made).map(Some)
+}
+
+/// An aggregation of what a subquery chooses (`COUNT(x)` over `CASE WHEN c THEN y END AS x`), of the choice itself: a leaf leaves out
+/// what is not chosen.
+fn over_choices(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
+    let Some((input, exprs)) = further::listed(&aggregate.input) else {
+        return Ok(None);
+    };
+    let inlined = |above: &[Expr]| further::by_place(above, aggregate.input.schema(), &exprs);
+    let (groups, calls) = (
+        inlined(&aggregate.group_expr)?,
+        inlined(&aggregate.aggr_expr)?,
+    );
+    let chooses = |call: &Expr| match call.clone().unalias() {
+        Expr::AggregateFunction(call) => call.params.args.iter().any(makes_null),
+        _ => false,
+    };
+    let before = aggregate.aggr_expr.iter().any(chooses);
+    if before || !calls.iter().any(chooses) {
+        return Ok(None);
+    }
+    let made = Aggregate::try_new(Arc::new(input.clone()), groups, calls)?;
+    under_names_of(aggregate, made).map(Some)
+}
+
+/// An aggregation under the names of the one that it stands for.
+fn under_names_of(aggregate: &Aggregate, made: Aggregate) -> Result<LogicalPlan> {
     let columns = made.schema.columns().into_iter().map(Expr::Column);
     let named = aggregate.schema.iter().zip(columns);
     let exprs = named.map(|((qualifier, field), column)| {
@@ -160,7 +188,7 @@ fn below_aggregate(aggregate: &Aggregate, names: &mut usize) -> Result<Option<Lo
     });
     let exprs = exprs.collect();
     let made = Projection::try_new(exprs, Arc::new(LogicalPlan::Aggregate(made)))?;
-    Ok(Some(LogicalPlan::Projection(made)))
+    Ok(LogicalPlan::Projection(made))
 }
 
 fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan>> {

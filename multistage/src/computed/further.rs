@@ -176,6 +176,15 @@ fn is_null_of_nulls(expr: &Expr) -> bool {
     }
 }
 
+/// The rows below a list, and the list over them; `None` where a plan has none on top.
+pub(super) fn listed(plan: &LogicalPlan) -> Option<(&LogicalPlan, Vec<Expr>)> {
+    match plan {
+        LogicalPlan::Projection(projection) => Some((&projection.input, computed(projection))),
+        LogicalPlan::SubqueryAlias(alias) => listed(&alias.input),
+        _ => None,
+    }
+}
+
 /// What a projection computes, whatever it calls it.
 fn computed(projection: &Projection) -> Vec<Expr> {
     let exprs = projection.expr.iter().cloned();
@@ -188,7 +197,10 @@ fn columns(plan: &LogicalPlan) -> Vec<Expr> {
 }
 
 /// Expressions over the columns of a plan, over others in the same places.
-fn by_place(exprs: &[Expr], from: &DFSchema, to: &[Expr]) -> Result<Vec<Expr>> {
+///
+/// # Errors
+/// Where a column is none of the plan's.
+pub(super) fn by_place(exprs: &[Expr], from: &DFSchema, to: &[Expr]) -> Result<Vec<Expr>> {
     let exprs = exprs.iter();
     exprs.map(|expr| read_by_place(expr, from, to)).collect()
 }
