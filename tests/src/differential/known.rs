@@ -673,6 +673,7 @@ const REFUSED: &[&str] = &[
     "Cannot convert value: '",
     "Cannot convert value from BYTES to DOUBLE",
     " for non-numeric type: BIG_DECIMAL",
+    " for non-numeric type: UNKNOWN",
     "Illegal data type for DISTINCT_AGGREGATE aggregation function: BIG_DECIMAL",
     "DISTINCT_COUNT_OFF_HEAP cannot be applied to group-by queries",
     "Unsupported function: jsonmatch",
