@@ -3,9 +3,11 @@
 //!
 //! Pinot's planner moves them there, and a segment keeps the fraction of every quotient within an expression, where operators
 //! above cut each one: `53 / 4 * 9` is 119 at a leaf and 117 above it. A null that an expression makes is zero or an empty text
-//! at a leaf without null handling, and null above it. Must not know: kernels, the text of leaves, how a plan takes further columns.
-//! Invariant: the same columns under the same names; what moves reads the columns of one leaf alone.
+//! at a leaf without null handling, and null above it; a null of a column is one at a leaf, and its default value above it.
+//! Must not know: kernels, the text of leaves, how a plan takes further columns. Invariant: the same columns under the same names;
+//! what moves reads the columns of one leaf alone.
 
+pub(crate) mod filters;
 mod further;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use datafusion::logical_expr::{
     Aggregate, Expr, ExprSchemable, Filter, Join, LogicalPlan, Projection, Window,
 };
 
+use crate::expressions::is_null;
 use crate::leaf;
 use crate::planned_type::is_operator;
 use crate::types::column_type;
@@ -98,11 +101,11 @@ impl<'a> Below<'a> {
     }
 }
 
-/// True for an expression over a leaf that is worth a column of its own.
+/// True for an expression over a leaf's columns that is worth a column of its own.
 fn is_computed(expr: &Expr, leaf: &LogicalPlan) -> bool {
     !matches!(expr, Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_))
         && !expr.is_volatile()
-        && further::reaches(leaf, expr)
+        && further::has_columns(leaf, expr)
 }
 
 fn below_projection(projection: &Projection, names: &mut usize) -> Result<Option<LogicalPlan>> {
@@ -171,8 +174,7 @@ fn over_choices(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
         Expr::AggregateFunction(call) => call.params.args.iter().any(makes_null),
         _ => false,
     };
-    let before = aggregate.aggr_expr.iter().any(chooses);
-    if before || !calls.iter().any(chooses) {
+    if !calls.iter().any(chooses) {
         return Ok(None);
     }
     let made = Aggregate::try_new(Arc::new(input.clone()), groups, calls)?;
@@ -192,10 +194,20 @@ fn under_names_of(aggregate: &Aggregate, made: Aggregate) -> Result<LogicalPlan>
 }
 
 fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan>> {
-    if !leaf::reads(&window.input) {
-        return Ok(None);
-    }
     let mut below = Below::new(&window.input);
+    let exprs = match leaf::reads(&window.input) {
+        true => over_leaf(window, &mut below, names)?,
+        false => below.named(&window.window_expr, names)?,
+    };
+    let Some(input) = below.moved()? else {
+        return Ok(None);
+    };
+    let made = LogicalPlan::Window(Window::try_new(exprs, Arc::new(input))?);
+    without_computed(&window.schema, made).map(Some)
+}
+
+/// Windows over a leaf, which computes every expression within them.
+fn over_leaf(window: &Window, below: &mut Below<'_>, names: &mut usize) -> Result<Vec<Expr>> {
     let saved = NamePreserver::new_for_projection();
     let mut exprs = Vec::with_capacity(window.window_expr.len());
     for expr in &window.window_expr {
@@ -218,11 +230,7 @@ fn below_window(window: &Window, names: &mut usize) -> Result<Option<LogicalPlan
         })?;
         exprs.push(name.restore(expr.data));
     }
-    let Some(input) = below.moved()? else {
-        return Ok(None);
-    };
-    let made = LogicalPlan::Window(Window::try_new(exprs, Arc::new(input))?);
-    without_computed(&window.schema, made).map(Some)
+    Ok(exprs)
 }
 
 /// A plan with the columns that it had before some were computed below it.
@@ -244,9 +252,12 @@ fn keys_below(join: &Join, names: &mut usize) -> Result<Option<LogicalPlan>> {
     }
     let mut on = join.on.clone();
     let mut side = |input: &Arc<LogicalPlan>, at: fn(&mut (Expr, Expr)) -> &mut Expr| {
+        if !leaf::reads(input) {
+            return Ok(Some(Arc::clone(input)));
+        }
         let mut below = Below::new(input);
         for key in on.iter_mut().map(at) {
-            if leaf::reads(input) && is_computed(key, input) && !asks(key) {
+            if is_computed(key, input) && !asks(key) {
                 *key = below.column(key.clone(), names);
             }
         }
@@ -293,30 +304,47 @@ fn is_arithmetic(expr: &Expr) -> bool {
 
 /// True for what a leaf answers otherwise than an operator above it.
 fn moves(expr: &Expr, schema: &DFSchema) -> bool {
-    (keeps_fractions(expr, schema) || has_made_null(expr)) && !expr.is_volatile() && !asks(expr)
+    (keeps_fractions(expr, schema) || has_made_null(expr) || tests_nulls(expr))
+        && !expr.is_volatile()
+        && !asks(expr)
 }
 
-/// True for an expression of rows in which a null may be made: a CASE without an answer, and NULLIF.
+/// True for an expression of rows that tells a null from its default value, which is all that stands for it above a leaf.
+fn tests_nulls(expr: &Expr) -> bool {
+    let of_rows = !matches!(expr, Expr::Alias(_) | Expr::Cast(_));
+    of_rows
+        && within_rows(expr, |inner| match inner {
+            Expr::IsNull(_) | Expr::IsNotNull(_) => true,
+            Expr::ScalarFunction(call) => call.func.name() == "coalesce",
+            _ => false,
+        })
+}
+
+/// True for an expression of rows in which a null may be made: a CASE without an answer, and NULLIF. A cast of one is above it.
 fn has_made_null(expr: &Expr) -> bool {
-    let of_rows = !matches!(expr, Expr::Alias(_))
-        && !expr
-            .exists(|inner| {
-                Ok(matches!(
-                    inner,
-                    Expr::AggregateFunction(_) | Expr::WindowFunction(_)
-                ))
-            })
-            .unwrap_or(true);
-    of_rows && expr.exists(|inner| Ok(makes_null(inner))).unwrap_or(false)
+    !matches!(expr, Expr::Alias(_) | Expr::Cast(_)) && within_rows(expr, makes_null)
+}
+
+/// True for an expression of rows that has a part of a kind.
+fn within_rows(expr: &Expr, is_one: impl Fn(&Expr) -> bool) -> bool {
+    let (mut of_rows, mut found) = (true, false);
+    let walked = expr.apply(|inner| {
+        of_rows &= !matches!(inner, Expr::AggregateFunction(_) | Expr::WindowFunction(_));
+        found |= is_one(inner);
+        Ok(match of_rows {
+            true => TreeNodeRecursion::Continue,
+            false => TreeNodeRecursion::Stop,
+        })
+    });
+    walked.is_ok() && of_rows && found
 }
 
 fn makes_null(expr: &Expr) -> bool {
-    let null = |answer: &Expr| matches!(answer, Expr::Literal(value, _) if value.is_null());
     match expr {
         Expr::Case(case) => {
             let mut answers = case.when_then_expr.iter().map(|(_, then)| then);
             let otherwise = case.else_expr.as_ref();
-            otherwise.is_none_or(|answer| null(answer)) || answers.any(|answer| null(answer))
+            otherwise.is_none_or(|answer| is_null(answer)) || answers.any(|answer| is_null(answer))
         }
         Expr::ScalarFunction(call) => call.func.name() == "nullif",
         _ => false,

@@ -20,6 +20,7 @@ use sql::Statement;
 use sql::statement::EXPLAIN_IMPLEMENTATION;
 
 use crate::catalog::{Catalog, Table};
+use crate::computed::filters;
 use crate::distributed::Channels;
 use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::join_order::Figures;
@@ -65,6 +66,7 @@ pub async fn answer(
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})
         .map_err(|error| of(&error, Phase::Validation))?;
+    let outer = filters::outer_sides(&plan);
     let plan = state
         .optimizer()
         .optimize(plan, state, |_, _| {})
@@ -73,6 +75,10 @@ pub async fn answer(
     let figures = request.statistics.of(&wanted, leaves.as_ref()).await;
     let plan = join_order::ordered(plan, &figures)
         .and_then(run::pruned)
+        .and_then(|plan| match filters::outer_sides(&plan) < outer {
+            true => filters::of_choices(plan),
+            false => Ok(plan),
+        })
         .map_err(|error| of(&error, Phase::Planning))?;
     known_aggregates(&plan)?;
     let options = &request.statement.options;

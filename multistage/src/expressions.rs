@@ -1,4 +1,4 @@
-//! Changes of a node's expressions that keep the names of what the node answers.
+//! What is true of an expression, and changes of a node's expressions that keep the names of what the node answers.
 //!
 //! Must not know: what changes. Invariant: every output has the name that it had.
 
@@ -35,4 +35,9 @@ pub(crate) fn retyped(
         return Ok(changed);
     }
     Ok(Transformed::yes(changed.data.recompute_schema()?))
+}
+
+/// True for a literal null.
+pub(crate) fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, _) if value.is_null())
 }

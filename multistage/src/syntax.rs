@@ -101,7 +101,9 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(error) = rewritten {
             return ControlFlow::Break(error);
         }
-        aliases::grouped(query, self.columns);
+        for select in selects(&mut query.body) {
+            aliases::grouped(select, self.columns);
+        }
         fetch_is_limit(query);
         whole_limit(query);
         whole_positions(query);

@@ -32,13 +32,14 @@ use crate::{choices, decimal_rows, defaults, expressions, large_literals, ranges
 /// # Errors
 /// Where two types have nothing in common.
 pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let done = plan.transform_up_with_subqueries(|node| {
+    let done = plan.transform_up(|node| {
         if matches!(node, LogicalPlan::Limit(_)) {
             return Ok(Transformed::no(node));
         }
         if let LogicalPlan::Values(values) = node {
             return Ok(Transformed::yes(typed_values(values)?));
         }
+        let node = with_subqueries(node)?;
         let node = match node {
             LogicalPlan::Join(join) => LogicalPlan::Join(unions::sides_alike(join)?),
             other => other,
@@ -66,6 +67,41 @@ pub(crate) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
             other => other.recompute_schema()?,
         };
         Ok(Transformed::yes(typed))
+    })?;
+    Ok(done.data)
+}
+
+/// A node whose inputs are typed, with its subqueries typed over their columns.
+fn with_subqueries(node: LogicalPlan) -> Result<LogicalPlan> {
+    let outer = merge_schema(&node.inputs());
+    let done = node.map_subqueries(|subquery| {
+        let subquery = outer_columns(subquery, &outer)?;
+        Ok(Transformed::yes(typed(subquery)?))
+    })?;
+    Ok(done.data)
+}
+
+/// A subquery whose columns of the plan around it have the types that they have there now.
+fn outer_columns(subquery: LogicalPlan, outer: &DFSchema) -> Result<LogicalPlan> {
+    let retyped = |expr: Expr| {
+        expr.transform(|inner| {
+            Ok(match inner {
+                Expr::OuterReferenceColumn(_, column) if outer.has_column(&column) => {
+                    let field = outer.field_from_column(&column)?;
+                    Transformed::yes(Expr::OuterReferenceColumn(Arc::clone(field), column))
+                }
+                other => Transformed::no(other),
+            })
+        })
+    };
+    let done = subquery.transform_down_with_subqueries(|node| {
+        let mut node = node.map_expressions(retyped)?;
+        if let LogicalPlan::Subquery(subquery) = &mut node.data {
+            for column in &mut subquery.outer_ref_columns {
+                *column = retyped(column.clone())?.data;
+            }
+        }
+        Ok(node)
     })?;
     Ok(done.data)
 }

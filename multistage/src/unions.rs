@@ -80,7 +80,8 @@ fn wider(one: ColumnType, other: ColumnType) -> Option<DataType> {
 }
 
 /// The types that columns take where the engine below would choose others: whole numbers are BIG_DECIMAL where they stand beside
-/// it, BIG_DECIMAL are DOUBLE beside that, and BYTES beside texts are their hexadecimal digits.
+/// it, BIG_DECIMAL are DOUBLE beside that, BYTES beside texts are their hexadecimal digits, times beside texts are written
+/// out, and whole numbers beside times are milliseconds.
 fn wanted(inputs: &[Arc<LogicalPlan>]) -> Vec<Option<DataType>> {
     let width = inputs
         .first()
@@ -104,11 +105,26 @@ fn wanted(inputs: &[Arc<LogicalPlan>]) -> Vec<Option<DataType>> {
         } else {
             DataType::BigDecimal
         });
-        let texts = any(|t| t == DataType::String) && any(|t| t == DataType::Bytes);
         let single = types.iter().all(|t| !t.multi);
-        wanted.push(number.or((texts && single).then_some(DataType::String)));
+        let texts = any(|t| t == DataType::String)
+            && any(|t| matches!(t, DataType::Bytes | DataType::Timestamp));
+        let times = any(|t| t == DataType::Timestamp)
+            && any(is_whole)
+            && types
+                .iter()
+                .all(|t| t.data_type == DataType::Timestamp || is_whole(t.data_type));
+        let other = match (texts, times) {
+            (true, _) => Some(DataType::String),
+            (_, true) => Some(DataType::Timestamp),
+            _ => None,
+        };
+        wanted.push(number.or(other.filter(|_| single)));
     }
     wanted
+}
+
+fn is_whole(found: DataType) -> bool {
+    matches!(found, DataType::Int | DataType::Long)
 }
 
 /// True for a column that is a literal with a fraction: an exact decimal to the planner.

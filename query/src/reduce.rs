@@ -217,12 +217,29 @@ fn aggregated(
     let mut columns = columns.taken(&order);
     let blocks = outputs
         .iter()
-        .map(|o| o.evaluate(&mut columns, &plan.context))
+        .zip(&plan.types)
+        .map(|(output, shown)| {
+            let block = output.evaluate(&mut columns, &plan.context)?;
+            match shown.data_type {
+                DataType::Object => untyped(block),
+                _ => Ok(block),
+            }
+        })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Columns {
         blocks,
         rows: columns.rows,
     })
+}
+
+/// Values of a column of type OBJECT: nothing says how a time or a BIG_DECIMAL is written, so they are plain numbers.
+fn untyped(block: Block) -> Result<Block, QueryError> {
+    let plain = match block.column_type().data_type {
+        DataType::Timestamp => DataType::Long,
+        DataType::BigDecimal => DataType::Double,
+        _ => return Ok(block),
+    };
+    Ok(block.cast(ColumnType::sv(plain))?)
 }
 
 /// Keys and answers of all groups.

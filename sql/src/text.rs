@@ -97,10 +97,17 @@ fn predicate(lhs: &str, test: &Test) -> String {
         Test::NotIn(values) => format!("{lhs} NOT IN ({})", list(values)),
         Test::Range { lower, upper } => range(lhs, lower.as_ref(), upper.as_ref()),
         Test::Like { pattern, escape } => {
-            let whole = functions::pattern::like_to_regex(pattern, escape.unwrap_or('\\'));
-            let pattern = whole.strip_prefix("^.*").unwrap_or(&whole);
-            let pattern = pattern.strip_suffix(".*$").unwrap_or(pattern);
-            format!("regexp_like({lhs},'{pattern}','i')")
+            let middle = pattern.trim_matches('%');
+            let whole = functions::pattern::like_to_regex(middle, escape.unwrap_or('\\'));
+            let shown = match pattern.starts_with('%') {
+                true => whole.trim_start_matches('^'),
+                false => &whole,
+            };
+            let shown = match pattern.ends_with('%') {
+                true => shown.strip_suffix('$').unwrap_or(shown),
+                false => shown,
+            };
+            format!("regexp_like({lhs},'{shown}','i')")
         }
         Test::RegexpLike {
             pattern,

@@ -18,8 +18,7 @@ use crate::planned_type::is_operator;
 
 /// True where a leaf of a plan has all that an expression reads, and its value there is its value above.
 pub(super) fn reaches(plan: &LogicalPlan, expr: &Expr) -> bool {
-    let read = expr.column_refs();
-    if read.is_empty() || !read.iter().all(|column| plan.schema().has_column(column)) {
+    if !has_columns(plan, expr) {
         return false;
     }
     if leaf::reads(plan) {
@@ -44,6 +43,12 @@ pub(super) fn reaches(plan: &LogicalPlan, expr: &Expr) -> bool {
         }
         _ => false,
     }
+}
+
+/// True for an expression of a plan's columns.
+pub(super) fn has_columns(plan: &LogicalPlan, expr: &Expr) -> bool {
+    let read = expr.column_refs();
+    !read.is_empty() && read.iter().all(|column| plan.schema().has_column(column))
 }
 
 /// A plan with further columns, each of which it reaches; `None` where a leaf cannot say one.
@@ -168,7 +173,7 @@ fn is_null_of_nulls(expr: &Expr) -> bool {
                     .is_none_or(|answer| is_null_of_nulls(answer))
         }
         Expr::ScalarFunction(call) => match call.func.name() {
-            "nullif" | "cast" => call.args.first().is_some_and(is_null_of_nulls),
+            "nullif" | "cast" | "ceil" | "floor" => call.args.first().is_some_and(is_null_of_nulls),
             name if is_operator(name) => call.args.iter().any(is_null_of_nulls),
             _ => false,
         },

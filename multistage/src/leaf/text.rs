@@ -7,12 +7,13 @@ use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, AggregateFunctionParams, BinaryExpr, Case, InList, Like, ScalarFunction,
+    AggregateFunction, BinaryExpr, Case, InList, Like, ScalarFunction,
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
 use super::Leaf;
 use crate::aggregate::PinotAggregate;
+use crate::computed::filters;
 use crate::never_null::is_never;
 use crate::types::{column_type, value_of};
 use crate::typing::is_exact;
@@ -568,38 +569,6 @@ fn is_text(expr: &Expr, leaf: &Leaf) -> bool {
     )
 }
 
-/// An aggregation of NULLIF or one CASE of one condition that is null otherwise, as the planner has it: of the value, with the condition as a
-/// filter. A leaf that does not handle nulls would read zero for them.
-fn filter_of_case(
-    mut params: AggregateFunctionParams,
-    arguments: usize,
-) -> (AggregateFunctionParams, Option<Expr>) {
-    let is_null = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.is_null());
-    let case = match params.args.as_slice() {
-        [Expr::Case(case)] => case,
-        [Expr::ScalarFunction(call)] if call.func.name() == "nullif" && arguments == 1 => {
-            let [value, other] = call.args.as_slice() else {
-                return (params, None);
-            };
-            let filter = value.clone().eq(other.clone()).is_not_true();
-            params.args = vec![value.clone()];
-            return (params, Some(filter));
-        }
-        _ => return (params, None),
-    };
-    let ([(when, then)], None, 1) = (case.when_then_expr.as_slice(), &case.expr, arguments) else {
-        return (params, None);
-    };
-    let otherwise = case.else_expr.as_deref().filter(|other| !is_null(other));
-    let (value, filter) = match otherwise {
-        None if !is_null(then) => (then.as_ref().clone(), when.as_ref().clone()),
-        Some(other) if is_null(then) => (other.clone(), when.as_ref().clone().is_not_true()),
-        _ => return (params, None),
-    };
-    params.args = vec![value];
-    (params, Some(filter))
-}
-
 /// An aggregate over the leaf's columns.
 pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias() else {
@@ -611,7 +580,7 @@ pub(super) fn aggregate(expr: &Expr, leaf: &Leaf) -> Option<String> {
         // The name is no word of a statement.
         return None;
     }
-    let (params, chosen) = filter_of_case(params, function.arguments.len());
+    let (params, chosen) = filters::of_choice(params, function.arguments.len());
     let extreme = matches!(function.function.as_str(), "sum" | "min" | "max");
     let typed = matches!(
         function.function.as_str(),

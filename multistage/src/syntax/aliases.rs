@@ -1,4 +1,4 @@
-//! Aliases in GROUP BY: where one has the name of a column, it goes before the column.
+//! Aliases in GROUP BY: where one has the name of a column, it goes before the column; where one names a number, it is no position.
 //!
 //! Must not know: types. Invariant: an alias of an aggregate is left alone.
 
@@ -6,18 +6,12 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, visit_expressions,
+    Expr, GroupByExpr, Select, SelectItem, Value, visit_expressions,
 };
 use functions::canonical_name;
 
-/// Writes out the aliases that hide a column in the GROUP BY of a query.
-pub(super) fn grouped(query: &mut Query, columns: &HashMap<String, String>) {
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        written_out(select, columns);
-    }
-}
-
-fn written_out(select: &mut Select, columns: &HashMap<String, String>) {
+/// Writes out the aliases that hide a column in GROUP BY, and the places of those that name a number.
+pub(super) fn grouped(select: &mut Select, columns: &HashMap<String, String>) {
     let Select {
         projection,
         group_by: GroupByExpr::Expressions(groups, _),
@@ -30,20 +24,43 @@ fn written_out(select: &mut Select, columns: &HashMap<String, String>) {
         let Expr::Identifier(ident) = &*group else {
             continue;
         };
-        if !columns.contains_key(&ident.value.to_lowercase()) {
+        let hides = columns.contains_key(&ident.value.to_lowercase());
+        let meant = projection
+            .iter()
+            .enumerate()
+            .find_map(|(at, item)| match item {
+                SelectItem::ExprWithAlias { expr, alias }
+                    if alias.value.eq_ignore_ascii_case(&ident.value) =>
+                {
+                    Some((at, expr))
+                }
+                _ => None,
+            });
+        let Some((at, expr)) = meant else {
             continue;
-        }
-        let meant = projection.iter().find_map(|item| match item {
-            SelectItem::ExprWithAlias { expr, alias }
-                if alias.value.eq_ignore_ascii_case(&ident.value) =>
-            {
-                Some(expr)
-            }
-            _ => None,
-        });
-        if let Some(expr) = meant.filter(|expr| !aggregates(expr)) {
+        };
+        // What a star stands for has places of its own.
+        let placed = !projection[..at].iter().any(is_star);
+        if is_number(expr) && placed {
+            *group = Expr::value(Value::Number((at + 1).to_string(), false));
+        } else if hides && !aggregates(expr) {
             *group = expr.clone();
         }
+    }
+}
+
+fn is_star(item: &SelectItem) -> bool {
+    matches!(
+        item,
+        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+    )
+}
+
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        Expr::Nested(inner) => is_number(inner),
+        _ => false,
     }
 }
 

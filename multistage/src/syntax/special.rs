@@ -3,8 +3,8 @@
 //! Must not know: types. Invariant: a call has the name and the order of arguments that the functions' table knows.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Subscript, UnaryOperator,
-    Value,
+    AccessExpr, CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Subscript,
+    UnaryOperator, Value,
 };
 
 use sql::parse::type_name;
@@ -95,7 +95,7 @@ fn cast(kind: &CastKind, expr: Expr, to: &DataType, array: bool) -> Result<Expr,
         }
         CastKind::Cast => {}
     }
-    let mut name = type_name(to);
+    let mut name = exact_number(to).map_or_else(|| type_name(to), str::to_owned);
     if array {
         name.push_str(" ARRAY");
     }
@@ -105,6 +105,27 @@ fn cast(kind: &CastKind, expr: Expr, to: &DataType, array: bool) -> Result<Expr,
         return Ok(text(written));
     }
     Ok(call("cast", vec![expr, text(name)]))
+}
+
+/// The type that the planner takes for a number of so many digits or bits; `None` for any other type.
+fn exact_number(to: &DataType) -> Option<&'static str> {
+    let info = match to {
+        DataType::SmallInt(_) | DataType::TinyInt(_) => return Some("INTEGER"),
+        DataType::Decimal(info) | DataType::Numeric(info) | DataType::Dec(info) => info,
+        _ => return None,
+    };
+    let (precision, scale) = match *info {
+        ExactNumberInfo::None => return None,
+        ExactNumberInfo::Precision(precision) => (precision, None),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, Some(scale)),
+    };
+    Some(match (scale, precision) {
+        (Some(0), ..=10) => "INTEGER",
+        (Some(0), ..=38) => "LONG",
+        (Some(0), _) => "DECIMAL",
+        (_, ..=30) => "DOUBLE",
+        _ => "DECIMAL",
+    })
 }
 
 /// The text of a literal with a fraction as the planner's: with its digits, and no zero before the point.

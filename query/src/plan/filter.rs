@@ -238,9 +238,17 @@ fn misplaced(filter: &Filter) -> QueryError {
     }
 }
 
+/// What a filter reads where an expression made a null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MadeNulls {
+    Kept,
+    /// What stands for it: zero, or an empty text.
+    Placed,
+}
+
 impl BoundFilter {
     /// The same, with nulls that expressions make read as what stands for them.
-    pub(super) fn placed(self) -> Self {
+    fn placed(self) -> Self {
         let all = |children: Vec<Self>| children.into_iter().map(Self::placed).collect();
         match self {
             Self::And(children) => Self::And(all(children)),
@@ -257,13 +265,18 @@ impl BoundFilter {
     pub(super) fn bind(
         filter: &Filter,
         literals: Literals,
+        made: MadeNulls,
         binder: &mut Binder<'_>,
     ) -> Result<Self, QueryError> {
         if filter.has_aggregation() {
             return Err(misplaced(filter));
         }
-        Self::bind_over(filter, literals, &mut |expr| {
+        let bound = Self::bind_over(filter, literals, &mut |expr| {
             binder.bind(expr, Role::Transform)
+        })?;
+        Ok(match made {
+            MadeNulls::Kept => bound,
+            MadeNulls::Placed => bound.placed(),
         })
     }
 

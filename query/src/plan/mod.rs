@@ -29,6 +29,7 @@ use over::{Over, type_over_aggregations};
 
 pub(crate) use columns::Binder;
 pub use columns::resolve;
+use filter::MadeNulls;
 pub use filter::{BoundFilter, BoundTest};
 pub use matcher::{Literals, Matcher};
 
@@ -374,6 +375,7 @@ impl Plan {
             query,
             keys: &keys,
             aggregations: &aggregations,
+            whole: self.dialect == Dialect::SingleStage,
         };
         let mut outputs = Vec::with_capacity(query.select.len());
         for item in &query.select {
@@ -384,7 +386,10 @@ impl Plan {
                     .clone()
                     .unwrap_or_else(|| over.name(&item.expr, self.null_handling)),
             );
-            self.types.push(type_over_aggregations(&bound));
+            self.types.push(match over.whole {
+                true => type_over_aggregations(&bound),
+                false => output_type(&bound),
+            });
             outputs.push(bound);
         }
         self.order_by = orders(query, |expr| {
@@ -435,11 +440,8 @@ impl Plan {
                 Literals::Strict => Literals::StrictWhereReached,
                 other => other,
             };
-            let filter = BoundFilter::bind(&condition, literals, binder)?;
-            bound.filter = Some(match self.null_handling {
-                true => filter,
-                false => filter.placed(),
-            });
+            let made = made_nulls(self.null_handling);
+            bound.filter = Some(BoundFilter::bind(&condition, literals, made, binder)?);
             bound.expr = expr.clone();
             return Ok(bound);
         }
@@ -557,14 +559,19 @@ fn where_of(
     let Some(filter) = &query.filter else {
         return Ok(BoundFilter::Constant(true));
     };
-    if !binder.single_stage {
-        return BoundFilter::bind(filter, Literals::Lenient, binder);
+    let (literals, made) = match binder.single_stage {
+        true => (Literals::ByValue, made_nulls(null_handling)),
+        // WHERE of the multi-stage engine knows nulls.
+        false => (Literals::Lenient, MadeNulls::Kept),
+    };
+    BoundFilter::bind(filter, literals, made, binder)
+}
+
+fn made_nulls(null_handling: bool) -> MadeNulls {
+    match null_handling {
+        true => MadeNulls::Kept,
+        false => MadeNulls::Placed,
     }
-    let bound = BoundFilter::bind(filter, Literals::ByValue, binder)?;
-    Ok(match null_handling {
-        true => bound,
-        false => bound.placed(),
-    })
 }
 
 /// ANY_VALUE answers text, but numbers and bytes where there are no groups.

@@ -16,6 +16,8 @@ pub(super) struct Over<'a> {
     pub(super) query: &'a Query,
     pub(super) keys: &'a [BoundExpr],
     pub(super) aggregations: &'a [PlanAggregation],
+    /// True for a query of the single-stage engine, false for a leaf of the multi-stage one, which has types of its own.
+    pub(super) whole: bool,
 }
 
 impl Over<'_> {
@@ -34,10 +36,16 @@ impl Over<'_> {
             return Expr::Column(format!("#{index}"));
         }
         match expr {
-            Expr::Call(call) => Expr::call(
-                call.name,
-                call.args.into_iter().map(|arg| self.replace(arg)).collect(),
-            ),
+            Expr::Call(call) => {
+                let args = call.args.into_iter().map(|arg| {
+                    let arg = self.replace(arg);
+                    match self.whole {
+                        true => number_of_untyped(&call.name, arg),
+                        false => arg,
+                    }
+                });
+                Expr::call(&call.name, args.collect())
+            }
             other => other,
         }
     }
@@ -144,19 +152,32 @@ fn is_steps(expr: &Expr) -> bool {
     matches!(expr, Expr::Call(call) if call.name == "steps")
 }
 
-/// The shown type of an expression over aggregations: of a choice between values only OBJECT is known.
+/// Functions of which nothing but OBJECT is known: choices between values, and casts.
+const UNTYPED: &[&str] = &["case", "cast", "coalesce", "nullif"];
+
+/// The shown type of an expression over aggregations.
 pub(super) fn type_over_aggregations(bound: &BoundExpr) -> ColumnType {
-    const CHOICES: &[&str] = &["case", "coalesce", "nullif"];
     match bound {
         BoundExpr::Call { function, .. }
             if function
                 .function()
                 .names
                 .first()
-                .is_some_and(|n| CHOICES.contains(n)) =>
+                .is_some_and(|n| UNTYPED.contains(n)) =>
         {
             DataType::Object.into()
         }
         other => output_type(other),
+    }
+}
+
+/// Arithmetic over what has no type is of DOUBLEs.
+fn number_of_untyped(function: &str, arg: Expr) -> Expr {
+    let adds = matches!(function, "plus" | "minus" | "times");
+    match &arg {
+        Expr::Call(call) if adds && UNTYPED.contains(&call.name.as_str()) => {
+            Expr::call("cast", vec![arg, Expr::text("DOUBLE")])
+        }
+        _ => arg,
     }
 }

@@ -130,11 +130,12 @@ pub(super) fn check(expr: &BoundExpr) -> Result<(), QueryError> {
                 "The first argument of {name} transform function must be a single-valued column or a transform function"
             )));
         }
-        "cast"
-            if function.returns() == ColumnType::sv(DataType::Bytes)
-                && !first.is_some_and(literal) =>
-        {
-            return Err(QueryError::execution("Cannot read SV BYTES as BYTES"));
+        "cast" => {
+            known_type(args.get(1))?;
+            let bytes = function.returns() == ColumnType::sv(DataType::Bytes);
+            if bytes && !first.is_some_and(literal) {
+                return Err(QueryError::execution("Cannot read SV BYTES as BYTES"));
+            }
         }
         _ => {}
     }
@@ -144,6 +145,21 @@ pub(super) fn check(expr: &BoundExpr) -> Result<(), QueryError> {
         ));
     }
     takes_arrays(name, function, args)
+}
+
+/// Refuses what only the multi-stage engine knows as a type.
+fn known_type(to: Option<&BoundExpr>) -> Result<(), QueryError> {
+    let Some(BoundExpr::Literal(Value::String(name), _)) = to else {
+        return Ok(());
+    };
+    let meant = match name.as_str() {
+        "CHAR" => DataType::String,
+        "REAL" => DataType::Float,
+        _ => return Ok(()),
+    };
+    Err(QueryError::validation(format!(
+        "Unable to cast expression to type - {name}: {meant} is meant"
+    )))
 }
 
 /// What a value is looked up among is read in the type that it is stored in.

@@ -482,15 +482,26 @@ fn argument(arg: &FunctionArg) -> Result<Expr, SqlError> {
 /// The name of a type as Pinot has it.
 #[must_use]
 pub fn type_name(data_type: &ast::DataType) -> String {
-    match data_type {
-        ast::DataType::Int(_) | ast::DataType::Integer(_) => "INTEGER".to_owned(),
-        ast::DataType::BigInt(_) => "LONG".to_owned(),
-        other => match other.to_string().to_uppercase() {
-            // The grammar's own word for it.
-            name if name == "BIG_DECIMAL" => "DECIMAL".to_owned(),
-            name => name,
-        },
-    }
+    use ast::DataType as Type;
+    let name = match data_type {
+        Type::Int(_) | Type::Integer(_) => "INTEGER",
+        Type::BigInt(_) => "LONG",
+        Type::DoublePrecision => "DOUBLE",
+        // A length or a precision is read and forgotten.
+        Type::Varchar(_) | Type::CharacterVarying(_) | Type::CharVarying(_) => "STRING",
+        Type::Char(_) | Type::Character(_) => "CHAR",
+        Type::Varbinary(_) => "BYTES",
+        Type::Decimal(_) | Type::Numeric(_) | Type::Dec(_) => "DECIMAL",
+        Type::Timestamp(_, ast::TimezoneInfo::None) => "TIMESTAMP",
+        other => {
+            return match other.to_string().to_uppercase() {
+                // The grammar's own word for it.
+                name if name == "BIG_DECIMAL" => "DECIMAL".to_owned(),
+                name => name,
+            };
+        }
+    };
+    name.to_owned()
 }
 
 /// Casts inside a cast keep the grammar's own names of types.

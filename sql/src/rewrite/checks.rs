@@ -24,7 +24,8 @@ pub(super) fn before(query: &Query) -> Result<(), SqlError> {
                 "Syntax error: Pinot currently does not support DISTINCT with *. Please specify each column name after DISTINCT keyword",
             ));
         }
-        if !query.group_by.is_empty() || query.is_aggregation() {
+        let aggregates = query.select.iter().any(|item| item.expr.is_aggregation());
+        if aggregates || !query.group_by.is_empty() {
             return Err(refuse(
                 "DISTINCT with aggregation or GROUP BY is not supported",
             ));

@@ -47,6 +47,8 @@ pub fn apply(mut query: Query, now_ms: i64) -> Result<Query, SqlError> {
     }
     aliases::resolve(&mut query)?;
     checks::after(&query)?;
+    // What is computed of aggregations has one row.
+    query.distinct &= !query.is_aggregation();
     group_by_to_distinct(&mut query);
     sized_sketches(&mut query);
     Ok(query)

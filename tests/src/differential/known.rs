@@ -285,6 +285,25 @@ const RULES: &[Rule] = &[
         ];
         d.multi() && failures.iter().any(|message| d.only_peer_refuses(message))
     }),
+    ("HAVING and ORDER BY of what has no type", |d| {
+        let untyped = "Cannot convert ColumnDataType: OBJECT to DataType";
+        let mixed = "cannot be cast to class java.lang.Double";
+        !d.multi() && (d.only_peer_refuses(untyped) || d.only_peer_refuses(mixed))
+    }),
+    ("a union with a part of no rows, in an order", |d| {
+        d.only_peer_refuses("The query is not order by identifiers")
+    }),
+    ("a call that folds to a literal at a leaf", |d| {
+        let failures = [
+            "Argument cannot be literal for transform function",
+            "Unsupported data type: UNKNOWN",
+        ];
+        d.multi() && failures.iter().any(|message| d.only_peer_refuses(message))
+    }),
+    ("a semi-join of an INT and a LONG", |d| {
+        let boxed = "java.lang.Long cannot be cast to class java.lang.Integer";
+        d.multi() && d.sql.contains("EXISTS (SELECT ") && d.only_peer_refuses(boxed)
+    }),
     ("a refusal where no row is left", |d| {
         d.code() == 0 && d.nothing_is_left() && REFUSED.iter().any(|with| d.we_refuse(with))
     }),

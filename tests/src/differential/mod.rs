@@ -18,6 +18,7 @@ mod text;
 mod unasked;
 mod vocabulary;
 mod wide;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,6 +32,7 @@ use crate::conformance::compare;
 use families::Statement;
 use generator::{Generator, Query};
 use relations::Relation;
+use written::Written;
 
 /// Steps that making a finding smaller may take, unless `TOURIGA_FUZZ_SHRINKS` says otherwise.
 const SHRINKS: u64 = 200;
@@ -150,27 +152,31 @@ fn relations_hold() -> Result<()> {
     Ok(())
 }
 
-/// A query of either form.
+/// A query of one of the forms.
 #[derive(Clone)]
 enum Asked {
     Query(Query),
     Statement(Statement),
+    Written(Written),
 }
 
 impl Asked {
-    /// Half of the seeds ask for a statement of a family.
+    /// A third of the seeds ask for a statement of a family, another one for a query as users write them.
     fn new(seed: u64) -> Self {
         let mut generator = Generator::beside_pinot(seed);
-        match seed / 4 % 2 {
+        let multi = seed % 2 == 1;
+        match seed / 4 % 3 {
             0 => Self::Query(generator.query()),
-            _ => Self::Statement(generator.statement(seed % 2 == 1)),
+            1 => Self::Statement(generator.statement(multi)),
+            _ => Self::Written(Written::new(seed, multi)),
         }
     }
 
-    fn table(&self) -> &'static str {
+    fn tables(&self) -> Vec<&'static str> {
         match self {
-            Self::Query(query) => query.table.name,
-            Self::Statement(statement) => statement.table.name,
+            Self::Query(query) => vec![query.table.name],
+            Self::Statement(statement) => vec![statement.table.name],
+            Self::Written(written) => written.tables.iter().copied().collect(),
         }
     }
 
@@ -190,6 +196,7 @@ impl Asked {
         let sql = match self {
             Self::Query(query) => query.sql(),
             Self::Statement(statement) => statement.node.sql(),
+            Self::Written(written) => written.sql(),
         };
         (format!("{nulls}{engine}{sql}"), multi)
     }
@@ -208,6 +215,7 @@ impl Smaller for Asked {
                 let all = statement.shrunk().into_iter();
                 all.map(Self::Statement).collect()
             }
+            Self::Written(written) => written.shrunk().into_iter().map(Self::Written).collect(),
         }
     }
 }
@@ -221,7 +229,7 @@ fn case(seed: u64, query: &Asked, sql: &str, expect: Json) -> Json {
     } else {
         "single"
     };
-    let mut case = json!({"id": format!("generated-{seed:06}"), "sql": sql, "datasets": [query.table()], "ordered": true,
+    let mut case = json!({"id": format!("generated-{seed:06}"), "sql": sql, "datasets": query.tables(), "ordered": true,
         "tags": ["generated", engine], "expect": expect});
     if ESTIMATES.iter().any(|name| sql.contains(name)) {
         case["rel"] = json!(0.05);

@@ -16,6 +16,12 @@ pub(super) enum Kind {
     Bytes,
     Aggregate,
     Statement,
+    /// What rows are read from.
+    Source,
+    /// What nothing else stands for.
+    Unique,
+    /// What a statement may do without.
+    Optional,
 }
 
 /// A text with a `{}` for every child, and `{=N}` where the child of that number stands once more.
@@ -63,6 +69,9 @@ impl Node {
             child.kind == self.kind || (self.kind == Kind::Number && child.kind == Kind::Whole)
         };
         let mut out: Vec<Self> = self.children.iter().filter(same).cloned().collect();
+        if self.kind == Kind::Optional && !self.text.is_empty() {
+            out.push(Self::leaf(self.kind, ""));
+        }
         for (index, child) in self.children.iter().enumerate() {
             for smaller in child.shrunk() {
                 let mut copy = self.clone();

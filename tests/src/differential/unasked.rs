@@ -36,6 +36,26 @@ pub(super) const UNASKED: &[Shape] = &[
         let (tested, _) = having.split_once(" > 2 ORDER BY ").unwrap_or((having, ""));
         !sql.contains(MULTI_STAGE) && tested.contains(" FILTER (") && !selected.contains(tested)
     }),
+    ("an expression over a window above a join", |sql| {
+        let made_of = ["AVG(", "/ SUM(", "- LAG("];
+        let above = [" JOIN ", " (SELECT "];
+        let has = |any: &[&str]| any.iter().any(|part| sql.contains(part));
+        sql.contains(MULTI_STAGE) && sql.contains(" OVER (") && has(&made_of) && has(&above)
+    }),
+    ("NOT IN over null", |sql| {
+        let nulls = [NULL_HANDLING, " LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN "];
+        sql.contains(MULTI_STAGE)
+            && sql.contains(" NOT IN (SELECT ")
+            && nulls.iter().any(|part| sql.contains(part))
+    }),
+    ("a sliding sum of what an outer join leaves null", |sql| {
+        let outer = [" LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN "];
+        sql.contains(" ROWS BETWEEN 2 PRECEDING") && outer.iter().any(|join| sql.contains(join))
+    }),
+    ("a sum beyond LONG", |sql| {
+        let beyond = ["long_col + ", "long_col * ", "long_col - "];
+        sql.contains(MULTI_STAGE) && beyond.iter().any(|part| sql.contains(part))
+    }),
     ("dateTrunc in a range", |sql| {
         let ranged = sql.contains(" BETWEEN 1740723283312 AND ");
         let coarse = ["'MONTH'", "'WEEK'", "'week'", "'QUARTER'", "'YEAR'"];
