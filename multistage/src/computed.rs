@@ -240,17 +240,10 @@ fn without_computed(schema: &DFSchema, plan: LogicalPlan) -> Result<LogicalPlan>
     Ok(LogicalPlan::Projection(kept))
 }
 
-/// A join by columns, where its keys are expressions.
+/// A join by columns, where its keys are expressions, or its condition tells what a leaf does.
 fn keys_below(join: &Join, names: &mut usize) -> Result<Option<LogicalPlan>> {
-    let is_column = |expr: &Expr| matches!(expr, Expr::Column(_));
-    if join
-        .on
-        .iter()
-        .all(|(left, right)| is_column(left) && is_column(right))
-    {
-        return Ok(None);
-    }
     let mut on = join.on.clone();
+    let mut filter = join.filter.clone();
     let mut side = |input: &Arc<LogicalPlan>, at: fn(&mut (Expr, Expr)) -> &mut Expr| {
         if !leaf::reads(input) {
             return Ok(Some(Arc::clone(input)));
@@ -260,6 +253,9 @@ fn keys_below(join: &Join, names: &mut usize) -> Result<Option<LogicalPlan>> {
             if is_computed(key, input) && !asks(key) {
                 *key = below.column(key.clone(), names);
             }
+        }
+        if let Some(condition) = filter.take() {
+            filter = Some(below.without_moved(condition, names)?);
         }
         if below.computed.is_empty() {
             return Ok(Some(Arc::clone(input)));
@@ -271,14 +267,14 @@ fn keys_below(join: &Join, names: &mut usize) -> Result<Option<LogicalPlan>> {
     let (Some(left), Some(right)) = (left, right) else {
         return Ok(None);
     };
-    if on == join.on {
+    if on == join.on && filter == join.filter {
         return Ok(None);
     }
     let by_columns = Join::try_new(
         left,
         right,
         on,
-        join.filter.clone(),
+        filter,
         join.join_type,
         join.join_constraint,
         join.null_equality,
@@ -351,8 +347,8 @@ fn makes_null(expr: &Expr) -> bool {
     }
 }
 
-/// True for a call with arithmetic of whole numbers or FLOATs somewhere within, or with a part of an address, and for such arithmetic
-/// that is widened to be compared.
+/// True for a call or a comparison with arithmetic of whole numbers or FLOATs somewhere within, or with a part of an address, and for
+/// such arithmetic that is widened to be compared.
 fn keeps_fractions(expr: &Expr, schema: &DFSchema) -> bool {
     let narrow = |inner: &Expr| {
         is_arithmetic(inner)
@@ -376,9 +372,15 @@ fn keeps_fractions(expr: &Expr, schema: &DFSchema) -> bool {
     let call = match expr {
         Expr::ScalarFunction(call) => call,
         Expr::Case(case) => {
-            let answers = case.when_then_expr.iter().map(|(_, then)| then);
-            return answers.chain(&case.else_expr).any(|answer| within(answer));
+            let parts = case.when_then_expr.iter();
+            let parts = parts.flat_map(|(when, then)| [when, then]);
+            return parts.chain(&case.else_expr).any(|part| within(part));
         }
+        Expr::BinaryExpr(test) if test.op.supports_propagation() => {
+            return within(&test.left) || within(&test.right);
+        }
+        Expr::InList(list) => return within(&list.expr),
+        Expr::Between(between) => return within(&between.expr),
         _ => return false,
     };
     // A leaf refuses logarithms of BIG_DECIMAL.

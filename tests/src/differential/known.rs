@@ -300,9 +300,13 @@ const RULES: &[Rule] = &[
         ];
         d.multi() && failures.iter().any(|message| d.only_peer_refuses(message))
     }),
-    ("a semi-join of an INT and a LONG", |d| {
-        let boxed = "java.lang.Long cannot be cast to class java.lang.Integer";
-        d.multi() && d.sql.contains("EXISTS (SELECT ") && d.only_peer_refuses(boxed)
+    ("a semi-join of two types", |d| {
+        let boxed = [
+            "java.lang.Long cannot be cast to class java.lang.Integer",
+            "java.lang.String cannot be cast to class java.lang.Integer",
+        ];
+        let asks = d.sql.contains("EXISTS (SELECT ") || d.sql.contains(" IN (SELECT ");
+        d.multi() && asks && boxed.iter().any(|failure| d.only_peer_refuses(failure))
     }),
     ("a refusal where no row is left", |d| {
         d.code() == 0 && d.nothing_is_left() && REFUSED.iter().any(|with| d.we_refuse(with))
