@@ -6,7 +6,7 @@
 
 use super::super::node::Kind;
 
-/// A table of the own data sets: its column that names a person, and a condition that few of its rows meet.
+/// A table of the own data sets with its column that names a person.
 pub(super) struct Source {
     pub(super) table: &'static str,
     pub(super) person: &'static str,
@@ -213,7 +213,7 @@ pub(super) const WINDOWS: &[(Kind, &str)] = &[
     (Kind::Text, "LAG({t}) OVER (ORDER BY {unique})"),
 ];
 
-/// Joins: the words, and whether rows of the right side may be missing, and of the left one.
+/// Kinds of joins.
 pub(super) const JOINS: &[&str] = &[
     "JOIN",
     "JOIN",
