@@ -300,33 +300,17 @@ fn is_arithmetic(expr: &Expr) -> bool {
 
 /// True for what a leaf answers otherwise than an operator above it.
 fn moves(expr: &Expr, schema: &DFSchema) -> bool {
-    (keeps_fractions(expr, schema) || has_made_null(expr) || tests_nulls(expr))
-        && !expr.is_volatile()
-        && !asks(expr)
+    (keeps_fractions(expr, schema) || knows_nulls(expr)) && !expr.is_volatile() && !asks(expr)
 }
 
-/// True for an expression of rows that tells a null from its default value, which is all that stands for it above a leaf.
-fn tests_nulls(expr: &Expr) -> bool {
-    let of_rows = !matches!(expr, Expr::Alias(_) | Expr::Cast(_));
-    of_rows
-        && within_rows(expr, |inner| match inner {
-            Expr::IsNull(_) | Expr::IsNotNull(_) => true,
-            Expr::ScalarFunction(call) => call.func.name() == "coalesce",
-            _ => false,
-        })
-}
-
-/// True for an expression of rows in which a null may be made: a CASE without an answer, and NULLIF. A cast of one is above it.
-fn has_made_null(expr: &Expr) -> bool {
-    !matches!(expr, Expr::Alias(_) | Expr::Cast(_)) && within_rows(expr, makes_null)
-}
-
-/// True for an expression of rows that has a part of a kind.
-fn within_rows(expr: &Expr, is_one: impl Fn(&Expr) -> bool) -> bool {
-    let (mut of_rows, mut found) = (true, false);
+/// True for an expression of rows in which a null may be made, or is told from the default value that is all that stands for it above
+/// a leaf. A cast of one is above it.
+fn knows_nulls(expr: &Expr) -> bool {
+    let mut of_rows = !matches!(expr, Expr::Alias(_) | Expr::Cast(_));
+    let mut found = false;
     let walked = expr.apply(|inner| {
         of_rows &= !matches!(inner, Expr::AggregateFunction(_) | Expr::WindowFunction(_));
-        found |= is_one(inner);
+        found |= makes_null(inner) || tests_null(inner);
         Ok(match of_rows {
             true => TreeNodeRecursion::Continue,
             false => TreeNodeRecursion::Stop,
@@ -335,6 +319,15 @@ fn within_rows(expr: &Expr, is_one: impl Fn(&Expr) -> bool) -> bool {
     walked.is_ok() && of_rows && found
 }
 
+fn tests_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::IsNull(_) | Expr::IsNotNull(_) => true,
+        Expr::ScalarFunction(call) => call.func.name() == "coalesce",
+        _ => false,
+    }
+}
+
+/// A CASE without an answer, and NULLIF.
 fn makes_null(expr: &Expr) -> bool {
     match expr {
         Expr::Case(case) => {

@@ -109,10 +109,10 @@ fn wanted(inputs: &[Arc<LogicalPlan>]) -> Vec<Option<DataType>> {
         let texts = any(|t| t == DataType::String)
             && any(|t| matches!(t, DataType::Bytes | DataType::Timestamp));
         let times = any(|t| t == DataType::Timestamp)
-            && any(is_whole)
+            && any(DataType::is_integer)
             && types
                 .iter()
-                .all(|t| t.data_type == DataType::Timestamp || is_whole(t.data_type));
+                .all(|t| t.data_type == DataType::Timestamp || t.data_type.is_integer());
         let other = match (texts, times) {
             (true, _) => Some(DataType::String),
             (_, true) => Some(DataType::Timestamp),
@@ -121,10 +121,6 @@ fn wanted(inputs: &[Arc<LogicalPlan>]) -> Vec<Option<DataType>> {
         wanted.push(number.or(other.filter(|_| single)));
     }
     wanted
-}
-
-fn is_whole(found: DataType) -> bool {
-    matches!(found, DataType::Int | DataType::Long)
 }
 
 /// True for a column that is a literal with a fraction: an exact decimal to the planner.

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use super::asks;
+use crate::expressions::is_null;
 use crate::leaf;
 use crate::planned_type::is_operator;
 
@@ -158,7 +159,7 @@ fn side_of(join: &Join, expr: &Expr) -> Option<usize> {
 fn is_null_of_nulls(expr: &Expr) -> bool {
     match expr {
         Expr::Column(_) => true,
-        Expr::Literal(value, _) => value.is_null(),
+        Expr::Literal(..) => is_null(expr),
         Expr::Alias(alias) => is_null_of_nulls(&alias.expr),
         Expr::Cast(cast) => is_null_of_nulls(&cast.expr),
         Expr::BinaryExpr(binary) => {
