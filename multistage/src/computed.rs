@@ -7,8 +7,10 @@
 //! Must not know: kernels, the text of leaves, how a plan takes further columns. Invariant: the same columns under the same names;
 //! what moves reads the columns of one leaf alone.
 
+pub(crate) mod conditions;
 pub(crate) mod filters;
 mod further;
+pub(crate) mod windows;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Aggregate, Expr, ExprSchemable, Filter, Join, LogicalPlan, Projection, Window,
@@ -26,6 +29,7 @@ use crate::expressions::is_null;
 use crate::leaf;
 use crate::planned_type::is_operator;
 use crate::types::column_type;
+pub(crate) use further::{has_columns, is_null_of_nulls};
 
 /// Moves what stands above windows, unions and joins.
 ///
@@ -340,8 +344,8 @@ fn makes_null(expr: &Expr) -> bool {
     }
 }
 
-/// True for a call or a comparison with arithmetic of whole numbers or FLOATs somewhere within, or with a part of an address, and for
-/// such arithmetic that is widened to be compared.
+/// True for arithmetic of whole numbers, which a leaf keeps beyond their range too, for a call or a comparison with it or arithmetic
+/// of FLOATs somewhere within, or with a part of an address, and for such arithmetic that is widened to be compared.
 fn keeps_fractions(expr: &Expr, schema: &DFSchema) -> bool {
     let narrow = |inner: &Expr| {
         is_arithmetic(inner)
@@ -379,8 +383,18 @@ fn keeps_fractions(expr: &Expr, schema: &DFSchema) -> bool {
     // A leaf refuses logarithms of BIG_DECIMAL.
     let logarithm = matches!(call.func.name(), "ln" | "log10" | "log2" | "exp" | "sqrt");
     is_part_of_address(expr)
+        || (narrow(expr) && expr.get_type(schema).is_ok_and(|found| found.is_integer()))
+        || narrows(call, schema)
         || call.args.iter().any(within)
         || (logarithm && call.args.iter().any(decimal))
+}
+
+/// True for a LONG that a function answers as an INT: a leaf cuts off what is beyond.
+fn narrows(call: &ScalarFunction, schema: &DFSchema) -> bool {
+    let [value @ Expr::ScalarFunction(_), _] = call.args.as_slice() else {
+        return false;
+    };
+    call.func.name() == "cast" && matches!(value.get_type(schema), Ok(ArrowType::Int64))
 }
 
 /// True for what a leaf answers an empty text for, and operators above it null: a part of a text that is no address.

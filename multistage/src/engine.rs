@@ -20,7 +20,7 @@ use sql::Statement;
 use sql::statement::EXPLAIN_IMPLEMENTATION;
 
 use crate::catalog::{Catalog, Table};
-use crate::computed::filters;
+use crate::computed::{conditions, filters, windows};
 use crate::distributed::Channels;
 use crate::error::{MultiStageError, Phase, missing_column, of};
 use crate::join_order::Figures;
@@ -48,6 +48,9 @@ pub struct Request {
     pub statistics: Arc<Statistics>,
 }
 
+/// The option that has nulls be none of the values that stand for them.
+const NULL_HANDLING: &str = "enablenullhandling";
+
 /// The option with the bytes that a query may take.
 const MEMORY_OPTION: &str = "queryMemoryMaxBytes";
 
@@ -60,6 +63,7 @@ pub async fn answer(
     leaves: Arc<dyn Leaves>,
 ) -> Result<ResultTable, MultiStageError> {
     let state = run::session();
+    let options = &request.statement.options;
     let plan = planned(request, leaves.as_ref())?;
     let names = names_of(&plan);
     let plan = state
@@ -67,9 +71,9 @@ pub async fn answer(
         .execute_and_check(plan, state.config_options(), |_, _| {})
         .map_err(|error| of(&error, Phase::Validation))?;
     let outer = filters::outer_sides(&plan);
-    let plan = state
-        .optimizer()
-        .optimize(plan, state, |_, _| {})
+    let plan = windows::below(plan)
+        .and_then(conditions::within_choices)
+        .and_then(|plan| state.optimizer().optimize(plan, state, |_, _| {}))
         .map_err(|error| of(&error, Phase::Planning))?;
     let wanted = join_order::wanted(&plan);
     let figures = request.statistics.of(&wanted, leaves.as_ref()).await;
@@ -79,9 +83,12 @@ pub async fn answer(
             true => filters::of_choices(plan),
             false => Ok(plan),
         })
+        .and_then(|plan| match options.is_true(NULL_HANDLING) {
+            true => Ok(plan),
+            false => filters::below_semi_joins(plan),
+        })
         .map_err(|error| of(&error, Phase::Planning))?;
     known_aggregates(&plan)?;
-    let options = &request.statement.options;
     let wish = Wish {
         distributed: options.is_true("distributed"),
         now_ms: request.now_ms,
@@ -188,7 +195,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .statement
         .options
         .is_true("autorewriteaggregationtype");
-    let nulls = request.statement.options.is_true("enablenullhandling");
+    let nulls = request.statement.options.is_true(NULL_HANDLING);
     let dimensions = dimensions(query, leaves);
     let catalog = Catalog::new(tables, dimensions, request.now_ms, rewrite_extremes);
     let options = ParserOptions::new()

@@ -17,6 +17,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimizer::Optimizer;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
@@ -28,8 +29,10 @@ use crate::distributed::{self, Asked, Channels, Place};
 use crate::error::{MultiStageError, Phase, of};
 use crate::leaf::{self, Leaves};
 use crate::outer_sides::OuterSides;
+use crate::shared_bounds::{self, SharedBounds};
 use crate::small_batches;
 use crate::stages::{self, Stages};
+use crate::strict_joins::{self, StrictJoins};
 use crate::types::column_type;
 use crate::window_order;
 use crate::yielding::Yielding;
@@ -94,13 +97,21 @@ fn builder(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionStateBuil
         .rules
         .into_iter()
         .filter(|rule| !LEFT_OUT.contains(&rule.name()))
-        .map(|rule| match rule.name() {
-            STANDS_FOR => Arc::new(ConstantKeys) as _,
-            _ => rule,
+        .flat_map(|rule| match rule.name() {
+            STANDS_FOR => vec![Arc::new(ConstantKeys) as _],
+            strict_joins::BEHIND => vec![rule, Arc::new(StrictJoins)],
+            _ => vec![rule],
         })
         .collect();
-    let mut physical = PhysicalOptimizer::new().rules;
-    physical.insert(0, Arc::new(OuterSides));
+    let mut physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
+        vec![Arc::new(OuterSides)];
+    for rule in PhysicalOptimizer::new().rules {
+        let sorts = rule.name() == shared_bounds::BEHIND;
+        physical.push(rule);
+        if sorts {
+            physical.push(Arc::new(SharedBounds));
+        }
+    }
     physical.push(Arc::new(Yielding));
     SessionStateBuilder::new()
         .with_config(config)

@@ -197,7 +197,8 @@ impl BoundExpr {
                 } else {
                     results.collect::<Result<Vec<_>, _>>()?
                 };
-                let blocks = match sees || rows.handles_nulls() || !function.is_transform() {
+                let decides = function.function().nulls == NullRule::Sees;
+                let blocks = match decides || rows.handles_nulls() || !function.is_transform() {
                     true => blocks,
                     false => read(function, args, blocks),
                 };

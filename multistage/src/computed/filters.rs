@@ -7,14 +7,17 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, JoinType};
+use datafusion::common::{DFSchema, JoinType, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{
+    Aggregate, Case, Expr, ExprSchemable, Filter, LogicalPlan, Projection, lit,
+};
 
-use super::under_names_of;
+use super::{makes_null, under_names_of};
 use crate::aggregate::PinotAggregate;
-use crate::expressions::is_null;
+use crate::expressions::{is_null, mapped};
+use crate::leaf;
 use crate::typing::expression;
 
 /// How many sides of joins nulls may stand for; joins that stand for subqueries are not among them.
@@ -54,6 +57,68 @@ pub(crate) fn of_choices(plan: LogicalPlan) -> Result<LogicalPlan> {
     .data()
 }
 
+/// The plan without null handling, with the value that stands for a null in the place of what is not chosen, where a leaf below a semi
+/// join chooses: Pinot's planner has a semi join above what is computed of its rows, and such a choice becomes no FILTER.
+///
+/// # Errors
+/// Where a node cannot be rebuilt.
+pub(crate) fn below_semi_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| match &node {
+        LogicalPlan::Aggregate(Aggregate { input, .. })
+        | LogicalPlan::Projection(Projection { input, .. })
+            if is_semi_joined(input) =>
+        {
+            let schema = Arc::clone(input.schema());
+            mapped(node, |expr| expr.transform_up(|part| chosen(part, &schema)))
+        }
+        _ => Ok(Transformed::no(node)),
+    })
+    .data()
+}
+
+/// True for the rows of a leaf of which a semi join keeps some.
+fn is_semi_joined(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Join(join) if join.join_type == JoinType::LeftSemi => {
+            leaf::reads(&join.left) || is_semi_joined(&join.left)
+        }
+        LogicalPlan::Projection(Projection { input, .. })
+        | LogicalPlan::Filter(Filter { input, .. }) => is_semi_joined(input),
+        LogicalPlan::SubqueryAlias(alias) => is_semi_joined(&alias.input),
+        _ => false,
+    }
+}
+
+/// A choice that is never null.
+fn chosen(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if !makes_null(&expr) {
+        return Ok(Transformed::no(expr));
+    }
+    let nothing = lit(ScalarValue::new_default(&expr.get_type(schema)?)?);
+    let case = match expr {
+        Expr::Case(mut case) => {
+            let answers = case.when_then_expr.iter_mut().map(|(_, then)| then);
+            for answer in answers.filter(|answer| is_null(answer)) {
+                **answer = nothing.clone();
+            }
+            if case.else_expr.as_deref().is_none_or(is_null) {
+                case.else_expr = Some(Box::new(nothing));
+            }
+            case
+        }
+        Expr::ScalarFunction(call) => match call.args.as_slice() {
+            [value, other] => {
+                let same = expression(value.clone().eq(other.clone()), schema)?;
+                let value = Some(Box::new(value.clone()));
+                Case::new(None, vec![(Box::new(same), Box::new(nothing))], value)
+            }
+            _ => return Ok(Transformed::no(Expr::ScalarFunction(call))),
+        },
+        other => return Ok(Transformed::no(other)),
+    };
+    Ok(Transformed::yes(Expr::Case(case)))
+}
+
 fn filtered(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     let mut changed = false;
     let schema = aggregate.input.schema();
@@ -78,7 +143,12 @@ fn under_filter(call: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     let Some(function) = inner.downcast_ref::<PinotAggregate>() else {
         return Ok(None);
     };
-    let nullif = matches!(params.args.as_slice(), [Expr::ScalarFunction(_)]);
+    let nullif =
+        |arg: &Expr| matches!(arg, Expr::ScalarFunction(call) if call.func.name() == "nullif");
+    let nullif = params
+        .args
+        .iter()
+        .any(|arg| arg.exists(|part| Ok(nullif(part))).unwrap_or(false));
     let (mut params, chosen) = of_choice(params, function.arguments.len());
     let Some(mut chosen) = chosen else {
         return Ok(None);
@@ -97,32 +167,44 @@ fn under_filter(call: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
 }
 
 /// An aggregation of NULLIF or one CASE of one condition that is null otherwise, as the planner has it: of the value, with the condition as a
-/// filter. A leaf that does not handle nulls would read zero for them.
+/// filter, and so on where the value is such a choice. A leaf that does not handle nulls would read zero for them.
 pub(crate) fn of_choice(
     mut params: AggregateFunctionParams,
     arguments: usize,
 ) -> (AggregateFunctionParams, Option<Expr>) {
-    let case = match params.args.as_slice() {
-        [Expr::Case(case)] => case,
-        [Expr::ScalarFunction(call)] if call.func.name() == "nullif" && arguments == 1 => {
+    let mut chosen: Option<Expr> = None;
+    while let [arg] = params.args.as_slice()
+        && arguments == 1
+        && let Some((value, condition)) = choice(arg)
+    {
+        params.args = vec![value];
+        chosen = Some(match chosen {
+            Some(outer) => outer.and(condition),
+            None => condition,
+        });
+    }
+    (params, chosen)
+}
+
+/// What is chosen, and when.
+fn choice(expr: &Expr) -> Option<(Expr, Expr)> {
+    let case = match expr {
+        Expr::Case(case) => case,
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
             let [value, other] = call.args.as_slice() else {
-                return (params, None);
+                return None;
             };
-            let filter = value.clone().eq(other.clone()).is_not_true();
-            params.args = vec![value.clone()];
-            return (params, Some(filter));
+            return Some((value.clone(), value.clone().eq(other.clone()).is_not_true()));
         }
-        _ => return (params, None),
+        _ => return None,
     };
-    let ([(when, then)], None, 1) = (case.when_then_expr.as_slice(), &case.expr, arguments) else {
-        return (params, None);
+    let ([(when, then)], None) = (case.when_then_expr.as_slice(), &case.expr) else {
+        return None;
     };
     let otherwise = case.else_expr.as_deref().filter(|other| !is_null(other));
-    let (value, filter) = match otherwise {
-        None if !is_null(then) => (then.as_ref().clone(), when.as_ref().clone()),
-        Some(other) if is_null(then) => (other.clone(), when.as_ref().clone().is_not_true()),
-        _ => return (params, None),
-    };
-    params.args = vec![value];
-    (params, Some(filter))
+    match otherwise {
+        None if !is_null(then) => Some((then.as_ref().clone(), when.as_ref().clone())),
+        Some(other) if is_null(then) => Some((other.clone(), when.as_ref().clone().is_not_true())),
+        _ => None,
+    }
 }

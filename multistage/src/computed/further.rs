@@ -47,7 +47,7 @@ pub(super) fn reaches(plan: &LogicalPlan, expr: &Expr) -> bool {
 }
 
 /// True for an expression of a plan's columns.
-pub(super) fn has_columns(plan: &LogicalPlan, expr: &Expr) -> bool {
+pub(crate) fn has_columns(plan: &LogicalPlan, expr: &Expr) -> bool {
     let read = expr.column_refs();
     !read.is_empty() && read.iter().all(|column| plan.schema().has_column(column))
 }
@@ -156,7 +156,7 @@ fn side_of(join: &Join, expr: &Expr) -> Option<usize> {
 }
 
 /// True for an expression that is null wherever its columns are.
-fn is_null_of_nulls(expr: &Expr) -> bool {
+pub(crate) fn is_null_of_nulls(expr: &Expr) -> bool {
     match expr {
         Expr::Column(_) => true,
         Expr::Literal(..) => is_null(expr),

@@ -1,0 +1,103 @@
+//! The rules of what joins, subqueries, windows and unions add to expressions.
+//!
+//! Must not know: how queries are made. Invariant: a rule looks at both answers; the shape of a query alone excuses no row.
+
+use serde_json::Value as Json;
+
+use super::Rule;
+use crate::differential::difference::{fewer, is_empty, is_extreme, items, number, same};
+
+pub(super) const RULES: &[Rule] = &[
+    ("NOT EXISTS of what the planner finds empty", |d| {
+        let none = items(&d.case["expect"]["rows"]).next().is_none();
+        d.multi()
+            && d.sql.contains("NOT EXISTS (SELECT ")
+            && d.code() == 0
+            && none
+            && d.ours.is_ok()
+    }),
+    ("a group of literals alone, of no rows", |d| {
+        let theirs = items(&d.case["expect"]["rows"]).count();
+        let none = d.ours.is_ok() && d.our_rows().is_empty();
+        d.multi() && d.sql.contains("EXISTS (SELECT ") && d.code() == 0 && none && theirs == 1
+    }),
+    ("MIN and MAX where tests of literals leave no row", |d| {
+        let tests = ["LOWER('", "UPPER('", " || '", "SUBSTR('", "' LIKE '"];
+        let tested = tests.iter().any(|test| d.sql.contains(test));
+        let none = |ours: &Json, theirs: &Json| ours.is_null() && is_extreme(theirs);
+        d.multi() && tested && d.cells_agree(none)
+    }),
+    ("an outer join below a comparison with a subquery", |d| {
+        let outer = [" FULL JOIN ", " LEFT JOIN ", " RIGHT JOIN "];
+        let compared = [" > (SELECT ", " < (SELECT ", " >= (SELECT ", " <= (SELECT "];
+        let has = |any: &[&str]| any.iter().any(|part| d.sql.contains(part));
+        let stands = |ours: &Json, theirs: &Json| {
+            theirs.is_null() && (number(ours) == Some(0.0) || is_empty(ours))
+        };
+        d.multi() && has(&outer) && has(&compared) && d.cells_agree(stands)
+    }),
+    ("IS NOT NULL of a side that may be missing", |d| {
+        let outer = [" FULL JOIN ", " LEFT JOIN ", " RIGHT JOIN "];
+        let above = outer.iter().any(|join| d.sql.contains(join));
+        let tested = d.sql.contains(" IS NOT NULL") && !d.null_handling();
+        d.multi() && above && tested && d.cells_agree(fewer)
+    }),
+    ("a number of literals rounded", |d| {
+        let rounds = ["CEIL(", "FLOOR("];
+        let rounded = rounds.iter().any(|call| d.sql.contains(call));
+        let wider = |ours: &str, theirs: &str| {
+            matches!((ours, theirs), ("INT" | "LONG" | "FLOAT", "DOUBLE"))
+        };
+        let near = |ours: &Json, theirs: &Json| match (number(ours), number(theirs)) {
+            // A FLOAT has seven digits.
+            (Some(a), Some(b)) => (a - b).abs() <= 1e-6 * a.abs().max(b.abs()),
+            _ => false,
+        };
+        d.multi() && rounded && d.agree(same, wider, near)
+    }),
+    ("a quotient of literals in an aggregation", |d| {
+        // The planner cuts it behind the digits that its sides have.
+        let cut = |ours: &Json, theirs: &Json| match (number(ours), number(theirs)) {
+            (Some(a), Some(b)) => a - b >= 0.0 && a - b < 0.1 && (b * 10.0).fract() == 0.0,
+            _ => false,
+        };
+        d.multi() && d.sql.contains(") * 1.0 / ") && d.cells_agree(cut)
+    }),
+    ("a NOT IN that every row passes, negated", |d| {
+        let negated = d.sql.contains("NOT ((") && d.sql.contains(" NOT IN (");
+        let missing = || {
+            let theirs = items(&d.case["expect"]["rows"]).count();
+            d.code() == 0 && d.our_rows().len() < theirs
+        };
+        d.null_handling() && !d.multi() && negated && d.ours.is_ok() && missing()
+    }),
+    ("groups that are trimmed before HAVING", |d| {
+        d.sql.contains(" HAVING ") && !d.multi() && d.only_further_rows()
+    }),
+    ("a sliding sum behind what is infinite", |d| {
+        let sliding = d.sql.contains(" PRECEDING AND ");
+        let lost = |_: &Json, theirs: &Json| theirs.as_str() == Some("NaN");
+        d.multi() && sliding && d.cells_agree(lost)
+    }),
+    ("DISTINCTCOUNTOFFHEAP beside a literal alone", |d| {
+        d.multi() && d.only_peer_refuses("DISTINCT_COUNT_OFF_HEAP cannot be applied to group-by")
+    }),
+    ("BETWEEN of an array", |d| {
+        d.only_peer_refuses("class [[D cannot be cast")
+            || d.only_peer_refuses("class [[I cannot be")
+    }),
+    ("a window of one side of a join", |d| {
+        let above = d.sql.contains(" OVER (PARTITION BY ") && d.sql.contains(" JOIN ");
+        let numbers =
+            |ours: &Json, theirs: &Json| number(ours).is_some() && number(theirs).is_some();
+        d.multi() && above && d.cells_agree(numbers)
+    }),
+    ("an average of what is never null to the planner", |d| {
+        let cut = |ours: &Json, theirs: &Json| match (number(ours), number(theirs)) {
+            (Some(a), Some(b)) => a - b >= 0.0 && a - b < 1.0 && b.fract() == 0.0,
+            _ => false,
+        };
+        let tested = d.sql.contains("AVG(CASE WHEN ") && d.sql.contains(" IS NOT NULL THEN ");
+        d.multi() && d.null_handling() && tested && d.cells_agree(cut)
+    }),
+];
