@@ -164,10 +164,10 @@ fn whole_limit(query: &mut Query) {
     for number in numbers {
         if let Expr::Value(value) = number
             && let Value::Number(digits, _) = &mut value.value
-            && let Some((whole, _)) = digits.split_once('.')
-            && whole.bytes().all(|b| b.is_ascii_digit())
+            && digits.contains(['.', 'e', 'E'])
+            && let Ok(written) = digits.parse::<f64>()
         {
-            *digits = if whole.is_empty() { "0" } else { whole }.to_owned();
+            *digits = format!("{:.0}", written.trunc());
         }
     }
 }

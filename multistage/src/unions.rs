@@ -43,7 +43,7 @@ pub(crate) fn sides_alike(mut join: Join) -> Result<Join> {
         if let [Some(one), Some(other)] = types
             && wanted.is_none()
         {
-            *wanted = wider(one, other);
+            *wanted = wider(one, other).or_else(|| text_beside_number(one, other));
         }
     }
     if wanted.iter().any(Option::is_some) {
@@ -61,6 +61,16 @@ pub(crate) fn sides_alike(mut join: Join) -> Result<Join> {
 fn type_at(input: &LogicalPlan, at: usize) -> Option<ColumnType> {
     let field = input.schema().fields().get(at)?;
     Some(column_type(field.data_type()))
+}
+
+/// Beside a text a number is one too.
+fn text_beside_number(one: ColumnType, other: ColumnType) -> Option<DataType> {
+    let single = !one.multi && !other.multi;
+    let sides = [(one, other), (other, one)];
+    let met = sides
+        .iter()
+        .any(|(text, number)| text.data_type == DataType::String && number.data_type.is_numeric());
+    (single && met).then_some(DataType::String)
 }
 
 /// The wider of two numbers.
@@ -81,7 +91,8 @@ fn wider(one: ColumnType, other: ColumnType) -> Option<DataType> {
 
 /// The types that columns take where the engine below would choose others: whole numbers are BIG_DECIMAL where they stand beside
 /// it, BIG_DECIMAL are DOUBLE beside that, BYTES beside texts are their hexadecimal digits, times beside texts are written
-/// out, and whole numbers beside times are milliseconds.
+/// out, and whole numbers beside times are milliseconds. Numbers of two types have the wider one, here already: what a subquery compares
+/// with the column has its type then.
 fn wanted(inputs: &[Arc<LogicalPlan>]) -> Vec<Option<DataType>> {
     let width = inputs
         .first()
@@ -118,7 +129,17 @@ fn wanted(inputs: &[Arc<LogicalPlan>]) -> Vec<Option<DataType>> {
             (_, true) => Some(DataType::Timestamp),
             _ => None,
         };
-        wanted.push(number.or(other.filter(|_| single)));
+        let widest =
+            types
+                .iter()
+                .skip(1)
+                .try_fold(types[0], |widest, found| match *found == widest {
+                    true => Some(widest),
+                    false => wider(widest, *found).map(ColumnType::sv),
+                });
+        let widest = widest.filter(|_| !types.windows(2).all(|pair| pair[0] == pair[1]));
+        let widest = widest.map(|widest| widest.data_type);
+        wanted.push(number.or(other.filter(|_| single)).or(widest));
     }
     wanted
 }

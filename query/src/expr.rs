@@ -7,7 +7,7 @@ use functions::aggregate::placed;
 use functions::scalar::{self, Argument, BoundScalar, EvalContext, NullRule, Role};
 use sql::Expr;
 
-use crate::QueryError;
+use crate::{QueryError, json_text};
 
 /// An expression bound to its inputs.
 #[derive(Debug, Clone)]
@@ -82,7 +82,10 @@ impl BoundExpr {
                     .collect::<Result<Vec<_>, _>>()?;
                 let arguments: Vec<Argument> = args.iter().map(Self::as_argument).collect();
                 let function = scalar::bind(&call.name, &arguments, role)?;
-                Ok(Self::Call { function, args })
+                match role {
+                    Role::Transform => json_text::read(function, args),
+                    _ => Ok(Self::Call { function, args }),
+                }
             }
         }
     }

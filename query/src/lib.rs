@@ -10,6 +10,7 @@ pub mod expr;
 pub mod filter;
 pub mod gapfill;
 pub mod group_by;
+mod json_text;
 mod kernel;
 pub mod limits;
 pub mod literals;

@@ -79,9 +79,11 @@ pub(crate) fn below_semi_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// True for the rows of a leaf of which a semi join keeps some.
 fn is_semi_joined(plan: &LogicalPlan) -> bool {
     match plan {
-        LogicalPlan::Join(join) if join.join_type == JoinType::LeftSemi => {
-            leaf::reads(&join.left) || is_semi_joined(&join.left)
-        }
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::LeftSemi => leaf::reads(&join.left) || is_semi_joined(&join.left),
+            JoinType::RightSemi => leaf::reads(&join.right) || is_semi_joined(&join.right),
+            _ => false,
+        },
         LogicalPlan::Projection(Projection { input, .. })
         | LogicalPlan::Filter(Filter { input, .. }) => is_semi_joined(input),
         LogicalPlan::SubqueryAlias(alias) => is_semi_joined(&alias.input),

@@ -36,14 +36,28 @@ pub(super) fn reaches(plan: &LogicalPlan, expr: &Expr) -> bool {
             own.is_ok_and(|own| reaches(&alias.input, &own))
         }
         LogicalPlan::Window(window) => reaches(&window.input, expr),
-        // Nothing passes a condition that is above a join or a window, but one with a subquery, which is a join.
-        LogicalPlan::Filter(filter) => asks(&filter.predicate) && reaches(&filter.input, expr),
+        LogicalPlan::Filter(filter) => passes(filter) && reaches(&filter.input, expr),
         LogicalPlan::Projection(projection) => {
             let own = read_by_place(expr, &projection.schema, &computed(projection));
             own.is_ok_and(|own| reaches(&projection.input, &own))
         }
         _ => false,
     }
+}
+
+/// True for a condition that is one of a join to the planner: right above an inner join, or with a subquery. Nothing passes any
+/// other that is above a join or a window.
+fn passes(filter: &Filter) -> bool {
+    fn is_inner(plan: &LogicalPlan) -> bool {
+        match plan {
+            LogicalPlan::Join(join) => join.join_type == JoinType::Inner,
+            LogicalPlan::Projection(projection) => is_inner(&projection.input),
+            LogicalPlan::SubqueryAlias(alias) => is_inner(&alias.input),
+            LogicalPlan::Filter(filter) => is_inner(&filter.input),
+            _ => false,
+        }
+    }
+    asks(&filter.predicate) || is_inner(&filter.input)
 }
 
 /// True for an expression of a plan's columns.
@@ -147,6 +161,7 @@ fn side_of(join: &Join, expr: &Expr) -> Option<usize> {
         JoinType::Right => (Some(true), Some(false)),
         JoinType::Full => (Some(true), Some(true)),
         JoinType::LeftSemi => (Some(false), None),
+        JoinType::RightSemi => (None, Some(false)),
         _ => (None, None),
     };
     let sides = [(left, &join.left), (right, &join.right)];

@@ -100,4 +100,13 @@ pub(super) const RULES: &[Rule] = &[
         let tested = d.sql.contains("AVG(CASE WHEN ") && d.sql.contains(" IS NOT NULL THEN ");
         d.multi() && d.null_handling() && tested && d.cells_agree(cut)
     }),
+    ("a comparison of a column with itself", |d| {
+        let none = |_: &Json, theirs: &Json| theirs.is_null() || number(theirs) == Some(0.0);
+        d.multi() && d.sql.contains(" <> COALESCE(") && d.cells_agree(none)
+    }),
+    ("a deviation of equal numbers", |d| {
+        let spread = ["STDDEV_", "VAR_"].iter().any(|call| d.sql.contains(call));
+        let tiny = |cell: &Json| cell.is_null() || number(cell).is_some_and(|x| x.abs() < 1e-6);
+        spread && d.cells_agree(|ours, theirs| tiny(ours) && tiny(theirs))
+    }),
 ];
