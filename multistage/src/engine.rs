@@ -31,8 +31,8 @@ use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::{DUPLICATE, UNNAMED};
 use crate::{
-    aggregate, asof, computed, convert, correlated, decimal_rows, join_order, never_null,
-    null_tests, ranges, run, semi_joins, single_keys, syntax, typing, unnest,
+    aggregate, asof, computed, convert, correlated, decimal_rows, join_order, key_types,
+    never_null, null_tests, ranges, run, semi_joins, single_keys, syntax, typing, unnest,
 };
 
 /// A query.
@@ -74,6 +74,7 @@ pub async fn answer(
     let plan = windows::below(plan)
         .and_then(conditions::within_choices)
         .and_then(|plan| state.optimizer().optimize(plan, state, |_, _| {}))
+        .and_then(key_types::alike)
         .map_err(|error| of(&error, Phase::Planning))?;
     let wanted = join_order::wanted(&plan);
     let figures = request.statistics.of(&wanted, leaves.as_ref()).await;

@@ -20,6 +20,7 @@ mod error;
 mod expressions;
 mod held_keys;
 mod join_order;
+mod key_types;
 mod large_literals;
 mod leaf;
 mod meeting;

@@ -91,8 +91,7 @@ fn wider(one: ColumnType, other: ColumnType) -> Option<DataType> {
 
 /// The types that columns take where the engine below would choose others: whole numbers are BIG_DECIMAL where they stand beside
 /// it, BIG_DECIMAL are DOUBLE beside that, BYTES beside texts are their hexadecimal digits, times beside texts are written
-/// out, and whole numbers beside times are milliseconds. Numbers of two types have the wider one, here already: what a subquery compares
-/// with the column has its type then.
+/// out, and whole numbers beside times are milliseconds.
 fn wanted(inputs: &[Arc<LogicalPlan>]) -> Vec<Option<DataType>> {
     let width = inputs
         .first()
@@ -129,17 +128,7 @@ fn wanted(inputs: &[Arc<LogicalPlan>]) -> Vec<Option<DataType>> {
             (_, true) => Some(DataType::Timestamp),
             _ => None,
         };
-        let widest =
-            types
-                .iter()
-                .skip(1)
-                .try_fold(types[0], |widest, found| match *found == widest {
-                    true => Some(widest),
-                    false => wider(widest, *found).map(ColumnType::sv),
-                });
-        let widest = widest.filter(|_| !types.windows(2).all(|pair| pair[0] == pair[1]));
-        let widest = widest.map(|widest| widest.data_type);
-        wanted.push(number.or(other.filter(|_| single)).or(widest));
+        wanted.push(number.or(other.filter(|_| single)));
     }
     wanted
 }
