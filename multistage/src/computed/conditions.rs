@@ -1,7 +1,7 @@
 //! Conditions that compare a choice, as choices of conditions.
 //!
-//! Pinot's planner moves a comparison into the CASE that it tests, where no value is chosen that it could be of, the condition is not
-//! met; at a leaf zero or an empty text would be compared. Must not know: leaves. Invariant: the rows that pass where nulls are
+//! Pinot's planner moves a comparison into the CASE that it tests: where no value is chosen the condition is not met, while a leaf
+//! would compare zero or an empty text. Must not know: leaves. Invariant: the rows that pass where nulls are
 //! handled are the same.
 
 use std::sync::Arc;
