@@ -31,8 +31,9 @@ use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::{DUPLICATE, UNNAMED};
 use crate::{
-    aggregate, asof, computed, convert, correlated, decimal_rows, join_order, key_types,
-    never_null, null_tests, ranges, run, semi_joins, single_keys, syntax, typing, unnest,
+    aggregate, asof, computed, convert, correlated, decimal_rows, join_order, key_columns,
+    key_types, never_null, null_tests, ranges, run, semi_joins, single_keys, syntax, typing,
+    unnest,
 };
 
 /// A query.
@@ -122,6 +123,7 @@ fn with_leaves(
     computed::moved(plan)
         .and_then(|plan| leaf::cut(plan, leaves))
         .and_then(decimal_rows::by_number)
+        .and_then(key_columns::computed)
         .map_err(|error| of(&error, Phase::Planning))
 }
 

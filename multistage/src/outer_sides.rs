@@ -1,7 +1,7 @@
-//! Sides of outer joins that nulls may stand for: what is constant on them is not so above the join.
+//! What is taken for constant where it is not: sides of outer joins that nulls may stand for, and windows over all rows.
 //!
-//! The optimiser carries constants of both sides across every join, and then leaves them out of what it sorts, groups and
-//! partitions by. Must not know: leaves. Invariant: the same rows in the same order; only what is known of them is less.
+//! The optimiser carries constants of both sides across every join, and the one value of a window over all rows for as long as
+//! they are read in one part; then it leaves them out of what it sorts, groups and partitions by. Must not know: leaves. Invariant: the same rows in the same order; only what is known of them is less.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::window::WindowExpr;
+use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{
     CardinalityEffect, ChildrenPropertiesMode, ReplaceChildrenOptions,
@@ -20,6 +22,7 @@ use datafusion::physical_plan::joins::{
     HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec,
 };
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
     Statistics,
@@ -36,6 +39,10 @@ impl PhysicalOptimizerRule for OuterSides {
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
+            if let Some(columns) = columns_below(node.as_ref()) {
+                let less = OuterSideExec::knowing(node, columns);
+                return Ok(Transformed::yes(Arc::new(less)));
+            }
             let Some(join) = join_type(node.as_ref()) else {
                 return Ok(Transformed::no(node));
             };
@@ -84,6 +91,19 @@ fn join_type(node: &dyn ExecutionPlan) -> Option<JoinType> {
     Some(*join.join_type())
 }
 
+/// The number of columns below a window over all rows, none where the node is no such window.
+fn columns_below(node: &dyn ExecutionPlan) -> Option<usize> {
+    let exprs = match node.downcast_ref::<WindowAggExec>() {
+        Some(window) => window.window_expr(),
+        None => node.downcast_ref::<BoundedWindowAggExec>()?.window_expr(),
+    };
+    let all = |window: &Arc<dyn WindowExpr>| {
+        window.partition_by().is_empty() && window.order_by().is_empty()
+    };
+    let below = node.schema().fields().len().checked_sub(exprs.len());
+    below.filter(|_| exprs.iter().all(all))
+}
+
 fn has_constants(side: &Arc<dyn ExecutionPlan>) -> bool {
     !side.equivalence_properties().constants().is_empty()
 }
@@ -92,13 +112,24 @@ fn has_constants(side: &Arc<dyn ExecutionPlan>) -> bool {
 #[derive(Debug)]
 pub(crate) struct OuterSideExec {
     input: Arc<dyn ExecutionPlan>,
+    /// The first columns: no order is known of those behind them.
+    ordered: usize,
     properties: Arc<PlanProperties>,
 }
 
 impl OuterSideExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        let all = input.schema().fields().len();
+        Self::knowing(input, all)
+    }
+
+    fn knowing(input: Arc<dyn ExecutionPlan>, ordered: usize) -> Self {
         let known = input.equivalence_properties();
-        let orderings = known.oeq_class().iter().cloned();
+        let within = |ordering: &&LexOrdering| {
+            let columns = ordering.iter().flat_map(|key| collect_columns(&key.expr));
+            columns.into_iter().all(|column| column.index() < ordered)
+        };
+        let orderings = known.oeq_class().iter().filter(within).cloned();
         let properties = PlanProperties::new(
             EquivalenceProperties::new_with_orderings(input.schema(), orderings),
             input.output_partitioning().clone(),
@@ -107,13 +138,14 @@ impl OuterSideExec {
         );
         Self {
             input,
+            ordered,
             properties: Arc::new(properties),
         }
     }
 
     fn over(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
         match children.into_iter().next() {
-            Some(input) => Arc::new(Self::new(input)),
+            Some(input) => Arc::new(Self::knowing(input, self.ordered)),
             None => self,
         }
     }

@@ -28,6 +28,7 @@ use crate::constant_keys::{ConstantKeys, STANDS_FOR};
 use crate::distributed::{self, Asked, Channels, Place};
 use crate::error::{MultiStageError, Phase, of};
 use crate::leaf::{self, Leaves};
+use crate::limits_apart::LimitsApart;
 use crate::outer_sides::OuterSides;
 use crate::shared_bounds::{self, SharedBounds};
 use crate::small_batches;
@@ -104,7 +105,7 @@ fn builder(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionStateBuil
         })
         .collect();
     let mut physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
-        vec![Arc::new(OuterSides)];
+        vec![Arc::new(OuterSides), Arc::new(LimitsApart)];
     for rule in PhysicalOptimizer::new().rules {
         let sorts = rule.name() == shared_bounds::BEHIND;
         physical.push(rule);

@@ -212,7 +212,7 @@ fn counted(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 
 /// A whole number that is cast to the type it has: the planner drops the cast, and segments keep the fraction of a quotient.
 fn same_whole(cast: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
-    let [value @ Expr::ScalarFunction(_), _] = cast.args.as_slice() else {
+    let [value @ (Expr::ScalarFunction(_) | Expr::Case(_)), _] = cast.args.as_slice() else {
         return None;
     };
     if cast.func.name() != "cast" {

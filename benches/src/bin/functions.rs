@@ -11,7 +11,7 @@ use common::{Block, ColumnType, DataType, Value};
 use functions::Groups;
 use functions::aggregate::{self, AggregateCall, AggregateFunction, AggregateRow, Dialect};
 use functions::scalar::{
-    Argument, EvalContext, FAMILIES, Param, Params, Role, ScalarFunction, bind,
+    Argument, BoundScalar, EvalContext, FAMILIES, Param, Params, Role, ScalarFunction, bind,
 };
 
 const DEFAULT_ROWS: usize = 2_000_000;
@@ -36,13 +36,16 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("day", ZONE), ("dayofweek", ZONE), ("dayofyear", ZONE), ("hour", ZONE), ("millisecond", ZONE), ("minute", ZONE),
     ("month", ZONE), ("quarter", ZONE), ("second", ZONE), ("week", ZONE), ("year", ZONE), ("yearofweek", ZONE),
     ("extract", &["YEAR", ""]),
+    ("geotoh3/2", &["", "7"]), ("geotoh3/3", &["", "", "7"]), ("griddisk", &["", "2"]),
+    ("intsumtuplesketchunion/3", ENTRIES), ("intmintuplesketchunion/3", ENTRIES), ("intmaxtuplesketchunion/3", ENTRIES),
+    ("ipprefix", &["10.1.2.3", "24"]), ("issubnetof", &["", "10.1.2.3"]),
     ("fromdatetime", &["2025-12-01", "yyyy-MM-dd", "UTC", "0"]),
     ("fromiso8601", &["2025-12-01T01:02:03Z"]),
     ("frombase64", &["aGVsbG8="]), ("hextobytes", &["0aff"]),
     ("generateintarray", &["1", "9", "2"]),
     ("jsonextractkey", &["", "$.*", "maxDepth=2"]),
     ("jsonextractscalar", &["", "$.a", "INT", "0"]),
-    ("jsonpath", &["", "$.a"]), ("jsonpathdouble", &["", "$.a", "0"]), ("jsonpathexists", &["", "$.a"]),
+    ("jsonpath", &["", "$.a"]), ("jsonpatharray", &["", "$.b"]), ("jsonpatharraydefaultempty", &["", "$.b"]), ("jsonpathdouble", &["", "$.a", "0"]), ("jsonpathexists", &["", "$.a"]),
     ("jsonpathlong", &["", "$.a", "0"]), ("jsonpathstring", &["", "$.a", "x"]),
     ("like", &["", "%1%", "!"]),
     ("normalize", &["", "NFC"]),
@@ -53,7 +56,41 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("timestampadd", &["DAY", "1", ""]), ("timestampdiff", &["DAY", "", ""]), ("timestampdiffmvreverse", &["DAY", "", ""]),
     ("timezonehour", &["UTC", ""]), ("timezoneminute", &["UTC", ""]),
     ("todatetime", &["", "yyyy-MM-dd", "UTC"]),
+    ("tothetasketch/2", ENTRIES), ("tohll/2", LG_K), ("toull/2", LG_K), ("tocpcsketch/2", LG_K),
+    ("tointegersumtuplesketch/3", &["", "", "12"]),
 ];
+
+/// A value and the binary logarithm of a sketch's entries.
+const LG_K: &[&str] = &["", "12"];
+/// The nominal entries of a sketch.
+const ENTRIES: &[&str] = &["4096"];
+
+/// Arguments that another function makes: (function, which of them, the function that makes them).
+#[rustfmt::skip]
+const MADE: &[(&str, std::ops::Range<usize>, &str)] = &[
+    ("base64decode", 0..1, "base64encode"), ("fromuuidbytes", 0..1, "touuidbytes"),
+    ("stgeomfromgeojson", 0..1, "stasgeojson"), ("stgeogfromgeojson", 0..1, "stasgeojson"),
+    ("stgeomfromwkb", 0..1, "stasbinary"), ("stgeogfromwkb", 0..1, "stasbinary"),
+    ("stastext", 0..1, POINT), ("stasgeojson", 0..1, POINT), ("stasbinary", 0..1, POINT),
+    ("tosphericalgeography", 0..1, POINT), ("togeometry", 0..1, "tosphericalgeography"), ("stdistance", 0..2, POINT),
+    ("starea", 0..1, POINT), ("stgeometrytype", 0..1, POINT), ("stcontains", 0..2, POINT), ("stwithin", 0..2, POINT),
+    ("stequals", 0..2, POINT), ("geotoh3/2", 0..1, "tosphericalgeography"),
+    ("griddistance", 0..2, "geotoh3"), ("griddisk", 0..1, "geotoh3"),
+    ("getthetasketchestimate", 0..1, THETA), ("thetasketchtostring", 0..1, THETA), ("thetasketchunion", 0..2, THETA),
+    ("thetasketchintersect", 0..2, THETA), ("thetasketchdiff", 0..2, THETA),
+    ("cpcsketchtostring", 0..1, CPC), ("getcpcsketchestimate", 0..1, CPC), ("cpcsketchunion", 0..2, CPC),
+    ("getinttuplesketchestimate", 0..1, TUPLE), ("intsumtuplesketchdiff", 0..2, TUPLE),
+    ("intsumtuplesketchunion/2", 0..2, TUPLE), ("intsumtuplesketchunion/3", 1..3, TUPLE),
+    ("intmintuplesketchunion/2", 0..2, TUPLE), ("intmintuplesketchunion/3", 1..3, TUPLE),
+    ("intmaxtuplesketchunion/2", 0..2, TUPLE), ("intmaxtuplesketchunion/3", 1..3, TUPLE),
+    ("intsumtuplesketchintersect", 0..2, TUPLE), ("intmintuplesketchintersect", 0..2, TUPLE),
+    ("intmaxtuplesketchintersect", 0..2, TUPLE),
+];
+
+const POINT: &str = "stpoint";
+const THETA: &str = "tothetasketch";
+const CPC: &str = "tocpcsketch";
+const TUPLE: &str = "tointegersumtuplesketch";
 
 /// A time and a zone.
 const ZONE: &[&str] = &["", "America/Sao_Paulo"];
@@ -153,31 +190,49 @@ fn arguments(row: &ScalarFunction) -> Vec<(Argument, Block)> {
     };
     let name = row.names[0];
     let plain = name.strip_suffix("mv").unwrap_or(name);
-    let of = |name: &str| LITERALS.iter().find(|(f, _)| *f == name).map(|(_, l)| *l);
-    let literals = of(name).or_else(|| of(plain));
-    params
-        .into_iter()
-        .enumerate()
-        .map(|(at, param)| {
-            let literal = literals.and_then(|l| l.get(at)).filter(|l| !l.is_empty());
-            match literal {
-                Some(text) => literal_argument(text, argument_type(param)),
-                None => {
-                    let listed = at == 0 && OF_LISTS.contains(&name);
-                    let column_type = if listed {
-                        ColumnType::mv(DataType::Int)
-                    } else {
-                        argument_type(param)
-                    };
-                    let argument = Argument {
-                        column_type,
-                        literal: None,
-                    };
-                    (argument, column(column_type, name))
-                }
-            }
-        })
-        .collect()
+    let overload = format!("{name}/{}", params.len());
+    let named = [&overload, name, plain];
+    let literals = named
+        .iter()
+        .find_map(|name| LITERALS.iter().find(|(of, _)| of == name))
+        .map(|(_, literals)| *literals);
+    let argument = |(at, param): (usize, Param)| {
+        let makers = named
+            .iter()
+            .flat_map(|name| MADE.iter().filter(move |(of, ..)| of == name));
+        if let Some((.., maker)) = makers.into_iter().find(|(_, of, _)| of.contains(&at))
+            && let Some(made) = made(maker)
+        {
+            return made;
+        }
+        if let Some(text) = literals.and_then(|l| l.get(at)).filter(|l| !l.is_empty()) {
+            return literal_argument(text, argument_type(param));
+        }
+        let listed = at == 0 && OF_LISTS.contains(&name);
+        let column_type = match listed {
+            true => ColumnType::mv(DataType::Int),
+            false => argument_type(param),
+        };
+        (seen(column_type), column(column_type, name))
+    };
+    params.into_iter().enumerate().map(argument).collect()
+}
+
+/// What binding sees of a column.
+fn seen(column_type: ColumnType) -> Argument {
+    Argument {
+        column_type,
+        literal: None,
+    }
+}
+
+/// A column of what a function answers over made-up columns.
+fn made(maker: &str) -> Option<(Argument, Block)> {
+    let mut rows = FAMILIES.iter().flat_map(|family| family.functions);
+    let row = rows.rfind(|row| row.names[0] == maker)?;
+    let (bound, blocks) = over_columns(row).ok()?;
+    let block = bound.call(&blocks, BLOCK_ROWS, &EvalContext::at(0)).ok()?;
+    Some((seen(block.column_type()), block.flattened()))
 }
 
 /// Arguments of aggregates, of which the first that binding and rows accept stand: a type's name for a column, anything else
@@ -290,14 +345,20 @@ fn aggregated(
     Ok(done as f64 / started.elapsed().as_secs_f64())
 }
 
-/// Rows per second, or why there are none.
-fn measure(row: &'static ScalarFunction, rows: usize) -> Result<f64, String> {
+/// A function bound to made-up columns.
+fn over_columns(row: &'static ScalarFunction) -> Result<(BoundScalar, Vec<Block>), String> {
     let role = match row.role {
         Role::Scalar => Role::Scalar,
         _ => Role::Transform,
     };
     let (seen, blocks): (Vec<Argument>, Vec<Block>) = arguments(row).into_iter().unzip();
     let bound = bind(row.names[0], &seen, role).map_err(|e| e.to_string())?;
+    Ok((bound, blocks))
+}
+
+/// Rows per second, or why there are none.
+fn measure(row: &'static ScalarFunction, rows: usize) -> Result<f64, String> {
+    let (bound, blocks) = over_columns(row)?;
     let context = EvalContext::at(0);
     let call = || {
         bound

@@ -126,13 +126,52 @@ impl Difference<'_> {
 
     /// True where ours are Pinot's rows with others among them: LIMIT may cut some of the last.
     pub(super) fn only_further_rows(&self) -> bool {
-        let theirs: Vec<String> = items(&self.case["expect"]["rows"])
-            .map(Json::to_string)
-            .collect();
-        let ours = self.our_rows().into_iter();
-        let ours: Vec<String> = ours.map(|row| Json::from(row).to_string()).collect();
-        let common: Vec<&String> = ours.iter().filter(|row| theirs.contains(row)).collect();
-        self.ours.is_ok() && !common.is_empty() && theirs.iter().zip(&common).all(|(a, b)| a == *b)
+        let ours = self.our_rows();
+        self.ours.is_ok() && self.has_among(&ours, &self.their_rows())
+    }
+
+    /// True where Pinot's are our rows with others among them: LIMIT may cut some of the last.
+    pub(super) fn only_missing_rows(&self) -> bool {
+        let theirs = self.their_rows();
+        self.ours.is_ok() && self.has_among(&theirs, &self.our_rows())
+    }
+
+    fn their_rows(&self) -> Vec<Vec<Json>> {
+        let rows = items(&self.case["expect"]["rows"]);
+        rows.map(|row| items(row).cloned().collect()).collect()
+    }
+
+    /// True where the first have the second among them, in their order.
+    fn has_among(&self, all: &[Vec<Json>], some: &[Vec<Json>]) -> bool {
+        let same = |a: &[Json], b: &[Json]| {
+            let mut cells = a.iter().zip(b);
+            cells.all(|(a, b)| compare::agree(a, b) || same_number(a, b))
+        };
+        let mut some = some.iter().peekable();
+        let mut common = 0;
+        for row in all {
+            common += u32::from(some.next_if(|other| same(row, other)).is_some());
+        }
+        common > 0 && (some.next().is_none() || all.len() == self.limit())
+    }
+
+    /// The most rows that the query asks for.
+    fn limit(&self) -> usize {
+        let last = self.sql.rsplit_once(" LIMIT ").map(|(_, limit)| limit);
+        last.and_then(|limit| limit.trim().parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// Groups that there are before HAVING; none where that cannot be asked.
+    pub(super) fn groups(&self) -> usize {
+        let asked = || {
+            let (before, behind) = self.sql.split_once(" HAVING ")?;
+            let (_, order) = behind.split_once(" ORDER BY ")?;
+            let (order, _) = order.split_once(" LIMIT ")?;
+            let sql = format!("{before} ORDER BY {order} LIMIT 1000000");
+            asking::ours(&sql, self.multi()).ok()
+        };
+        asked().map_or(0, |table| asking::cells(&table).len())
     }
 
     /// True where Pinot's rows are ours with 0.0 and -0.0 apart: LIMIT may cut some of the last.
@@ -227,6 +266,11 @@ pub(super) fn same<T: PartialEq + ?Sized>(ours: &T, theirs: &T) -> bool {
 /// A number, written as one or as a text.
 pub(super) fn number(json: &Json) -> Option<f64> {
     json.as_f64().or_else(|| json.as_str()?.parse().ok())
+}
+
+/// True for numbers that are equal as numbers, 0 and 0.0 say.
+fn same_number(ours: &Json, theirs: &Json) -> bool {
+    matches!((number(ours), number(theirs)), (Some(a), Some(b)) if a == b)
 }
 
 /// True for what a type answers as the extreme of no rows.

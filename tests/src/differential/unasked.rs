@@ -23,7 +23,7 @@ pub(super) const UNASKED: &[Shape] = &[
         sql.contains(MULTI_STAGE) && rounded && sql.contains(" JOIN ")
     }),
     ("a remainder by zero", |sql| {
-        let by = [" % pk)", " % hour("];
+        let by = [" % pk)", " % hour(", " % id_transacao)"];
         sql.contains(MULTI_STAGE) && by.iter().any(|by| sql.contains(by))
     }),
     ("nullIf without null handling", |sql| {
@@ -40,7 +40,9 @@ pub(super) const UNASKED: &[Shape] = &[
         let made_of = ["AVG(", "/ SUM(", "- LAG("];
         let above = [" JOIN ", " (SELECT "];
         let has = |any: &[&str]| any.iter().any(|part| sql.contains(part));
-        sql.contains(MULTI_STAGE) && sql.contains(" OVER (") && has(&made_of) && has(&above)
+        // A sum of what may be null is an expression over a sum and a count.
+        let made = has(&made_of) || (sql.contains(NULL_HANDLING) && sql.contains("SUM("));
+        sql.contains(MULTI_STAGE) && sql.contains(" OVER (") && made && has(&above)
     }),
     ("NOT IN over null", |sql| {
         let nulls = [NULL_HANDLING, " LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN "];

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::Random;
 use super::node::{Kind, Node};
 use scope::{Built, Named, Scope, Selected, optional};
-use words::{AGGREGATES, JOINS, SOURCES, Source, WINDOWS};
+use words::{AGGREGATES, JOINS, NUMBER_ORDERS, SOURCES, Source, TEXT_ORDERS, WINDOWS};
 
 /// A query with the tables that it reads.
 #[derive(Clone)]
@@ -65,6 +65,13 @@ struct Writer {
     multi: bool,
 }
 
+fn ordered_by(keys: &[String]) -> String {
+    match keys {
+        [] => String::new(),
+        _ => format!(" ORDER BY {}", keys.join(", ")),
+    }
+}
+
 impl Writer {
     fn chance(&mut self, of: u64) -> bool {
         self.random.below(of) == 0
@@ -84,16 +91,19 @@ impl Writer {
             built.node(query);
             built.text(") ");
         }
-        let order = self.order(&selected);
-        built.node(selected.node);
-        built.text(&order);
+        let mut order = self.order(&selected);
         let limit = self.random.pick(&[5, 20, 100, 1000]);
+        if self.multi && !order.is_empty() && self.chance(6) {
+            order.splice(0..0, self.computed_order(&selected));
+        }
+        built.node(selected.node);
+        built.text(&ordered_by(&order));
         built.text(&format!(" LIMIT {limit}"));
         built.finished(Kind::Statement)
     }
 
-    /// ORDER BY of all rows.
-    fn order(&mut self, selected: &Selected) -> String {
+    /// What tells all rows' order.
+    fn order(&mut self, selected: &Selected) -> Vec<String> {
         let unique = &selected.scope.unique;
         let mut first = Vec::new();
         if self.chance(3) && !selected.scope.columns.is_empty() {
@@ -103,10 +113,20 @@ impl Writer {
             first.push(format!("{name}{direction}"));
         }
         first.extend(unique.iter().cloned());
-        match first.is_empty() {
-            true => String::new(),
-            false => format!(" ORDER BY {}", first.join(", ")),
-        }
+        first
+    }
+
+    /// An expression over a column that is selected, for ORDER BY.
+    fn computed_order(&mut self, selected: &Selected) -> Option<String> {
+        let columns = &selected.scope.columns;
+        let at = self.random.below(columns.len() as u64) as usize;
+        let column = columns.get(at)?;
+        let templates = match column.kind {
+            Kind::Text => TEXT_ORDERS,
+            Kind::Whole | Kind::Number => NUMBER_ORDERS,
+            _ => return None,
+        };
+        Some(self.random.pick(templates).replace("{}", &column.name))
     }
 
     /// A query whose rows have names; it has no order of its own.
@@ -422,7 +442,7 @@ impl Writer {
         let limit = self.random.pick(&[3, 10, 50]);
         let mut built = Built::of("(");
         built.node(selected.node);
-        built.text(&format!("{order} LIMIT {limit}) {alias}"));
+        built.text(&format!("{} LIMIT {limit}) {alias}", ordered_by(&order)));
         (built.finished(Kind::Source), selected.scope)
     }
 

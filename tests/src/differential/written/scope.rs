@@ -11,7 +11,7 @@ use super::words::EXPRESSIONS;
 #[derive(Clone)]
 pub(super) struct Named {
     pub(super) name: String,
-    kind: Kind,
+    pub(super) kind: Kind,
     literals: &'static [&'static str],
 }
 

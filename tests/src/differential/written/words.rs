@@ -222,3 +222,19 @@ pub(super) const JOINS: &[&str] = &[
     "RIGHT JOIN",
     "FULL JOIN",
 ];
+
+/// Orders of texts by what is computed of them.
+pub(super) const TEXT_ORDERS: &[&str] = &[
+    "LENGTH({}) > 5",
+    "CASE WHEN LENGTH({}) < 6 THEN 0 ELSE 1 END DESC",
+    "CASE WHEN {} >= 'M' THEN 0 ELSE 1 END",
+    "UPPER({}) DESC",
+];
+
+/// Orders of numbers by what is computed of them.
+pub(super) const NUMBER_ORDERS: &[&str] = &[
+    "ABS({}) > 10",
+    "CASE WHEN ABS({}) > 10 THEN 0 ELSE 1 END",
+    "CASE WHEN {} > 3 THEN 'a' ELSE 'b' END DESC",
+    "SIGN({})",
+];
