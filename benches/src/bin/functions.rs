@@ -38,7 +38,7 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("extract", &["YEAR", ""]),
     ("geotoh3/2", &["", "7"]), ("geotoh3/3", &["", "", "7"]), ("griddisk", &["", "2"]),
     ("intsumtuplesketchunion/3", ENTRIES), ("intmintuplesketchunion/3", ENTRIES), ("intmaxtuplesketchunion/3", ENTRIES),
-    ("ipprefix", &["10.1.2.3", "24"]), ("issubnetof", &["", "10.1.2.3"]),
+    ("ipprefix", &["10.1.2.3", "24"]), ("issubnetof", &["10.1.0.0/16", "10.1.2.3"]),
     ("fromdatetime", &["2025-12-01", "yyyy-MM-dd", "UTC", "0"]),
     ("fromiso8601", &["2025-12-01T01:02:03Z"]),
     ("frombase64", &["aGVsbG8="]), ("hextobytes", &["0aff"]),
@@ -56,7 +56,8 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("timestampadd", &["DAY", "1", ""]), ("timestampdiff", &["DAY", "", ""]), ("timestampdiffmvreverse", &["DAY", "", ""]),
     ("timezonehour", &["UTC", ""]), ("timezoneminute", &["UTC", ""]),
     ("todatetime", &["", "yyyy-MM-dd", "UTC"]),
-    ("tothetasketch/2", ENTRIES), ("tohll/2", LG_K), ("toull/2", LG_K), ("tocpcsketch/2", LG_K),
+    ("stpolygon", &["POLYGON ((0 0, 0 1, 1 1, 0 0))"]), ("touuidbytes", &["123e4567-e89b-12d3-a456-426614174000"]),
+    ("tothetasketch/2", &["", "4096"]), ("tohll/2", LG_K), ("toull/2", LG_K), ("tocpcsketch/2", LG_K),
     ("tointegersumtuplesketch/3", &["", "", "12"]),
 ];
 

@@ -2,13 +2,13 @@
 //!
 //! Must not know: SQL operators. Invariant: results are those of `java.lang.Math` on DOUBLE; no integer overflow traps.
 
-use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
+use bigdecimal::{BigDecimal, RoundingMode};
 use common::{Block, ColumnType, DataType, Value, Values};
 
 use super::arithmetic::double_or_decimal;
 use super::lift::{Double, Int, Long, binary, by_value, unary};
 use super::numbers::{double, doubles};
-use super::{Argument, Family, Param, Params, ROW, Returns, Role, ScalarFunction, param};
+use super::{Argument, Family, Param, Params, ROW, Returns, Role, ScalarFunction, param, to_scale};
 use crate::FunctionError;
 
 pub(super) type Answer = Result<Block, FunctionError>;
@@ -422,17 +422,7 @@ fn to_scale(args: &[Block], mode: RoundingMode) -> Answer {
                 "truncate to a scale expects a finite number, not {x}"
             )));
         }
-        // A DOUBLE has no digits beyond these scales.
-        if !x.is_finite() || scale > 340 {
-            return Ok(x);
-        }
-        if scale < -310 {
-            return Ok(0.0);
-        }
-        let exact: Option<BigDecimal> = common::java_text::double_text(x).parse().ok();
-        Ok(exact
-            .and_then(|d| d.with_scale_round(i64::from(scale), mode).to_f64())
-            .unwrap_or(x))
+        Ok(to_scale::to_scale(x, scale, mode))
     })
 }
 

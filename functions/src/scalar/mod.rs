@@ -39,6 +39,7 @@ mod text_bytes;
 mod text_edit;
 mod text_slice;
 mod text_tokens;
+mod to_scale;
 mod trigonometry;
 mod uri;
 mod url;
