@@ -245,12 +245,22 @@ pub(crate) fn is_never(expr: &Expr) -> bool {
     }
 }
 
-/// True for a comparison of what is never null to the planner.
+/// True for comparisons of what is never null to the planner.
 fn is_settled(expr: &Expr) -> bool {
     let known =
         |side: &Expr| matches!(side, Expr::Literal(value, _) if !value.is_null()) || is_never(side);
-    matches!(expr, Expr::BinaryExpr(BinaryExpr { left, op, right })
-        if op.supports_propagation() && known(left) && known(right))
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::And | Operator::Or => is_settled(left) && is_settled(right),
+            _ => op.supports_propagation() && known(left) && known(right),
+        },
+        Expr::Between(between) => {
+            known(&between.expr) && known(&between.low) && known(&between.high)
+        }
+        Expr::InList(list) => known(&list.expr) && list.list.iter().all(known),
+        Expr::Not(inner) => is_settled(inner),
+        _ => false,
+    }
 }
 
 fn coalesces(call: &ScalarFunction) -> bool {

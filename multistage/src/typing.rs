@@ -218,10 +218,19 @@ fn same_whole(cast: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
     if cast.func.name() != "cast" {
         return None;
     }
-    let own = value.get_type(schema).ok()?;
     let to = Expr::ScalarFunction(cast.clone()).get_type(schema).ok()?;
-    let whole = matches!(own, ArrowType::Int32 | ArrowType::Int64);
-    (whole && own == to).then(|| value.clone())
+    let own = |expr: &Expr| expr.get_type(schema).is_ok_and(|own| own == to);
+    let same = match value {
+        // Its answers are of one type only after they are coerced.
+        Expr::Case(case) => {
+            let answers = case.when_then_expr.iter().map(|(_, then)| then);
+            let mut answers = answers.chain(&case.else_expr);
+            answers.all(|answer| expressions::is_null(answer) || own(answer))
+        }
+        value => own(value),
+    };
+    let whole = matches!(to, ArrowType::Int32 | ArrowType::Int64);
+    (whole && same).then(|| value.clone())
 }
 
 /// An exact decimal (a fraction that is written out, beside whole numbers) rounded up or down is a LONG.

@@ -50,6 +50,16 @@ pub(super) const UNASKED: &[Shape] = &[
             && sql.contains(" NOT IN (SELECT ")
             && nulls.iter().any(|part| sql.contains(part))
     }),
+    ("a test of null in ON of a FULL JOIN", |sql| {
+        let on = sql.split(" FULL JOIN ").skip(1).filter_map(|part| {
+            let (_, on) = part.split_once(" ON ")?;
+            let ends = [" WHERE ", " GROUP BY ", " ORDER BY ", " JOIN ", " LIMIT "];
+            let end = ends.iter().filter_map(|end| on.find(end)).min();
+            Some(&on[..end.unwrap_or(on.len())])
+        });
+        let tests = |on: &str| on.contains(" IS NULL") || on.contains(" IS NOT NULL");
+        !sql.contains(NULL_HANDLING) && on.into_iter().any(tests)
+    }),
     ("a sliding sum of what an outer join leaves null", |sql| {
         let outer = [" LEFT JOIN ", " RIGHT JOIN ", " FULL JOIN "];
         sql.contains(" ROWS BETWEEN 2 PRECEDING") && outer.iter().any(|join| sql.contains(join))

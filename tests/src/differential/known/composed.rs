@@ -62,8 +62,9 @@ pub(super) const RULES: &[Rule] = &[
         d.multi() && cast && d.sql.contains(" UNION ALL ") && d.cells_agree(cut)
     }),
     ("the absolute value of the least INT", |d| {
+        let ends = (f64::from(i32::MAX), f64::from(i32::MIN));
         let near = |ours: &Json, theirs: &Json| match (number(ours), number(theirs)) {
-            (Some(a), Some(b)) => (a - b).abs() <= 1e-8 * a.abs().max(b.abs()),
+            (Some(a), Some(b)) => (a, b) == ends || (a - b).abs() <= 1e-8 * a.abs().max(b.abs()),
             _ => false,
         };
         d.multi() && d.sql.contains("ABS(") && d.cells_agree(near)
@@ -85,7 +86,7 @@ pub(super) const RULES: &[Rule] = &[
         };
         let near = |ours: &Json, theirs: &Json| match (number(ours), number(theirs)) {
             // A FLOAT has seven digits.
-            (Some(a), Some(b)) => (a - b).abs() <= 1e-6 * a.abs().max(b.abs()),
+            (Some(a), Some(b)) => a == b.trunc() || (a - b).abs() <= 1e-6 * a.abs().max(b.abs()),
             _ => false,
         };
         d.multi() && rounded && d.agree(same, wider, near)
