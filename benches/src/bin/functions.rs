@@ -51,6 +51,8 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("normalize", &["", "NFC"]),
     ("regexpextract", &["", "([0-9]+)", "1", "x"]), ("regexplike", &["", "1.*", "i"]),
     ("regexpreplace", &["", "[0-9]", "#", "0", "-1", "i"]),
+    ("rounddecimal/2", &["", "2"]), ("truncate/2", &["", "2"]), ("lpad", &["", "20", " "]), ("rpad", &["", "20", " "]),
+    ("repeat/2", &["", "3"]), ("repeat/3", &["", ",", "3"]),
     ("timeconvert", &["", "MILLISECONDS", "DAYS"]),
     ("timeseriesbucket", &["", "MILLISECONDS", "1700000000", "3600", "0"]),
     ("timestampadd", &["DAY", "1", ""]), ("timestampdiff", &["DAY", "", ""]), ("timestampdiffmvreverse", &["DAY", "", ""]),
