@@ -73,12 +73,11 @@ proptest! {
         let _ = java_object_text(&text);
         let _ = flatten(&text);
         let _ = search_key(&path);
-        if let (Ok(json), Ok(path)) = (Json::parse(&text), JsonPath::parse(&path)) {
-            let _ = path.evaluate(&json);
-        }
-        let document = "{\"a\":[1,{\"b\":\"x\"},[2,3]],\"c\":null}";
-        if let (Ok(json), Ok(path)) = (Json::parse(document), JsonPath::parse(&path)) {
-            let _ = path.evaluate(&json);
+        if let Ok(path) = JsonPath::parse(&path) {
+            for document in [text.as_str(), "{\"a\":[1,{\"b\":\"x\"},[2,3]],\"c\":null}", "{\"a\":[[1],[2,{\"b\":1,\"b\":[]}]],\"a\":{\"a\":[0]}}"] {
+                let evaluated = Json::parse(document).map(|json| path.evaluate(&json));
+                prop_assert_eq!(path.find(document), evaluated);
+            }
         }
     }
 

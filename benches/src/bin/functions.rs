@@ -2,11 +2,13 @@
 //!
 //! Aggregates have two figures: all rows in one group, and in [`GROUPS`].
 //! Must not know: any single function. Invariant: a function is bound and called as a query over columns does it; one whose
-//! arguments nobody can make up is listed as skipped, never left out.
+//! arguments nobody can make up is listed as skipped, never left out; the slow ones are listed again with the reason.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Instant;
 
+use benches::slow;
 use common::{Block, ColumnType, DataType, Value};
 use functions::Groups;
 use functions::aggregate::{self, AggregateCall, AggregateFunction, AggregateRow, Dialect};
@@ -44,6 +46,7 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("frombase64", &["aGVsbG8="]), ("hextobytes", &["0aff"]),
     ("generateintarray", &["1", "9", "2"]),
     ("jsonextractkey", &["", "$.*", "maxDepth=2"]),
+    ("jsonextractindex", &["", "$.a", "INT", "0"]),
     ("jsonextractscalar", &["", "$.a", "INT", "0"]),
     ("jsonpath", &["", "$.a"]), ("jsonpatharray", &["", "$.b"]), ("jsonpatharraydefaultempty", &["", "$.b"]), ("jsonpathdouble", &["", "$.a", "0"]), ("jsonpathexists", &["", "$.a"]),
     ("jsonpathlong", &["", "$.a", "0"]), ("jsonpathstring", &["", "$.a", "x"]),
@@ -378,6 +381,96 @@ fn measure(row: &'static ScalarFunction, rows: usize) -> Result<f64, String> {
     Ok(done as f64 / started.elapsed().as_secs_f64())
 }
 
+/// A line per scalar function; answers the slow ones with their seconds per row.
+fn scalars(
+    out: &mut impl Write,
+    rows: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> std::io::Result<Vec<(String, f64)>> {
+    let mut slow = Vec::new();
+    for row in FAMILIES.iter().flat_map(|family| family.functions) {
+        let name = row.names[0];
+        // Its very purpose is to take time.
+        if name == "sleep" || !wanted(name) {
+            continue;
+        }
+        let label = format!("{name}/{}", arguments(row).len());
+        match measure(row, rows) {
+            Ok(speed) => {
+                writeln!(out, "{label:32} {:>10.1} ns/row", 1e9 / speed)?;
+                if speed < slow::GOAL {
+                    slow.push((label, 1.0 / speed));
+                }
+            }
+            Err(why) => skipped(out, &label, &why)?,
+        }
+    }
+    Ok(slow)
+}
+
+fn skipped(out: &mut impl Write, label: &str, why: &str) -> std::io::Result<()> {
+    let why = why.lines().next().unwrap_or_default();
+    writeln!(out, "{label:32}      skipped: {why}")
+}
+
+/// A line per aggregate; answers those that are slow in one group with their seconds per row.
+fn aggregates(
+    out: &mut impl Write,
+    rows: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> std::io::Result<Vec<(String, f64)>> {
+    let mut slow = Vec::new();
+    for row in aggregate::FAMILIES.iter().flat_map(|family| family.iter()) {
+        let name = row.names[0];
+        if !wanted(name) {
+            continue;
+        }
+        let speeds = bound(row).and_then(|(function, inputs)| {
+            let one = aggregated(function.as_ref(), &inputs, 1, rows)?;
+            let many = aggregated(function.as_ref(), &inputs, GROUPS, rows)?;
+            Ok((1.0 / one, 1.0 / many))
+        });
+        match speeds {
+            Ok((one, many)) => {
+                let (one_ns, many_ns) = (one * 1e9, many * 1e9);
+                writeln!(
+                    out,
+                    "{name:32} {one_ns:>10.1} ns/row, in groups {many_ns:>10.1}"
+                )?;
+                if one > 1.0 / slow::GOAL {
+                    slow.push((name.to_owned(), one));
+                }
+            }
+            Err(why) => skipped(out, name, &why)?,
+        }
+    }
+    Ok(slow)
+}
+
+/// The slow functions below their reasons, slowest first.
+fn explained(out: &mut impl Write, slow: &[(String, f64)]) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "\nbelow {:.0} million rows a second on one core: {}",
+        slow::GOAL / 1e6,
+        slow.len()
+    )?;
+    let mut by_reason: BTreeMap<&str, Vec<&(String, f64)>> = BTreeMap::new();
+    for function in slow {
+        let reason = slow::reason(&function.0).unwrap_or("no reason is known");
+        by_reason.entry(reason).or_default().push(function);
+    }
+    for (reason, mut functions) in by_reason {
+        functions.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let names = functions
+            .iter()
+            .map(|(name, seconds)| format!("{name} {:.0} ns", seconds * 1e9));
+        let names: Vec<String> = names.collect();
+        writeln!(out, "- {reason}: {}", names.join(", "))?;
+    }
+    Ok(())
+}
+
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let rows = args
@@ -385,44 +478,9 @@ fn main() -> std::io::Result<()> {
         .and_then(|n| n.parse().ok())
         .unwrap_or(DEFAULT_ROWS);
     let only = args.next();
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let mut out = std::io::stdout().lock();
-    for family in FAMILIES {
-        for row in family.functions {
-            let name = row.names[0];
-            // Its very purpose is to take time.
-            if name == "sleep" || only.as_ref().is_some_and(|only| only != name) {
-                continue;
-            }
-            let label = format!("{name}/{}", arguments(row).len());
-            match measure(row, rows) {
-                Ok(speed) => writeln!(out, "{label:32} {:>10.1} ns/row", 1e9 / speed)?,
-                Err(why) => writeln!(
-                    out,
-                    "{label:32}      skipped: {}",
-                    why.lines().next().unwrap_or_default()
-                )?,
-            }
-        }
-    }
-    for row in aggregate::FAMILIES.iter().flat_map(|family| family.iter()) {
-        let name = row.names[0];
-        if only.as_ref().is_some_and(|only| only != name) {
-            continue;
-        }
-        let speeds = bound(row).and_then(|(function, inputs)| {
-            let one = aggregated(function.as_ref(), &inputs, 1, rows)?;
-            let many = aggregated(function.as_ref(), &inputs, GROUPS, rows)?;
-            Ok((1e9 / one, 1e9 / many))
-        });
-        match speeds {
-            Ok((one, many)) => {
-                writeln!(out, "{name:32} {one:>10.1} ns/row, in groups {many:>10.1}")?;
-            }
-            Err(why) => {
-                let why = why.lines().next().unwrap_or_default();
-                writeln!(out, "{name:32}      skipped: {why}")?;
-            }
-        }
-    }
-    Ok(())
+    let mut slow = scalars(&mut out, rows, wanted)?;
+    slow.extend(aggregates(&mut out, rows, wanted)?);
+    explained(&mut out, &slow)
 }

@@ -58,7 +58,7 @@ fn bind(
 ) -> Result<Box<dyn AggregateFunction>, FunctionError> {
     arguments::expect_count(call, 1..=1)?;
     let found = arguments::data_type(call, 0);
-    let ordered = call.name != "anyvalue" && found.is_numeric();
+    let ordered = found.is_numeric();
     Ok(erased(One {
         wanted,
         returns,

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::Json;
 use super::path::{JsonPath, Step, Tail, definite};
+use super::{Json, JsonError, parse};
 
 /// Where a match was found: what jsonExtractKey prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,16 +38,20 @@ impl JsonPath {
         (found != Json::Null).then_some(found)
     }
 
-    /// The value of a definite path without functions, borrowed; `None` also for JSON null.
-    #[must_use]
-    pub fn find<'v, 'd>(&self, root: &'v Json<'d>) -> Option<&'v Json<'d>> {
-        let mut found = None;
-        self.visit(root, &mut |_, value| {
-            if found.is_none() {
-                found = Some(value);
-            }
-        });
-        found.filter(|value| **value != Json::Null)
+    /// What the path names in a text. A path of single fields and places builds nothing of the document but that.
+    ///
+    /// # Errors
+    /// Where the text does not start with a JSON value, or nests deeper than 500 levels.
+    pub fn find<'d>(&self, text: &'d str) -> Result<Option<Json<'d>>, JsonError> {
+        let from_start = |step: &Step| match step {
+            Step::Fields(names) => names.len() == 1,
+            Step::Indexes(at) => at.len() == 1 && at[0] >= 0,
+            _ => false,
+        };
+        if self.tail.is_none() && self.steps.iter().all(from_start) {
+            return Ok(parse::find(text, &self.steps)?.filter(|found| *found != Json::Null));
+        }
+        Ok(self.evaluate(&Json::parse(text)?))
     }
 
     /// True where the path names anything, JSON null included.
@@ -243,7 +247,10 @@ mod tests {
 
     fn answer(json: &str, path: &str) -> Option<String> {
         let document = Json::parse(json).ok()?;
-        let found = JsonPath::parse(path).ok()?.evaluate(&document)?;
+        let path = JsonPath::parse(path).ok()?;
+        let found = path.evaluate(&document);
+        assert_eq!(path.find(json).ok()?, found);
+        let found = found?;
         let mut out = String::new();
         found.write(&mut out, Numbers::Double);
         Some(out)

@@ -1,21 +1,106 @@
 //! The JSON reader.
 //!
-//! Must not know: paths. Invariant: strict JSON grammar (RFC 8259) for the value itself; nesting is bounded.
+//! Must not know: what a path means beyond fields and places. Invariant: strict JSON grammar (RFC 8259) for the value itself,
+//! also for what is skipped; nesting is bounded.
 
 use std::borrow::Cow;
 
+use super::path::Step;
 use super::{Json, JsonError};
 
 const MAX_DEPTH: usize = 500;
 const WIDE_OBJECT: usize = 64;
 
 pub(super) fn parse(text: &str) -> Result<Json<'_>, JsonError> {
+    first_value(text, |reader| reader.value(0))
+}
+
+/// The value to which steps of one field or one place from the start lead; nothing else of the document is built.
+pub(super) fn find<'a>(text: &'a str, steps: &[Step]) -> Result<Option<Json<'a>>, JsonError> {
+    first_value(text, |reader| reader.found(steps, 0))
+}
+
+fn first_value<'a, V>(
+    text: &'a str,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<V, JsonError>,
+) -> Result<V, JsonError> {
     let mut reader = Reader { text, at: 0 };
-    let value = reader.value(0)?;
-    if matches!(value, Json::Number(_) | Json::Bool(_) | Json::Null) {
+    reader.skip_blank();
+    let closed = matches!(reader.peek(), Some(b'{' | b'[' | b'"'));
+    let value = read(&mut reader)?;
+    if !closed {
         reader.end_of_token()?;
     }
     Ok(value)
+}
+
+/// What a reader makes of what it reads.
+trait Make<'a>: Sized {
+    type Items: Default;
+    type Fields: Default;
+
+    fn scalar(value: Json<'a>) -> Self;
+    fn add_item(items: &mut Self::Items, item: Self);
+    fn array(items: Self::Items) -> Self;
+    fn add_field(fields: &mut Self::Fields, name: Cow<'a, str>, value: Self);
+    fn object(fields: Self::Fields) -> Self;
+}
+
+impl<'a> Make<'a> for Json<'a> {
+    type Items = Vec<Self>;
+    type Fields = Vec<(Cow<'a, str>, Self)>;
+
+    fn scalar(value: Json<'a>) -> Self {
+        value
+    }
+
+    fn add_item(items: &mut Vec<Self>, item: Self) {
+        items.push(item);
+    }
+
+    fn array(items: Vec<Self>) -> Self {
+        Self::Array(items)
+    }
+
+    fn add_field(fields: &mut Self::Fields, name: Cow<'a, str>, value: Self) {
+        // A wide object keeps its duplicates, else reading it would be quadratic; look-ups find the last anyway.
+        let known = fields
+            .iter_mut()
+            .take(WIDE_OBJECT)
+            .find(|(known, _)| *known == name);
+        match known {
+            Some(field) => field.1 = value,
+            None => fields.push((name, value)),
+        }
+    }
+
+    fn object(fields: Self::Fields) -> Self {
+        Self::Object(fields)
+    }
+}
+
+/// A value that was read and is not wanted.
+struct Skipped;
+
+impl<'a> Make<'a> for Skipped {
+    type Items = ();
+    type Fields = ();
+
+    fn scalar(_: Json<'a>) -> Self {
+        Self
+    }
+
+    fn add_item((): &mut (), _: Self) {}
+
+    fn array((): ()) -> Self {
+        Self
+    }
+
+    fn add_field((): &mut (), _: Cow<'a, str>, _: Self) {}
+
+    fn object((): ()) -> Self {
+        Self
+    }
 }
 
 struct Reader<'a> {
@@ -49,21 +134,69 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+    fn nested(&self, depth: usize) -> Result<(), JsonError> {
         if depth > MAX_DEPTH {
             return self.fail("fewer nested values");
         }
+        Ok(())
+    }
+
+    fn value<V: Make<'a>>(&mut self, depth: usize) -> Result<V, JsonError> {
+        self.nested(depth)?;
         self.skip_blank();
-        match self.peek() {
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'"') => Ok(Json::Text(self.string()?)),
-            Some(b't') => self.word("true", Json::Bool(true)),
-            Some(b'f') => self.word("false", Json::Bool(false)),
-            Some(b'n') => self.word("null", Json::Null),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => self.fail("a value"),
+        let scalar = match self.peek() {
+            Some(b'{') => {
+                let mut fields = V::Fields::default();
+                self.fields(|reader, name| {
+                    V::add_field(&mut fields, name, reader.value(depth + 1)?);
+                    Ok(())
+                })?;
+                return Ok(V::object(fields));
+            }
+            Some(b'[') => {
+                let mut items = V::Items::default();
+                self.items(|reader, _| {
+                    V::add_item(&mut items, reader.value(depth + 1)?);
+                    Ok(())
+                })?;
+                return Ok(V::array(items));
+            }
+            Some(b'"') => Json::Text(self.string()?),
+            Some(b't') => self.word("true", Json::Bool(true))?,
+            Some(b'f') => self.word("false", Json::Bool(false))?,
+            Some(b'n') => self.word("null", Json::Null)?,
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            _ => return self.fail("a value"),
+        };
+        Ok(V::scalar(scalar))
+    }
+
+    /// The value at the end of the steps; of equal names the last counts.
+    fn found(&mut self, steps: &[Step], depth: usize) -> Result<Option<Json<'a>>, JsonError> {
+        let Some((step, rest)) = steps.split_first() else {
+            return self.value(depth).map(Some);
+        };
+        self.nested(depth)?;
+        self.skip_blank();
+        let mut found = None;
+        match (self.peek(), step) {
+            (Some(b'{'), Step::Fields(names)) => self.fields(|reader, name| {
+                match names.iter().any(|wanted| *wanted == name) {
+                    true => found = reader.found(rest, depth + 1)?,
+                    false => _ = reader.value::<Skipped>(depth + 1)?,
+                }
+                Ok(())
+            })?,
+            (Some(b'['), Step::Indexes(wanted)) => self.items(|reader, at| {
+                match wanted.contains(&(at as i64)) {
+                    true => found = reader.found(rest, depth + 1)?,
+                    false => _ = reader.value::<Skipped>(depth + 1)?,
+                }
+                Ok(())
+            })?,
+            _ => _ = self.value::<Skipped>(depth)?,
         }
+        Ok(found)
     }
 
     fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
@@ -213,63 +346,59 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+    /// Calls `each` before every item of an array, which it must read.
+    fn items(
+        &mut self,
+        mut each: impl FnMut(&mut Self, usize) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
         self.at += 1;
-        let mut items = Vec::new();
         self.skip_blank();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Json::Array(items));
+            return Ok(());
         }
-        loop {
-            items.push(self.value(depth + 1)?);
+        for at in 0.. {
+            each(self, at)?;
             self.skip_blank();
             match self.peek() {
                 Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(Json::Array(items));
-                }
+                Some(b']') => break,
                 _ => return self.fail("`,` or `]`"),
             }
         }
+        self.at += 1;
+        Ok(())
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+    /// Calls `each` behind the name of every field of an object; it must read the value.
+    fn fields(
+        &mut self,
+        mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
         self.at += 1;
-        let mut fields: Vec<(Cow<'a, str>, Json<'a>)> = Vec::new();
         self.skip_blank();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Json::Object(fields));
+            return Ok(());
         }
         loop {
             self.skip_blank();
             if self.peek() != Some(b'"') {
                 return self.fail("a field name");
             }
-            let key = self.string()?;
+            let name = self.string()?;
             self.skip_blank();
             if self.peek() != Some(b':') {
                 return self.fail("`:`");
             }
             self.at += 1;
-            let value = self.value(depth + 1)?;
-            // A wide object keeps its duplicates, else reading it would be quadratic; look-ups find the last anyway.
-            let known = fields
-                .iter_mut()
-                .take(WIDE_OBJECT)
-                .find(|(known, _)| *known == key);
-            match known {
-                Some(field) => field.1 = value,
-                None => fields.push((key, value)),
-            }
+            each(self, name)?;
             self.skip_blank();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Json::Object(fields));
+                    return Ok(());
                 }
                 _ => return self.fail("`,` or `}`"),
             }

@@ -84,18 +84,6 @@ impl JsonPath {
         }
         Ok(path)
     }
-
-    /// True if the path can only name one value; others answer a list.
-    #[must_use]
-    pub fn is_definite(&self) -> bool {
-        self.tail.is_some() || definite(&self.steps)
-    }
-
-    /// True where the path ends in a function, so that its value is computed.
-    #[must_use]
-    pub fn is_computed(&self) -> bool {
-        self.tail.is_some()
-    }
 }
 
 /// True if the steps can only lead to one value.
@@ -342,7 +330,7 @@ mod tests {
             "$.a[-1].b",
             "$.list.length()",
         ] {
-            assert!(JsonPath::parse(path)?.is_definite(), "{path}");
+            assert!(definite(&JsonPath::parse(path)?.steps), "{path}");
         }
         for path in [
             "$.*",
@@ -353,7 +341,7 @@ mod tests {
             "$[?(@.a)]",
             "$..**",
         ] {
-            assert!(!JsonPath::parse(path)?.is_definite(), "{path}");
+            assert!(!definite(&JsonPath::parse(path)?.steps), "{path}");
         }
         Ok(())
     }

@@ -3,8 +3,7 @@
 //! Must not know: names and types of functions, those are rows of [`super::array`].
 //! Invariant: every row ends with exactly one `end_row`; no array is longer than [`LONGEST`].
 
-use std::collections::HashSet;
-
+use ahash::HashSet;
 use common::{ArrayVec, Block, ColumnType, DataType, Values};
 
 use super::array_read::{compare, key};
@@ -61,16 +60,24 @@ pub(super) fn sort(args: &[Block], _: &EvalContext) -> Answer {
 }
 
 pub(super) fn distinct(args: &[Block], _: &EvalContext) -> Answer {
-    pick(args, |items, range| {
-        let mut seen = HashSet::new();
-        range.filter(|i| seen.insert(key(items, *i))).collect()
+    let array = arrays(&args[0])?;
+    let mut seen = HashSet::default();
+    build(args, |row, out| {
+        seen.clear();
+        for i in array.range(args[0].at(row)) {
+            if seen.insert(key(&array.items, i)) {
+                out.push_from(&array.items, i);
+            }
+        }
+        Ok(())
     })
 }
 
 pub(super) fn union(args: &[Block], _: &EvalContext) -> Answer {
     let (a, b) = (arrays(&args[0])?, arrays(&args[1])?);
+    let mut seen = HashSet::default();
     build(args, |row, out| {
-        let mut seen = HashSet::new();
+        seen.clear();
         for (array, block) in [(a, &args[0]), (b, &args[1])] {
             for i in array.range(block.at(row)) {
                 if seen.insert(key(&array.items, i)) {

@@ -329,11 +329,9 @@ pub(super) fn find<R>(
     path: &JsonPath,
     use_found: impl FnOnce(Option<&Json<'_>>) -> R,
 ) -> Fallible<R> {
-    let json = Json::parse(text).map_err(|e| FunctionError::Evaluation(e.to_string()))?;
-    if path.is_definite() && !path.is_computed() {
-        return Ok(use_found(path.find(&json)));
-    }
-    let found = path.evaluate(&json);
+    let found = path
+        .find(text)
+        .map_err(|e| FunctionError::Evaluation(e.to_string()))?;
     Ok(use_found(found.as_ref()))
 }
 
