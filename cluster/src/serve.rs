@@ -1,14 +1,19 @@
 //! Serving HTTP until told to stop, without a request that is lost on its way.
 //!
 //! Must not know: what is served. Invariant: whoever got a connection before the port was freed is answered, if the request comes
-//! within the time for last ones.
+//! within the time for last ones, and told then to ask elsewhere.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::middleware::map_response;
+use axum::response::Response;
+use http::header::{CONNECTION, HeaderValue};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -61,18 +66,32 @@ pub async fn serve(
     last_requests: Duration,
 ) -> io::Result<()> {
     let (settled, all_begun) = oneshot::channel();
+    let last = Arc::new(AtomicBool::new(false));
     let ending = Ending {
         listener,
         stopped: Box::pin(stopped),
         last_requests,
         until: None,
+        last: Arc::clone(&last),
         settled: Some(settled),
     };
-    axum::serve(ending, router)
+    axum::serve(ending, closing(router, last))
         .with_graceful_shutdown(async {
             let _ = all_begun.await;
         })
         .await
+}
+
+/// A router whose answers close their connections once the last requests are read: a client that kept one would send its next request
+/// while it is closed, and could not know whether that was read.
+fn closing(router: axum::Router, last: Arc<AtomicBool>) -> axum::Router {
+    router.layer(map_response(move |mut response: Response| {
+        if last.load(Ordering::Relaxed) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        std::future::ready(response)
+    }))
 }
 
 /// A listener that ends in two steps: first the port, then, when the last requests are there, the connections.
@@ -82,6 +101,8 @@ struct Ending {
     last_requests: Duration,
     /// Set when it was stopped.
     until: Option<Instant>,
+    /// True from then on.
+    last: Arc<AtomicBool>,
     settled: Option<oneshot::Sender<()>>,
 }
 
@@ -98,6 +119,7 @@ impl axum::serve::Listener for Ending {
                         if let Err(error) = self.listener.close() {
                             tracing::warn!(%error, "cannot accept the last connections");
                         }
+                        self.last.store(true, Ordering::Relaxed);
                         self.until = Some(Instant::now() + self.last_requests);
                     }
                 }

@@ -46,6 +46,8 @@ async fn connections_made_before_the_end_are_answered() -> Outcome {
     for stream in waiting {
         let text = answered(stream)?;
         assert!(text.ends_with("hello"), "{text:?}");
+        // A client does not keep it for its next request.
+        assert!(text.contains("connection: close\r\n"), "{text:?}");
     }
     Ok(())
 }

@@ -302,6 +302,11 @@ fn is_arithmetic(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if is_operator(call.func.name()))
 }
 
+/// A DOUBLE to a leaf, whatever its sides are: so are its texts.
+fn is_remainder(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func.name() == "mod")
+}
+
 /// True for what a leaf answers otherwise than an operator above it.
 fn moves(expr: &Expr, schema: &DFSchema) -> bool {
     (keeps_fractions(expr, schema) || knows_nulls(expr)) && !expr.is_volatile() && !asks(expr)
@@ -344,8 +349,8 @@ fn makes_null(expr: &Expr) -> bool {
     }
 }
 
-/// True for arithmetic of whole numbers, which a leaf keeps beyond their range too, for a call or a comparison with it or arithmetic
-/// of FLOATs somewhere within, or with a part of an address, and for such arithmetic that is widened to be compared.
+/// True for arithmetic of whole numbers, which a leaf keeps beyond their range too, for a call or a comparison with it, a remainder or
+/// arithmetic of FLOATs somewhere within, or with a part of an address, and for such arithmetic that is widened to be compared.
 fn keeps_fractions(expr: &Expr, schema: &DFSchema) -> bool {
     let narrow = |inner: &Expr| {
         is_arithmetic(inner)
@@ -359,7 +364,7 @@ fn keeps_fractions(expr: &Expr, schema: &DFSchema) -> bool {
         return double && narrow(&widened.expr);
     }
     let within = |arg: &Expr| {
-        arg.exists(|inner| Ok(narrow(inner) || is_part_of_address(inner)))
+        arg.exists(|inner| Ok(narrow(inner) || is_remainder(inner) || is_part_of_address(inner)))
             .unwrap_or(false)
     };
     let decimal = |arg: &Expr| {

@@ -120,7 +120,8 @@ fn with_leaves(
     plan: LogicalPlan,
     leaves: &Arc<dyn Leaves>,
 ) -> Result<LogicalPlan, MultiStageError> {
-    computed::moved(plan)
+    key_columns::of_sorts(plan)
+        .and_then(computed::moved)
         .and_then(|plan| leaf::cut(plan, leaves))
         .and_then(decimal_rows::by_number)
         .and_then(key_columns::computed)
@@ -210,6 +211,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .and_then(unnest::unnested)
         .and_then(typing::typed)
         .and_then(|plan| never_null::named(plan, nulls))
+        .and_then(|plan| never_null::chosen(plan, nulls))
         .and_then(single_keys::checked)
         .and_then(|plan| {
             if nulls {

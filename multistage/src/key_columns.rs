@@ -16,13 +16,31 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Sort, Window};
 /// # Errors
 /// Where a plan cannot be rebuilt.
 pub(crate) fn computed(plan: LogicalPlan) -> Result<LogicalPlan> {
+    with(plan, |node, keys| match node {
+        LogicalPlan::Sort(sort) => sorted(sort, keys),
+        LogicalPlan::Window(window) => windowed(window, keys),
+        _ => Ok(None),
+    })
+}
+
+/// The same for sorts alone: what is behind it reads the keys where rows are read, as it reads a list.
+///
+/// # Errors
+/// Where a plan cannot be rebuilt.
+pub(crate) fn of_sorts(plan: LogicalPlan) -> Result<LogicalPlan> {
+    with(plan, |node, keys| match node {
+        LogicalPlan::Sort(sort) => sorted(sort, keys),
+        _ => Ok(None),
+    })
+}
+
+fn with(
+    plan: LogicalPlan,
+    made: impl Fn(&LogicalPlan, &mut Keys) -> Result<Option<LogicalPlan>>,
+) -> Result<LogicalPlan> {
     let mut keys = Keys::default();
     plan.transform_down(|node| {
-        let made = match &node {
-            LogicalPlan::Sort(sort) => sorted(sort, &mut keys)?,
-            LogicalPlan::Window(window) => windowed(window, &mut keys)?,
-            _ => None,
-        };
+        let made = made(&node, &mut keys)?;
         keys.next += keys.computed.len();
         keys.computed.clear();
         Ok(made.map_or_else(|| Transformed::no(node), Transformed::yes))

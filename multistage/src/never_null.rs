@@ -4,18 +4,18 @@
 //! types without null in Pinot's operator table, and the rule that makes `SUM(CASE WHEN c THEN x ELSE 0 END)` a `SUM(x)
 //! FILTER (WHERE c)`.
 
-use common::DataType;
+use common::{ColumnType, DataType};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, JoinType, LogicalPlan, Operator, lit};
 
 use crate::aggregate::{self, PinotAggregate};
 use crate::catalog::Table;
 use crate::types::column_type;
-use crate::{expressions, ranges, scalar};
+use crate::{expressions, ranges, scalar, typing};
 
 /// Functions whose type says nothing of null.
 const NEVER: [&str; 28] = [
@@ -86,6 +86,38 @@ pub(crate) fn named(plan: LogicalPlan, nulls: bool) -> Result<LogicalPlan> {
     Ok(done.data)
 }
 
+/// A plan in which a choice whose first branch is taken by every row is that branch, in the type that the choice has: what is not
+/// null to the planner is cast to what may be. Tests of null are settled so where nulls are told apart, as `nulls` says; where they
+/// are not, `COALESCE(x, ..)` beside a column x that is not null to the planner is the column.
+///
+/// # Errors
+/// Where a plan cannot be rebuilt.
+pub(crate) fn chosen(plan: LogicalPlan, nulls: bool) -> Result<LogicalPlan> {
+    let done = plan.transform_up_with_subqueries(|node| {
+        let below = Below::new(&node);
+        let table = !below.nullable && node.inputs().iter().all(|input| is_table(input));
+        let tests = nulls && !below.nullable && !has_outer_joins(&node);
+        expressions::retyped(node, |expr| {
+            expr.transform_up(|inner| {
+                let branch = match &inner {
+                    Expr::Case(case) => below.first_branch(case, tests)?,
+                    Expr::BinaryExpr(test) if table && !nulls => below.with_itself(test),
+                    _ => None,
+                };
+                Ok(branch.map_or_else(|| Transformed::no(inner), Transformed::yes))
+            })
+        })
+    })?;
+    Ok(done.data)
+}
+
+fn has_outer_joins(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| {
+        Ok(matches!(node, LogicalPlan::Join(join) if join.join_type != JoinType::Inner))
+    })
+    .unwrap_or(true)
+}
+
 /// What a node's expressions stand over.
 struct Below {
     schema: DFSchema,
@@ -140,6 +172,65 @@ impl Below {
         Some(if truth { "TRUE" } else { "FALSE" })
     }
 
+    /// The branch that every row takes of a choice without ELSE, cast to the type of the choice.
+    fn first_branch(&self, case: &Case, tests: bool) -> Result<Option<Expr>> {
+        if case.expr.is_some() || case.else_expr.is_some() {
+            return Ok(None);
+        }
+        for (when, then) in &case.when_then_expr {
+            match literals_compared(when).or_else(|| self.decided_if(when, tests)) {
+                Some(false) => {}
+                Some(true) => {
+                    let whole = Expr::Case(case.clone()).get_type(&self.schema)?;
+                    return typing::cast(then.as_ref().clone(), column_type(&whole)).map(Some);
+                }
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a condition without unknown parts is; where tests of null are not settled, only one without them.
+    fn decided_if(&self, condition: &Expr, tests: bool) -> Option<bool> {
+        let open = condition
+            .exists(|inner| {
+                let tested = matches!(inner, Expr::IsNull(_) | Expr::IsNotNull(_));
+                let unknown = matches!(inner, Expr::Literal(value, _) if value.is_null());
+                Ok((tested && !tests) || unknown)
+            })
+            .unwrap_or(true);
+        (!open).then(|| self.decided(condition)).flatten()
+    }
+
+    /// A comparison of a column with `COALESCE(x, ..)` of it and its type is one with itself.
+    fn with_itself(&self, test: &BinaryExpr) -> Option<Expr> {
+        let chosen = |side: &Expr| match side {
+            Expr::ScalarFunction(call) if call.func.name() == "coalesce" => {
+                call.args.first().cloned()
+            }
+            _ => None,
+        };
+        let of = |side: &Expr| {
+            let found = side.get_type(&self.schema).ok()?;
+            Some(column_type(&found))
+        };
+        let same = |column: &Expr, other: &Expr| {
+            let found: Option<ColumnType> = of(column);
+            let alike = found == of(other) && found.is_some_and(|found| !found.multi);
+            matches!(column, Expr::Column(_)) && alike && chosen(other).as_ref() == Some(column)
+        };
+        let column = match (&*test.left, &*test.right) {
+            (left, right) if same(left, right) => &test.left,
+            (left, right) if same(right, left) => &test.right,
+            _ => return None,
+        };
+        Some(Expr::BinaryExpr(BinaryExpr::new(
+            column.clone(),
+            test.op,
+            column.clone(),
+        )))
+    }
+
     /// What a condition is where no column is null to the planner.
     fn decided(&self, condition: &Expr) -> Option<bool> {
         ranges::decided(condition).or_else(|| self.decided_by_parts(condition))
@@ -169,6 +260,26 @@ impl Below {
             _ => None,
         }
     }
+}
+
+/// What two literals of one type are to each other.
+fn literals_compared(condition: &Expr) -> Option<bool> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else {
+        return None;
+    };
+    let (Expr::Literal(left, _), Expr::Literal(right, _)) = (&**left, &**right) else {
+        return None;
+    };
+    let order = left.partial_cmp(right)?;
+    Some(match op {
+        Operator::Eq => order.is_eq(),
+        Operator::NotEq => order.is_ne(),
+        Operator::Lt => order.is_lt(),
+        Operator::LtEq => order.is_le(),
+        Operator::Gt => order.is_gt(),
+        Operator::GtEq => order.is_ge(),
+        _ => return None,
+    })
 }
 
 /// True where a table below takes columns for nullable.

@@ -1,7 +1,7 @@
 //! Ranges that say nothing or everything, settled while planning as Pinot's planner does.
 //!
 //! `x > 2 AND x < 1` is FALSE; `x < 2 OR x > 1`, `x NOT BETWEEN 2 AND 1`, `x LIKE '%'` and `b IN (false, true)` are
-//! `x IS NOT NULL`; `x <> x` and its like are FALSE.
+//! `x IS NOT NULL`; `x <> x` and its like are FALSE, `b > true` and `sqrt(-1) > 3` too.
 //! Must not know: tables. Invariant: a condition keeps its answer for every value that is not null.
 
 use std::cmp::Ordering;
@@ -189,8 +189,19 @@ fn aggregated(mut call: AggregateFunction, place: Place) -> Result<Transformed<E
 
 /// What a condition is for every value, where that can be said without one.
 fn of(expr: &Expr) -> Option<Settled<'_>> {
+    if is_unordered(expr) {
+        return Some(Settled::Never);
+    }
     match expr {
-        Expr::Not(inner) => of(inner).map(Settled::negated),
+        Expr::Not(inner) => match &**inner {
+            // The planner turns it round, and settles what is within both values not at all.
+            Expr::BinaryExpr(BinaryExpr { left, op, right })
+                if is_order(*op) && has_truth(left, right) =>
+            {
+                beyond_truth(left, op.negate()?, right)
+            }
+            _ => of(inner).map(Settled::negated),
+        },
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::And => is_empty(expr)
                 .or_else(|| opposites(left, right))
@@ -204,7 +215,7 @@ fn of(expr: &Expr) -> Option<Settled<'_>> {
                 }
                 _ => itself(left, *op, right),
             },
-            _ => itself(left, *op, right),
+            _ => itself(left, *op, right).or_else(|| beyond_truth(left, *op, right)),
         },
         Expr::InList(InList {
             expr: value,
@@ -237,13 +248,17 @@ fn of(expr: &Expr) -> Option<Settled<'_>> {
     }
 }
 
-/// The negation of a condition that has parts, or two ends, by those of its parts.
+/// The negation of a condition that has parts, or two ends, by those of its parts; that of an order by the other one.
 fn negated(inner: &Expr) -> Option<Expr> {
     let not = |part: &Expr| Expr::Not(Box::new(part.clone()));
     match inner {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::And => Some(not(left).or(not(right))),
             Operator::Or => Some(not(left).and(not(right))),
+            op if is_order(*op) && has_truth(left, right) => {
+                let turned = BinaryExpr::new(left.clone(), op.negate()?, right.clone());
+                Some(Expr::BinaryExpr(turned))
+            }
             _ => None,
         },
         Expr::Not(twice) => Some(twice.as_ref().clone()),
@@ -271,6 +286,62 @@ fn itself<'a>(left: &'a Expr, op: Operator, right: &Expr) -> Option<Settled<'a>>
             Some(Settled::Met(left))
         }
         _ => None,
+    }
+}
+
+fn is_order(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+    )
+}
+
+fn has_truth(left: &Expr, right: &Expr) -> bool {
+    let truth = |side: &Expr| matches!(side, Expr::Literal(ScalarValue::Boolean(Some(_)), _));
+    truth(left) || truth(right)
+}
+
+/// A BOOLEAN beyond one of its two values.
+fn beyond_truth<'a>(left: &'a Expr, op: Operator, right: &'a Expr) -> Option<Settled<'a>> {
+    let truth = |side: &Expr| match side {
+        Expr::Literal(ScalarValue::Boolean(value), _) => *value,
+        _ => None,
+    };
+    let (of, op, end) = match (truth(left), truth(right)) {
+        (None, Some(end)) => (left, op, end),
+        (Some(end), None) => (right, op.swap()?, end),
+        _ => return None,
+    };
+    match (op, end) {
+        (Operator::Gt, true) | (Operator::Lt, false) => Some(Settled::Unmet(of)),
+        _ => None,
+    }
+}
+
+/// True for a literal that is compared with NaN by its order, also where the comparison is negated: neither holds.
+fn is_unordered(expr: &Expr) -> bool {
+    let literal = |side: &Expr| matches!(side, Expr::Literal(value, _) if !value.is_null());
+    let nan = |side: &Expr| match side {
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) => value.is_nan(),
+        Expr::Literal(ScalarValue::Float32(Some(value)), _) => value.is_nan(),
+        _ => false,
+    };
+    match expr {
+        Expr::Not(inner) => is_unordered(inner),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Eq | Operator::NotEq => {
+                matches!(&**right, Expr::Literal(ScalarValue::Boolean(_), _)) && is_unordered(left)
+            }
+            op if is_order(*op) => literal(left) && literal(right) && nan(left) != nan(right),
+            _ => false,
+        },
+        Expr::Between(Between {
+            expr, low, high, ..
+        }) => {
+            let sides = [expr.as_ref(), low, high];
+            sides.iter().all(|side| literal(side)) && sides.iter().any(|side| nan(side))
+        }
+        _ => false,
     }
 }
 
@@ -483,8 +554,30 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_order_is_false_and_so_is_its_negation() {
+        let nan = || lit(f64::NAN);
+        assert_eq!(settle(nan().gt(lit(3.0))), "Boolean(false)");
+        assert_eq!(
+            settle(Expr::Not(Box::new(nan().gt(lit(3.0))))),
+            "Boolean(false)"
+        );
+        assert_eq!(settle(lit(3.0).between(lit(1.0), nan())), "Boolean(false)");
+        assert_eq!(settle(col("x").gt(nan())), "x > Float64(NaN)");
+    }
+
+    #[test]
     fn both_truth_values_are_any() {
         let b = || col("b");
+        assert_eq!(settle(b().gt(lit(true))), "Boolean(false)");
+        let beyond = Expr::Not(Box::new(b().gt(lit(true))));
+        assert_eq!(settle(beyond), "b <= Boolean(true)");
+        let within = lit(true).gt_eq(b());
+        assert_eq!(
+            settle(Expr::Not(Box::new(within.clone()))),
+            "Boolean(false)"
+        );
+        assert_eq!(settle(within), "Boolean(true) >= b");
+        assert_eq!(settle(b().gt(lit(false))), "b > Boolean(false)");
         let both = || vec![lit(false), lit(true)];
         assert_eq!(settle(b().in_list(both(), false)), "b IS NOT NULL");
         assert_eq!(settle(b().in_list(both(), true)), "Boolean(false)");

@@ -25,6 +25,7 @@ use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
     SetExpr, TableFactor, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    visit_expressions_mut,
 };
 use functions::canonical_name;
 use sql::parse::takes_unit;
@@ -206,19 +207,14 @@ fn order_by_items(query: &mut Query) {
     };
     for order in orders.iter_mut() {
         // Beside `*` a name is that of the item which is written out.
-        let Expr::Identifier(name) = &order.expr else {
-            continue;
-        };
-        let first = format!("{}{DUPLICATE}0", name.value);
-        let item = select.projection.iter().find_map(|item| match item {
-            SelectItem::ExprWithAlias { alias, .. } if alias.value.eq_ignore_ascii_case(&first) => {
-                Some(alias)
+        let _ = visit_expressions_mut(&mut order.expr, |inner| {
+            if let Expr::Identifier(name) = inner
+                && let Some(alias) = written_out(&select.projection, &name.value)
+            {
+                *name = alias.clone();
             }
-            _ => None,
+            ControlFlow::<()>::Continue(())
         });
-        if let Some(alias) = item {
-            order.expr = Expr::Identifier(alias.clone());
-        }
     }
     if select.distinct.is_none() {
         return;
@@ -234,6 +230,17 @@ fn order_by_items(query: &mut Query) {
             order.expr = Expr::Identifier(alias.clone());
         }
     }
+}
+
+/// What an item beside `*` is called that was written with that name.
+fn written_out<'a>(items: &'a [SelectItem], name: &str) -> Option<&'a Ident> {
+    let first = format!("{name}{DUPLICATE}0");
+    items.iter().find_map(|item| match item {
+        SelectItem::ExprWithAlias { alias, .. } if alias.value.eq_ignore_ascii_case(&first) => {
+            Some(alias)
+        }
+        _ => None,
+    })
 }
 
 /// The names of SELECT items that are nothing but a name.

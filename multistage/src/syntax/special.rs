@@ -3,13 +3,12 @@
 //! Must not know: types. Invariant: a call has the name and the order of arguments that the functions' table knows.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Subscript,
-    UnaryOperator, Value,
+    AccessExpr, CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArguments, Subscript, UnaryOperator, Value,
 };
-
 use sql::parse::type_name;
 
-use super::{call, checks, text};
+use super::{call, checks, object_name, text};
 use crate::error::MultiStageError;
 
 /// The call that an expression stands for; any other expression as it is.
@@ -137,6 +136,10 @@ fn decimal(expr: &Expr) -> Option<String> {
             op: UnaryOperator::Minus,
             expr,
         } => ("-", expr.as_ref()),
+        // A literal is never null: it is the one that is chosen.
+        Expr::Function(function) if function.name == object_name("coalesce") => {
+            return decimal(first_argument(function)?);
+        }
         number => ("", number),
     };
     let Expr::Value(value) = number else {
@@ -151,6 +154,16 @@ fn decimal(expr: &Expr) -> Option<String> {
     let plain = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
     let short = !whole.is_empty() || zeros <= ZEROS;
     (plain && short).then(|| format!("{sign}{whole}.{fraction}"))
+}
+
+fn first_argument(function: &Function) -> Option<&Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    match list.args.first()? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    }
 }
 
 /// `map['key']` and `array[1]`.

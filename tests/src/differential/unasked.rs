@@ -27,7 +27,17 @@ pub(super) const UNASKED: &[Shape] = &[
         sql.contains(MULTI_STAGE) && by.iter().any(|by| sql.contains(by))
     }),
     ("nullIf without null handling", |sql| {
-        sql.contains("nullIf(") && sql.contains(MULTI_STAGE) && !sql.contains(NULL_HANDLING)
+        let compared = [
+            " > NULLIF(",
+            " < NULLIF(",
+            " = NULLIF(",
+            " >= NULLIF(",
+            " <= NULLIF(",
+            " <> NULLIF(",
+        ];
+        let above = sql.contains(" JOIN ") && compared.iter().any(|part| sql.contains(part));
+        let made = sql.contains("nullIf(") || above;
+        made && sql.contains(MULTI_STAGE) && !sql.contains(NULL_HANDLING)
     }),
     ("a FILTER in HAVING that is not selected", |sql| {
         let Some((selected, having)) = sql.split_once(" HAVING ") else {
@@ -67,6 +77,19 @@ pub(super) const UNASKED: &[Shape] = &[
     ("a sum beyond LONG", |sql| {
         let beyond = ["long_col + ", "long_col * ", "long_col - "];
         sql.contains(MULTI_STAGE) && beyond.iter().any(|part| sql.contains(part))
+    }),
+    ("a sum of CASE that chooses nothing", |sql| {
+        let tested = sql.split_once(" HAVING ").map(|(_, test)| test);
+        let joined = sql.contains(" JOIN ") || sql.contains(" (SELECT ");
+        sql.contains(MULTI_STAGE)
+            && joined
+            && tested.is_some_and(|test| {
+                test.contains("SUM(CASE WHEN ") && test.contains(" ELSE 0 END)")
+            })
+    }),
+    ("a LONG of a subquery cut to INT", |sql| {
+        let whole = sql.contains("CAST(e") && sql.contains(" AS INT)");
+        sql.contains(MULTI_STAGE) && whole && sql.contains("long_col / 4 * 9")
     }),
     ("dateTrunc in a range", |sql| {
         let ranged = sql.contains(" BETWEEN 1740723283312 AND ");

@@ -136,6 +136,17 @@ pub(super) const RULES: &[Rule] = &[
         let none = |_: &Json, theirs: &Json| theirs.is_null() || number(theirs) == Some(0.0);
         d.multi() && d.sql.contains(" <> COALESCE(") && d.cells_agree(none)
     }),
+    ("a sum with a branch that nothing takes", |d| {
+        let none = |_: &Json, theirs: &Json| theirs.is_null() || number(theirs) == Some(0.0);
+        d.multi() && d.sql.contains(" BETWEEN 500 AND 1 THEN ") && d.cells_agree(none)
+    }),
+    ("SKEWNESS and KURTOSIS of nulls", |d| {
+        let moments = ["SKEWNESS(", "KURTOSIS("];
+        let named = moments.iter().any(|call| d.sql.contains(call));
+        let asks = d.sql.contains(" IN (SELECT ") && d.null_handling();
+        let numbers = |a: &Json, b: &Json| number(a).is_some() && number(b).is_some();
+        d.multi() && named && asks && d.cells_agree(numbers)
+    }),
     ("a deviation of equal numbers", |d| {
         let spread = ["STDDEV_", "VAR_"].iter().any(|call| d.sql.contains(call));
         let tiny = |cell: &Json| cell.is_null() || number(cell).is_some_and(|x| x.abs() < 1e-6);
