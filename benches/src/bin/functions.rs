@@ -46,7 +46,7 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("frombase64", &["aGVsbG8="]), ("hextobytes", &["0aff"]),
     ("generateintarray", &["1", "9", "2"]),
     ("jsonextractkey", &["", "$.*", "maxDepth=2"]),
-    ("jsonextractindex", &["", "$.a", "INT", "0"]),
+    ("jsonextractindex", &["", "$.a", "INT", "0", "\"$.a\" >= 0"]),
     ("jsonextractscalar", &["", "$.a", "INT", "0"]),
     ("jsonpath", &["", "$.a"]), ("jsonpatharray", &["", "$.b"]), ("jsonpatharraydefaultempty", &["", "$.b"]), ("jsonpathdouble", &["", "$.a", "0"]), ("jsonpathexists", &["", "$.a"]),
     ("jsonpathlong", &["", "$.a", "0"]), ("jsonpathstring", &["", "$.a", "x"]),
