@@ -16,7 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Sort, Window};
 /// # Errors
 /// Where a plan cannot be rebuilt.
 pub(crate) fn computed(plan: LogicalPlan) -> Result<LogicalPlan> {
-    with(plan, |node, keys| match node {
+    with(plan, "$key", |node, keys| match node {
         LogicalPlan::Sort(sort) => sorted(sort, keys),
         LogicalPlan::Window(window) => windowed(window, keys),
         _ => Ok(None),
@@ -28,7 +28,7 @@ pub(crate) fn computed(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// # Errors
 /// Where a plan cannot be rebuilt.
 pub(crate) fn of_sorts(plan: LogicalPlan) -> Result<LogicalPlan> {
-    with(plan, |node, keys| match node {
+    with(plan, "$order", |node, keys| match node {
         LogicalPlan::Sort(sort) => sorted(sort, keys),
         _ => Ok(None),
     })
@@ -36,9 +36,14 @@ pub(crate) fn of_sorts(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn with(
     plan: LogicalPlan,
+    named: &'static str,
     made: impl Fn(&LogicalPlan, &mut Keys) -> Result<Option<LogicalPlan>>,
 ) -> Result<LogicalPlan> {
-    let mut keys = Keys::default();
+    let mut keys = Keys {
+        computed: Vec::new(),
+        named,
+        next: 0,
+    };
     plan.transform_down(|node| {
         let made = made(&node, &mut keys)?;
         keys.next += keys.computed.len();
@@ -49,9 +54,10 @@ fn with(
 }
 
 /// The keys of one list.
-#[derive(Default)]
 struct Keys {
     computed: Vec<Expr>,
+    /// What their names begin with: those of two passes may stand in one list.
+    named: &'static str,
     /// The number in the first one's name.
     next: usize,
 }
@@ -71,7 +77,7 @@ impl Keys {
     }
 
     fn name(&self, at: usize) -> String {
-        format!("$key{}", self.next + at)
+        format!("{}{}", self.named, self.next + at)
     }
 
     /// The rows with the keys beside their columns.
