@@ -10,10 +10,11 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, JoinType, LogicalPlan, Operator, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, lit};
 
 use crate::aggregate::{self, PinotAggregate};
 use crate::catalog::Table;
+use crate::computed::filters;
 use crate::types::column_type;
 use crate::{expressions, ranges, scalar, typing};
 
@@ -96,7 +97,7 @@ pub(crate) fn chosen(plan: LogicalPlan, nulls: bool) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
         let below = Below::new(&node);
         let table = !below.nullable && node.inputs().iter().all(|input| is_table(input));
-        let tests = nulls && !below.nullable && !has_outer_joins(&node);
+        let tests = nulls && !below.nullable && filters::outer_sides(&node) == 0;
         expressions::retyped(node, |expr| {
             expr.transform_up(|inner| {
                 let branch = match &inner {
@@ -109,13 +110,6 @@ pub(crate) fn chosen(plan: LogicalPlan, nulls: bool) -> Result<LogicalPlan> {
         })
     })?;
     Ok(done.data)
-}
-
-fn has_outer_joins(plan: &LogicalPlan) -> bool {
-    plan.exists(|node| {
-        Ok(matches!(node, LogicalPlan::Join(join) if join.join_type != JoinType::Inner))
-    })
-    .unwrap_or(true)
 }
 
 /// What a node's expressions stand over.
@@ -172,7 +166,7 @@ impl Below {
         Some(if truth { "TRUE" } else { "FALSE" })
     }
 
-    /// The branch that every row takes of a choice without ELSE, cast to the type of the choice.
+    /// The branch that every row takes of a choice without ELSE whose answers have one type, cast to it.
     fn first_branch(&self, case: &Case, tests: bool) -> Result<Option<Expr>> {
         if case.expr.is_some() || case.else_expr.is_some() {
             return Ok(None);
@@ -181,8 +175,10 @@ impl Below {
             match literals_compared(when).or_else(|| self.decided_if(when, tests)) {
                 Some(false) => {}
                 Some(true) => {
-                    let whole = Expr::Case(case.clone()).get_type(&self.schema)?;
-                    return typing::cast(then.as_ref().clone(), column_type(&whole)).map(Some);
+                    let whole = Expr::Case(case.clone());
+                    let to = typing::answered_type(&whole, &self.schema);
+                    let to = to.map(|to| typing::cast(then.as_ref().clone(), column_type(&to)));
+                    return to.transpose();
                 }
                 None => return Ok(None),
             }

@@ -296,18 +296,22 @@ fn is_order(op: Operator) -> bool {
     )
 }
 
+fn literal_truth(expr: &Expr) -> Option<bool> {
+    match expr {
+        Expr::Literal(ScalarValue::Boolean(value), _) => *value,
+        _ => None,
+    }
+}
+
 fn has_truth(left: &Expr, right: &Expr) -> bool {
-    let truth = |side: &Expr| matches!(side, Expr::Literal(ScalarValue::Boolean(Some(_)), _));
-    truth(left) || truth(right)
+    literal_truth(left)
+        .or_else(|| literal_truth(right))
+        .is_some()
 }
 
 /// A BOOLEAN beyond one of its two values.
 fn beyond_truth<'a>(left: &'a Expr, op: Operator, right: &'a Expr) -> Option<Settled<'a>> {
-    let truth = |side: &Expr| match side {
-        Expr::Literal(ScalarValue::Boolean(value), _) => *value,
-        _ => None,
-    };
-    let (of, op, end) = match (truth(left), truth(right)) {
+    let (of, op, end) = match (literal_truth(left), literal_truth(right)) {
         (None, Some(end)) => (left, op, end),
         (Some(end), None) => (right, op.swap()?, end),
         _ => return None,
@@ -426,11 +430,7 @@ fn all_of<'a>(left: &'a Expr, right: &'a Expr) -> Option<&'a Expr> {
 
 /// True for a list with both truth values and nothing else.
 fn both_truths(list: &[Expr]) -> bool {
-    let truths = list.iter().map(|item| match item {
-        Expr::Literal(ScalarValue::Boolean(value), _) => *value,
-        _ => None,
-    });
-    let truths: Option<Vec<bool>> = truths.collect();
+    let truths: Option<Vec<bool>> = list.iter().map(literal_truth).collect();
     truths.is_some_and(|truths| truths.contains(&true) && truths.contains(&false))
 }
 
@@ -460,12 +460,10 @@ fn truth(test: &Expr) -> Option<(&Expr, bool)> {
         Expr::Column(_) => Some((test, true)),
         Expr::Not(inner) => truth(inner).map(|(of, wanted)| (of, !wanted)),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let Expr::Literal(ScalarValue::Boolean(Some(value)), _) = &**right else {
-                return None;
-            };
+            let value = literal_truth(right)?;
             match op {
-                Operator::Eq => Some((left, *value)),
-                Operator::NotEq => Some((left, !*value)),
+                Operator::Eq => Some((left, value)),
+                Operator::NotEq => Some((left, !value)),
                 _ => None,
             }
         }

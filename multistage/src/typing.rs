@@ -219,18 +219,24 @@ fn same_whole(cast: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
         return None;
     }
     let to = Expr::ScalarFunction(cast.clone()).get_type(schema).ok()?;
-    let own = |expr: &Expr| expr.get_type(schema).is_ok_and(|own| own == to);
-    let same = match value {
-        // Its answers are of one type only after they are coerced.
-        Expr::Case(case) => {
-            let answers = case.when_then_expr.iter().map(|(_, then)| then);
-            let mut answers = answers.chain(&case.else_expr);
-            answers.all(|answer| expressions::is_null(answer) || own(answer))
-        }
-        value => own(value),
-    };
     let whole = matches!(to, ArrowType::Int32 | ArrowType::Int64);
-    (whole && same).then(|| value.clone())
+    (whole && answered_type(value, schema)? == to).then(|| value.clone())
+}
+
+/// The type of an expression; of a CASE only where all its answers have it, for others are coerced later.
+pub(crate) fn answered_type(expr: &Expr, schema: &DFSchema) -> Option<ArrowType> {
+    let Expr::Case(case) = expr else {
+        return expr.get_type(schema).ok();
+    };
+    let answers = case.when_then_expr.iter().map(|(_, then)| then);
+    let mut answers = answers
+        .chain(&case.else_expr)
+        .filter(|answer| !expressions::is_null(answer))
+        .map(|answer| answered_type(answer, schema));
+    let first = answers.next()??;
+    answers
+        .all(|answer| answer.as_ref() == Some(&first))
+        .then_some(first)
 }
 
 /// An exact decimal (a fraction that is written out, beside whole numbers) rounded up or down is a LONG.

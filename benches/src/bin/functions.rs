@@ -381,13 +381,16 @@ fn measure(row: &'static ScalarFunction, rows: usize) -> Result<f64, String> {
     Ok(done as f64 / started.elapsed().as_secs_f64())
 }
 
-/// A line per scalar function; answers the slow ones with their seconds per row.
+/// Names with their nanoseconds per row.
+type Measured = Vec<(String, f64)>;
+
+/// A line per scalar function.
 fn scalars(
     out: &mut impl Write,
     rows: usize,
     wanted: impl Fn(&str) -> bool,
-) -> std::io::Result<Vec<(String, f64)>> {
-    let mut slow = Vec::new();
+) -> std::io::Result<Measured> {
+    let mut measured = Measured::new();
     for row in FAMILIES.iter().flat_map(|family| family.functions) {
         let name = row.names[0];
         // Its very purpose is to take time.
@@ -397,15 +400,14 @@ fn scalars(
         let label = format!("{name}/{}", arguments(row).len());
         match measure(row, rows) {
             Ok(speed) => {
-                writeln!(out, "{label:32} {:>10.1} ns/row", 1e9 / speed)?;
-                if speed < slow::GOAL {
-                    slow.push((label, 1.0 / speed));
-                }
+                let ns = 1e9 / speed;
+                writeln!(out, "{label:32} {ns:>10.1} ns/row")?;
+                measured.push((label, ns));
             }
             Err(why) => skipped(out, &label, &why)?,
         }
     }
-    Ok(slow)
+    Ok(measured)
 }
 
 fn skipped(out: &mut impl Write, label: &str, why: &str) -> std::io::Result<()> {
@@ -413,13 +415,13 @@ fn skipped(out: &mut impl Write, label: &str, why: &str) -> std::io::Result<()> 
     writeln!(out, "{label:32}      skipped: {why}")
 }
 
-/// A line per aggregate; answers those that are slow in one group with their seconds per row.
+/// A line per aggregate; answers what each takes in one group.
 fn aggregates(
     out: &mut impl Write,
     rows: usize,
     wanted: impl Fn(&str) -> bool,
-) -> std::io::Result<Vec<(String, f64)>> {
-    let mut slow = Vec::new();
+) -> std::io::Result<Measured> {
+    let mut measured = Measured::new();
     for row in aggregate::FAMILIES.iter().flat_map(|family| family.iter()) {
         let name = row.names[0];
         if !wanted(name) {
@@ -428,44 +430,35 @@ fn aggregates(
         let speeds = bound(row).and_then(|(function, inputs)| {
             let one = aggregated(function.as_ref(), &inputs, 1, rows)?;
             let many = aggregated(function.as_ref(), &inputs, GROUPS, rows)?;
-            Ok((1.0 / one, 1.0 / many))
+            Ok((1e9 / one, 1e9 / many))
         });
         match speeds {
             Ok((one, many)) => {
-                let (one_ns, many_ns) = (one * 1e9, many * 1e9);
-                writeln!(
-                    out,
-                    "{name:32} {one_ns:>10.1} ns/row, in groups {many_ns:>10.1}"
-                )?;
-                if one > 1.0 / slow::GOAL {
-                    slow.push((name.to_owned(), one));
-                }
+                writeln!(out, "{name:32} {one:>10.1} ns/row, in groups {many:>10.1}")?;
+                measured.push((name.to_owned(), one));
             }
             Err(why) => skipped(out, name, &why)?,
         }
     }
-    Ok(slow)
+    Ok(measured)
 }
 
-/// The slow functions below their reasons, slowest first.
-fn explained(out: &mut impl Write, slow: &[(String, f64)]) -> std::io::Result<()> {
+/// The slow ones below their reasons, slowest first.
+fn explained(out: &mut impl Write, mut measured: Measured) -> std::io::Result<()> {
+    measured.retain(|(_, ns)| 1e9 / ns < slow::GOAL);
+    measured.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let (goal, count) = (slow::GOAL / 1e6, measured.len());
     writeln!(
         out,
-        "\nbelow {:.0} million rows a second on one core: {}",
-        slow::GOAL / 1e6,
-        slow.len()
+        "\nbelow {goal:.0} million rows a second on one core: {count}"
     )?;
-    let mut by_reason: BTreeMap<&str, Vec<&(String, f64)>> = BTreeMap::new();
-    for function in slow {
-        let reason = slow::reason(&function.0).unwrap_or("no reason is known");
-        by_reason.entry(reason).or_default().push(function);
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, ns) in &measured {
+        let reason = slow::reason(name).unwrap_or("no reason is known");
+        let names = by_reason.entry(reason).or_default();
+        names.push(format!("{name} {ns:.0} ns"));
     }
-    for (reason, mut functions) in by_reason {
-        functions.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let names = functions
-            .iter()
-            .map(|(name, seconds)| format!("{name} {:.0} ns", seconds * 1e9));
-        let names: Vec<String> = names.collect();
+    for (reason, names) in by_reason {
         writeln!(out, "- {reason}: {}", names.join(", "))?;
     }
     Ok(())
@@ -480,7 +473,7 @@ fn main() -> std::io::Result<()> {
     let only = args.next();
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let mut out = std::io::stdout().lock();
-    let mut slow = scalars(&mut out, rows, wanted)?;
-    slow.extend(aggregates(&mut out, rows, wanted)?);
-    explained(&mut out, &slow)
+    let mut measured = scalars(&mut out, rows, wanted)?;
+    measured.extend(aggregates(&mut out, rows, wanted)?);
+    explained(&mut out, measured)
 }

@@ -43,12 +43,8 @@ impl JsonPath {
     /// # Errors
     /// Where the text does not start with a JSON value, or nests deeper than 500 levels.
     pub fn find<'d>(&self, text: &'d str) -> Result<Option<Json<'d>>, JsonError> {
-        let from_start = |step: &Step| match step {
-            Step::Fields(names) => names.len() == 1,
-            Step::Indexes(at) => at.len() == 1 && at[0] >= 0,
-            _ => false,
-        };
-        if self.tail.is_none() && self.steps.iter().all(from_start) {
+        let from_end = |step: &Step| matches!(step, Step::Indexes(at) if at[0] < 0);
+        if self.tail.is_none() && definite(&self.steps) && !self.steps.iter().any(from_end) {
             return Ok(parse::find(text, &self.steps)?.filter(|found| *found != Json::Null));
         }
         Ok(self.evaluate(&Json::parse(text)?))

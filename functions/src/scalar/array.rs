@@ -7,8 +7,8 @@
 use common::{Block, ColumnType, DataType};
 
 use super::array_build::{
-    concat, construct, distinct, generate, intersect_indices, push_back, push_front, remove,
-    reverse, slice, sort, union, value_in,
+    concat, construct, generate, intersect_indices, once_each, push_back, push_front, remove,
+    reverse, slice, sort, value_in,
 };
 use super::array_read::{
     contains, doubles, element_at, extreme, index_of, indexes_of, length, map_value, sum_int,
@@ -166,7 +166,7 @@ static FUNCTIONS: &[ScalarFunction] = &[
         AS_FIRST,
         "Each element once, in order of first appearance.",
         ("arrayDistinctInt(ARRAY[3, 1, 3])", "[3,1]"),
-        distinct
+        once_each
     ),
     typed!(
         "arraydistinctstring",
@@ -174,7 +174,7 @@ static FUNCTIONS: &[ScalarFunction] = &[
         AS_FIRST,
         "Each element once, in order of first appearance.",
         ("arrayDistinctString(ARRAY['b', 'a', 'b'])", "[b,a]"),
-        distinct
+        once_each
     ),
     typed!(
         "arrayindexofint",
@@ -294,7 +294,7 @@ static FUNCTIONS: &[ScalarFunction] = &[
         AS_FIRST,
         "Elements of both, each once.",
         ("arrayUnionInt(ARRAY[1, 2, 2], ARRAY[2, 3])", "[1,2,3]"),
-        union
+        once_each
     ),
     typed!(
         "arrayunionstring",
@@ -302,7 +302,7 @@ static FUNCTIONS: &[ScalarFunction] = &[
         AS_FIRST,
         "Elements of both, each once.",
         ("arrayUnionString(ARRAY['a'], ARRAY['a', 'b'])", "[a,b]"),
-        union
+        once_each
     ),
     typed!(
         "arrayconcatint",

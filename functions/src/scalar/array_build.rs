@@ -59,26 +59,13 @@ pub(super) fn sort(args: &[Block], _: &EvalContext) -> Answer {
     })
 }
 
-pub(super) fn distinct(args: &[Block], _: &EvalContext) -> Answer {
-    let array = arrays(&args[0])?;
+/// Each element of all the arrays once, in order of first appearance.
+pub(super) fn once_each(args: &[Block], _: &EvalContext) -> Answer {
+    let lists = args.iter().map(arrays).collect::<Result<Vec<_>, _>>()?;
     let mut seen = HashSet::default();
     build(args, |row, out| {
         seen.clear();
-        for i in array.range(args[0].at(row)) {
-            if seen.insert(key(&array.items, i)) {
-                out.push_from(&array.items, i);
-            }
-        }
-        Ok(())
-    })
-}
-
-pub(super) fn union(args: &[Block], _: &EvalContext) -> Answer {
-    let (a, b) = (arrays(&args[0])?, arrays(&args[1])?);
-    let mut seen = HashSet::default();
-    build(args, |row, out| {
-        seen.clear();
-        for (array, block) in [(a, &args[0]), (b, &args[1])] {
+        for (array, block) in lists.iter().zip(args) {
             for i in array.range(block.at(row)) {
                 if seen.insert(key(&array.items, i)) {
                     out.push_from(&array.items, i);

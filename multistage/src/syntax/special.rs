@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArguments, Subscript, UnaryOperator, Value,
 };
+
 use sql::parse::type_name;
 
 use super::{call, checks, object_name, text};

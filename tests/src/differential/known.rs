@@ -340,17 +340,14 @@ const RULES: &[Rule] = &[
         let exponential = d.sql.contains("exp(") || d.sql.contains("sinh(");
         // Products of hashes with days leave some digits before the point.
         let hashes = ["murmurHash", "adler32", "cityHash"];
-        let hashed = hashes.map(|hash| d.sql.matches(hash).count());
-        let (hashed, small) = match hashed.iter().sum::<usize>() {
-            0 => (false, 0.0),
-            1 => (true, 100.0),
-            _ => (true, 1e4),
+        let below = match hashes.map(|hash| d.sql.matches(hash).count()).iter().sum() {
+            0_usize => 0.0,
+            1 => 100.0,
+            _ => 1e4,
         };
-        let small = |a: &Json| number(a).is_some_and(|x| x.abs() < small);
+        let small = |a: &Json| number(a).is_some_and(|x| x.abs() < below);
         let lost = |a: &Json, b: &Json| {
-            near(a, b)
-                || (exponential && finite(a) && finite(b))
-                || (hashed && small(a) && small(b))
+            near(a, b) || (exponential && finite(a) && finite(b)) || (small(a) && small(b))
         };
         d.sql.contains("COVAR_") && d.cells_agree(lost)
     }),

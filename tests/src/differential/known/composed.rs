@@ -124,14 +124,6 @@ pub(super) const RULES: &[Rule] = &[
         d.only_peer_refuses("class [[D cannot be cast")
             || d.only_peer_refuses("class [[I cannot be")
     }),
-    ("an average of what is never null to the planner", |d| {
-        let cut = |ours: &Json, theirs: &Json| match (number(ours), number(theirs)) {
-            (Some(a), Some(b)) => a - b >= 0.0 && a - b < 1.0 && b.fract() == 0.0,
-            _ => false,
-        };
-        let tested = d.sql.contains("AVG(CASE WHEN ") && d.sql.contains(" IS NOT NULL THEN ");
-        d.multi() && d.null_handling() && tested && d.cells_agree(cut)
-    }),
     ("a comparison of a column with itself", |d| {
         let none = |_: &Json, theirs: &Json| theirs.is_null() || number(theirs) == Some(0.0);
         d.multi() && d.sql.contains(" <> COALESCE(") && d.cells_agree(none)
