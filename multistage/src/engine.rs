@@ -221,13 +221,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
             }
         })
         .and_then(|plan| ranges::settled(plan, nulls))
-        .and_then(|plan| {
-            if nulls {
-                never_null::settled(plan)
-            } else {
-                Ok(plan)
-            }
-        })
+        .and_then(|plan| never_null::settled(plan, nulls))
         .and_then(correlated::aggregated)
         .map_err(|error| unknown_in_list(&error, &selected))
 }

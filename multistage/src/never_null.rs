@@ -10,7 +10,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, JoinType, LogicalPlan, Operator, lit};
 
 use crate::aggregate::{self, PinotAggregate};
 use crate::catalog::Table;
@@ -50,15 +50,24 @@ const NEVER: [&str; 28] = [
     "vectornorm",
 ];
 
-/// A plan in which such tests and counts are settled.
+/// A plan in which such tests and counts are settled: where nulls are not told apart, as `nulls` says, what fills outer joins is counted
+/// alone.
 ///
 /// # Errors
 /// Where a plan cannot be rebuilt.
-pub(crate) fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn settled(plan: LogicalPlan, nulls: bool) -> Result<LogicalPlan> {
+    if !nulls && !fills(&plan) {
+        return Ok(plan);
+    }
     let done = plan.transform_up_with_subqueries(|node| {
         let below = Below::new(&node);
         expressions::retyped(node, |expr| {
-            expr.transform_up(|inner| Ok(settled_expression(inner, &below)))
+            expr.transform_up(|inner| {
+                Ok(match nulls {
+                    true => settled_expression(inner, &below),
+                    false => counted(inner, &below),
+                })
+            })
         })
     })?;
     Ok(done.data)
@@ -278,6 +287,15 @@ fn literals_compared(condition: &Expr) -> Option<bool> {
     })
 }
 
+/// True where a join fills a side with nulls.
+fn fills(plan: &LogicalPlan) -> bool {
+    let outer = [JoinType::Left, JoinType::Right, JoinType::Full];
+    plan.exists(|node| {
+        Ok(matches!(node, LogicalPlan::Join(join) if outer.contains(&join.join_type)))
+    })
+    .unwrap_or(true)
+}
+
 /// True where a table below takes columns for nullable.
 fn is_nullable(plan: &LogicalPlan) -> bool {
     plan.exists(|node| {
@@ -310,6 +328,17 @@ fn settled_expression(expr: Expr, below: &Below) -> Transformed<Expr> {
         },
         other => Transformed::no(other),
     }
+}
+
+/// An expression whose count or average is of all rows, where its argument is never null to the planner.
+fn counted(expr: Expr, below: &Below) -> Transformed<Expr> {
+    let made = match &expr {
+        Expr::AggregateFunction(call) if call.params.args.first().is_some_and(is_never) => {
+            aggregated(call, below)
+        }
+        _ => None,
+    };
+    made.map_or_else(|| Transformed::no(expr), Transformed::yes)
 }
 
 /// True where rows come straight from one table.

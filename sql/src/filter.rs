@@ -446,6 +446,10 @@ impl Filter {
         let Some(value) = expr.as_literal() else {
             return Ok(Self::Predicate(expr, test));
         };
+        let tests_null = matches!(test, Test::IsNull | Test::IsNotNull);
+        if value.is_null() && !tests_null {
+            return Ok(Self::Predicate(expr, test));
+        }
         let same = |other: &Value| {
             if let Some((value, other)) = as_numbers(value, other) {
                 return value == other;

@@ -16,26 +16,43 @@ use datafusion::logical_expr::{
 
 use super::{makes_null, under_names_of};
 use crate::aggregate::PinotAggregate;
+use crate::catalog::Table;
 use crate::expressions::{is_null, mapped};
 use crate::leaf;
 use crate::typing::expression;
 
-/// How many sides of joins nulls may stand for; joins that stand for subqueries are not among them.
+/// How many sides of joins nulls may stand for that their own columns are not; joins that stand for subqueries are not among them.
 pub(crate) fn outer_sides(plan: &LogicalPlan) -> usize {
     let mut sides = 0;
     let _ = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Join(join) = node
             && !stands_for_subquery(&join.right)
         {
-            sides += match join.join_type {
-                JoinType::Full => 2,
-                JoinType::Left | JoinType::Right => 1,
-                _ => 0,
+            let filled: &[&LogicalPlan] = match join.join_type {
+                JoinType::Full => &[&join.left, &join.right],
+                JoinType::Left => &[&join.right],
+                JoinType::Right => &[&join.left],
+                _ => &[],
             };
+            sides += filled.iter().filter(|side| !is_nullable(side)).count();
         }
         Ok(TreeNodeRecursion::Continue)
     });
     sides
+}
+
+/// True for rows of tables all of whose columns may be null to the planner: an outer join changes no type of them.
+fn is_nullable(side: &LogicalPlan) -> bool {
+    let (mut nullable, mut strict) = (false, false);
+    let _ = side.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let table = Table::of(scan).is_some_and(|table| table.nullable);
+            nullable |= table;
+            strict |= !table;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    nullable && !strict
 }
 
 fn stands_for_subquery(side: &LogicalPlan) -> bool {

@@ -6,6 +6,7 @@ mod aggregation;
 mod aliases;
 mod checks;
 mod fold;
+mod unknown;
 
 use common::Value;
 use functions::aggregate::HYPERLOGLOG_LOG2M;
@@ -87,7 +88,7 @@ fn fold_filter(filter: Option<Filter>, now_ms: i64) -> Result<Option<Filter>, Sq
     let Some(filter) = filter else {
         return Ok(None);
     };
-    refolded(filter, now_ms).map(Some)
+    refolded(filter, now_ms).map(unknown::decided).map(Some)
 }
 
 /// Folds every tested expression; one that becomes a literal makes its predicate a constant.

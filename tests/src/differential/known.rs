@@ -507,7 +507,8 @@ const RULES: &[Rule] = &[
         (d.null_handling() && (refused || placed)) || (d.multi() && placed)
     }),
     ("a trim that folds", |d| {
-        d.only_peer_refuses("while invoking method: trim with arguments: [BOTH")
+        let with = "while invoking method: trim with arguments: [BOTH";
+        d.only_peer_refuses(with) || d.both_refuse(with)
     }),
     ("CORR, which is no function", |d| {
         let other = d.code() != 0 && d.sql.contains("CORR(");
