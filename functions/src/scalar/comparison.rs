@@ -494,11 +494,15 @@ pub(super) fn compare_two(a: &Block, b: &Block, holds: impl Fn(Ordering) -> bool
 }
 
 fn nearly_equal(args: &[Block], equal: bool) -> Answer {
+    equal_within(TOLERANCE, args, equal)
+}
+
+fn equal_within(tolerance: f64, args: &[Block], equal: bool) -> Answer {
     let (a, b) = meet(&args[0], &args[1])?;
     if let (Values::Double(x), Values::Double(y)) = (a.values(), b.values()) {
         let (p, q) = (a.is_constant(), b.is_constant());
         return Ok(booleans(zip((x, p), (y, q), a.rows(), |x, y| {
-            let same = (x - y).abs() <= TOLERANCE || x == y;
+            let same = (x - y).abs() <= tolerance || x == y;
             i32::from(same == equal)
         })));
     }
@@ -525,9 +529,9 @@ fn between(args: &[Block]) -> Answer {
     Ok(booleans(both))
 }
 
-/// For each row, whether both values are there and equal.
+/// For each row, whether both values are there and equal to the last digit.
 pub(super) fn same(args: &[Block]) -> Result<Vec<bool>, FunctionError> {
-    let equal = nearly_equal(args, true)?;
+    let equal = equal_within(0.0, args, true)?;
     Ok((0..args[0].rows())
         .map(|row| {
             !args[0].is_null(row)

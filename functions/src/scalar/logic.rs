@@ -496,6 +496,16 @@ mod tests {
             rows(&call("nullif", &[a, one])?),
             [Value::Null, Value::Null]
         );
+        // The smallest difference is one.
+        let small = Block::from_values(
+            DataType::Double,
+            &[Value::Double(1e-12), Value::Double(-0.0)],
+        );
+        let zero = Block::constant(DataType::Int, &Value::Int(0), 2);
+        assert_eq!(
+            rows(&call("nullif", &[small, zero])?),
+            [Value::Double(1e-12), Value::Null]
+        );
         let time = Block::new(DataType::Timestamp, Values::Long(vec![5]));
         let zero = Block::constant(DataType::Int, &Value::Int(0), 1);
         assert_eq!(
