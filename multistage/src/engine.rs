@@ -31,9 +31,9 @@ use crate::scalar::Dimensions;
 use crate::statistics::Statistics;
 use crate::syntax::{DUPLICATE, UNNAMED};
 use crate::{
-    aggregate, asof, computed, convert, correlated, decimal_rows, join_order, key_columns,
-    key_types, never_null, null_tests, ranges, run, semi_joins, single_keys, syntax, typing,
-    unnest,
+    aggregate, asof, computed, constant_conditions, convert, correlated, decimal_rows, join_order,
+    key_columns, key_types, never_null, null_tests, ranges, run, semi_joins, single_keys, syntax,
+    typing, unnest,
 };
 
 /// A query.
@@ -223,6 +223,7 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         .and_then(|plan| ranges::settled(plan, nulls))
         .and_then(|plan| never_null::settled(plan, nulls))
         .and_then(correlated::aggregated)
+        .and_then(constant_conditions::literals_last)
         .map_err(|error| unknown_in_list(&error, &selected))
 }
 

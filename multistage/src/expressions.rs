@@ -2,7 +2,7 @@
 //!
 //! Must not know: what changes. Invariant: every output has the name that it had.
 
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -35,6 +35,24 @@ pub(crate) fn retyped(
         return Ok(changed);
     }
     Ok(Transformed::yes(changed.data.recompute_schema()?))
+}
+
+/// An expression with the columns of a plan by what is `written` for each.
+///
+/// # Errors
+/// Where it cannot be rebuilt.
+pub(crate) fn rewritten(expr: Expr, plan: &LogicalPlan, written: &[Expr]) -> Result<Expr> {
+    let done = expr.transform(|inner| {
+        let Expr::Column(column) = &inner else {
+            return Ok(Transformed::no(inner));
+        };
+        let place = plan.schema().maybe_index_of_column(column);
+        Ok(match place.and_then(|place| written.get(place)) {
+            Some(below) => Transformed::yes(below.clone()),
+            None => Transformed::no(inner),
+        })
+    })?;
+    Ok(done.data)
 }
 
 /// True for a literal null.

@@ -11,13 +11,15 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Sort, Window};
 
+use crate::expressions;
+
 /// The plan with keys that are computed in a list below its sorts and windows.
 ///
 /// # Errors
 /// Where a plan cannot be rebuilt.
 pub(crate) fn computed(plan: LogicalPlan) -> Result<LogicalPlan> {
     with(plan, "$key", |node, keys| match node {
-        LogicalPlan::Sort(sort) => sorted(sort, keys),
+        LogicalPlan::Sort(sort) => sorted(sort, keys, Keys::over),
         LogicalPlan::Window(window) => windowed(window, keys),
         _ => Ok(None),
     })
@@ -29,7 +31,7 @@ pub(crate) fn computed(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// Where a plan cannot be rebuilt.
 pub(crate) fn of_sorts(plan: LogicalPlan) -> Result<LogicalPlan> {
     with(plan, "$order", |node, keys| match node {
-        LogicalPlan::Sort(sort) => sorted(sort, keys),
+        LogicalPlan::Sort(sort) => sorted(sort, keys, Keys::within),
         _ => Ok(None),
     })
 }
@@ -88,6 +90,24 @@ impl Keys {
         let list = Projection::try_new(exprs, Arc::new(rows.clone()))?;
         Ok(LogicalPlan::Projection(list))
     }
+
+    /// The same in the list that the rows come from, if they do: what it names is computed as it is for the list.
+    fn within(&self, rows: &LogicalPlan) -> Result<LogicalPlan> {
+        let LogicalPlan::Projection(list) = rows else {
+            return self.over(rows);
+        };
+        if list.expr.iter().any(Expr::is_volatile) {
+            return self.over(rows);
+        }
+        let written: Vec<Expr> = list.expr.iter().cloned().map(Expr::unalias).collect();
+        let computed = self.computed.iter().enumerate().map(|(at, key)| {
+            let below = expressions::rewritten(key.clone(), rows, &written)?;
+            Ok(below.alias(self.name(at)))
+        });
+        let exprs: Result<Vec<Expr>> = list.expr.iter().cloned().map(Ok).chain(computed).collect();
+        let list = Projection::try_new(exprs?, Arc::clone(&list.input))?;
+        Ok(LogicalPlan::Projection(list))
+    }
 }
 
 fn columns(plan: &LogicalPlan) -> impl Iterator<Item = Expr> {
@@ -100,7 +120,11 @@ fn without_keys(made: LogicalPlan, before: &LogicalPlan) -> Result<Option<Logica
     Ok(Some(LogicalPlan::Projection(list)))
 }
 
-fn sorted(sort: &Sort, keys: &mut Keys) -> Result<Option<LogicalPlan>> {
+fn sorted(
+    sort: &Sort,
+    keys: &mut Keys,
+    below: impl Fn(&Keys, &LogicalPlan) -> Result<LogicalPlan>,
+) -> Result<Option<LogicalPlan>> {
     let exprs = sort.expr.iter().cloned().map(|mut key| {
         key.expr = keys.column(key.expr);
         key
@@ -111,7 +135,7 @@ fn sorted(sort: &Sort, keys: &mut Keys) -> Result<Option<LogicalPlan>> {
     }
     let made = LogicalPlan::Sort(Sort {
         expr,
-        input: Arc::new(keys.over(&sort.input)?),
+        input: Arc::new(below(keys, &sort.input)?),
         fetch: sort.fetch,
     });
     without_keys(made, &sort.input)

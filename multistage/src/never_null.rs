@@ -9,7 +9,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, Case, ScalarFunction};
-use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, JoinType, LogicalPlan, Operator, lit};
 
 use crate::aggregate::{self, PinotAggregate};
@@ -345,13 +345,28 @@ fn counted(expr: Expr, below: &Below) -> Transformed<Expr> {
 fn of_table(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::TableScan(_) => true,
-        LogicalPlan::Filter(filter) => of_table(&filter.input),
+        LogicalPlan::Filter(filter) => !joins_inner(&filter.predicate) && of_table(&filter.input),
         LogicalPlan::Projection(projection) => of_table(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => of_table(&alias.input),
         LogicalPlan::Limit(limit) => of_table(&limit.input),
         LogicalPlan::Sort(sort) => of_table(&sort.input),
         _ => false,
     }
+}
+
+/// True for a condition with a part that the planner makes an inner or a semi join: a subquery that rows must match.
+fn joins_inner(condition: &Expr) -> bool {
+    split_conjunction(condition)
+        .into_iter()
+        .any(|part| match part {
+            Expr::InSubquery(found) => !found.negated,
+            Expr::Exists(found) => !found.negated,
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let scalar = |side: &Expr| matches!(side, Expr::ScalarSubquery(_));
+                typing::compares(*op) && (scalar(left) || scalar(right))
+            }
+            _ => false,
+        })
 }
 
 /// True for rows of one table as they are.

@@ -24,6 +24,7 @@ use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 use uuid::Uuid;
 
+use crate::constant_conditions::ConstantConditions;
 use crate::constant_keys::{ConstantKeys, STANDS_FOR};
 use crate::distributed::{self, Asked, Channels, Place};
 use crate::error::{MultiStageError, Phase, of};
@@ -100,7 +101,9 @@ fn builder(changed: impl Fn(SessionConfig) -> SessionConfig) -> SessionStateBuil
         .filter(|rule| !LEFT_OUT.contains(&rule.name()))
         .flat_map(|rule| match rule.name() {
             STANDS_FOR => vec![Arc::new(ConstantKeys) as _],
-            strict_joins::BEHIND => vec![rule, Arc::new(StrictJoins)],
+            strict_joins::BEHIND => {
+                vec![rule, Arc::new(StrictJoins), Arc::new(ConstantConditions)]
+            }
             _ => vec![rule],
         })
         .collect();

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Filter, Join, LogicalPlan, Oper
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use crate::computed::{has_columns, is_null_of_nulls};
+use crate::planned_type::is_operator;
 
 /// Comes behind the optimiser's own rule, and before conditions are moved down.
 #[derive(Debug)]
@@ -83,8 +84,9 @@ fn settled(join: &Join, wants: impl Fn(&LogicalPlan) -> bool) -> Option<JoinType
 
 /// True for a condition that no row meets of which a side is missing.
 fn is_strict(condition: &Expr, side: &LogicalPlan) -> bool {
-    let null = |expr: &Expr| has_columns(side, expr) && is_null_of_nulls(expr);
+    let null = |expr: &Expr| is_null_without(expr, side);
     match condition {
+        Expr::IsNotNull(inner) => null(inner),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::And => is_strict(left, side) || is_strict(right, side),
             Operator::Or => is_strict(left, side) && is_strict(right, side),
@@ -98,6 +100,19 @@ fn is_strict(condition: &Expr, side: &LogicalPlan) -> bool {
         },
         Expr::ScalarFunction(call) if call.func.name() == "like" => {
             call.args.first().is_some_and(null)
+        }
+        _ => false,
+    }
+}
+
+/// True for an expression that is null where a side is missing; of arithmetic, one operand of that side is enough.
+fn is_null_without(expr: &Expr, side: &LogicalPlan) -> bool {
+    if has_columns(side, expr) && is_null_of_nulls(expr) {
+        return true;
+    }
+    match expr {
+        Expr::ScalarFunction(call) if is_operator(call.func.name()) => {
+            call.args.iter().any(|arg| is_null_without(arg, side))
         }
         _ => false,
     }

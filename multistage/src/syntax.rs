@@ -547,9 +547,15 @@ fn is_literal(expr: &Expr) -> bool {
     }
 }
 
+fn is_zero(value: &Value) -> bool {
+    matches!(value, Value::Number(digits, _) if digits.parse() == Ok(0.0))
+}
+
 fn unary(op: UnaryOperator, operand: Expr) -> Result<Expr, MultiStageError> {
     match (op, &operand) {
         (UnaryOperator::Plus, _) => Ok(operand),
+        // A literal is a decimal number, of which there is no negative zero.
+        (UnaryOperator::Minus, Expr::Value(value)) if is_zero(&value.value) => Ok(operand),
         (UnaryOperator::Minus, Expr::Value(value)) if matches!(value.value, Value::Number(..)) => {
             Ok(Expr::UnaryOp {
                 op,

@@ -9,23 +9,24 @@ use common::{ColumnType, DataType, ErrorCode, Value};
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, ScalarValue};
-use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-    ScalarFunctionArgs, Union, Values, Volatility, lit,
+    Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, Values, lit,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::error::{MultiStageError, Phase, of};
+use crate::error::MultiStageError;
+use crate::literal_calls::{folded, whole_seconds};
 use crate::meeting::{Side, meeting};
 use crate::planned_type::is_operator;
 use crate::scalar;
 use crate::types::{column_type, scalar_of, value_of};
-use crate::{choices, decimal_rows, defaults, expressions, large_literals, ranges, unions};
+use crate::{
+    choices, decimal_rows, defaults, expressions, large_literals, ranges, text_choices, unions,
+};
 
 /// Types a plan.
 ///
@@ -167,8 +168,25 @@ pub(crate) fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::Literal(ScalarValue::UInt64(Some(value)), _) => lit(value.cast_signed()),
         Expr::Cast(cast) => large_literals::read(&cast).unwrap_or(Expr::Cast(cast)),
         Expr::Negative(inner) => negated(*inner),
-        Expr::BinaryExpr(binary) if compares(binary.op) => comparison(binary, schema)?,
-        Expr::InList(list) => in_list(list, schema)?,
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
+            let left = Box::new(text_choices::widened(
+                *left,
+                std::iter::once(right.as_ref()),
+            )?);
+            let right = Box::new(text_choices::widened(
+                *right,
+                std::iter::once(left.as_ref()),
+            )?);
+            comparison(BinaryExpr::new(left, op, right), schema)?
+        }
+        Expr::InList(InList {
+            expr,
+            list,
+            negated,
+        }) => {
+            let expr = Box::new(text_choices::widened(*expr, list.iter())?);
+            in_list(InList::new(expr, list, negated), schema)?
+        }
         Expr::Between(between) => between_of(between, schema)?,
         Expr::Case(case) => choices::typed(case, schema)?,
         Expr::ScalarFunction(function) => {
@@ -445,107 +463,6 @@ fn numbers_of_texts(mut function: ScalarFunction, schema: &DFSchema) -> Result<S
     };
     *side = expression(cast(side.clone(), to)?, schema)?;
     Ok(function)
-}
-
-/// A call of literals is answered while planning.
-fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
-    let literals: Option<Vec<ScalarValue>> = function
-        .args
-        .iter()
-        .map(|arg| match arg {
-            Expr::Literal(scalar, _) => Some(scalar.clone()),
-            _ => None,
-        })
-        .collect();
-    let pure = function.func.signature().volatility == Volatility::Immutable;
-    let Some(literals) = literals.filter(|_| pure) else {
-        return Ok(Expr::ScalarFunction(function));
-    };
-    let name = function.func.name().to_owned();
-    let kernel = name.trim_start_matches('$');
-    let call = Expr::ScalarFunction(function.clone());
-    let return_field = call.to_field(schema)?.1;
-    if let ArrowType::List(item) = return_field.data_type() {
-        let made = name == "arrayvalueconstructor"
-            || matches!(item.data_type(), ArrowType::Float64 | ArrowType::Utf8);
-        if made {
-            return Ok(call);
-        }
-        // The planner has literals of DOUBLE and STRING arrays alone.
-        return Err(MultiStageError::new(
-            ErrorCode::QueryPlanning,
-            format!(
-                "Error optimizing query: `{name}` of literals makes an array, which is no literal"
-            ),
-        )
-        .into());
-    }
-    let arg_fields = function
-        .args
-        .iter()
-        .map(|arg| Ok(arg.to_field(schema)?.1))
-        .collect::<Result<Vec<_>>>()?;
-    let answered = function.func.invoke_with_args(ScalarFunctionArgs {
-        args: literals.into_iter().map(ColumnarValue::Scalar).collect(),
-        arg_fields,
-        number_rows: 1,
-        return_field,
-        config_options: Arc::new(ConfigOptions::new()),
-    });
-    let scalar = match answered {
-        Ok(ColumnarValue::Scalar(scalar)) => scalar,
-        Ok(ColumnarValue::Array(array)) => ScalarValue::try_from_array(&array, 0)?,
-        Err(error) => {
-            let found = of(&error, Phase::Planning);
-            return Err(MultiStageError::new(ErrorCode::QueryPlanning, found.message).into());
-        }
-    };
-    let from_time = matches!(
-        function.args.first(),
-        Some(Expr::Literal(ScalarValue::TimestampMillisecond(..), _))
-    );
-    let scalar = match scalar {
-        ScalarValue::Int32(Some(_)) if kernel == "divide" => by_zero(&function.args, scalar),
-        ScalarValue::Boolean(Some(_)) if name == "cast" => one_is_true(&function.args, scalar),
-        // Nor have they one as text.
-        ScalarValue::Utf8(Some(text)) if name == "cast" && from_time => {
-            let whole = text.split('.').next().unwrap_or_default();
-            ScalarValue::Utf8(Some(whole.to_owned()))
-        }
-        scalar if name == "timestampadd" => scalar,
-        scalar => whole_seconds(scalar),
-    };
-    Ok(Expr::Literal(scalar, None))
-}
-
-/// A literal INT divided by zero: the low half of the LONG that an infinite DOUBLE becomes.
-fn by_zero(args: &[Expr], answer: ScalarValue) -> ScalarValue {
-    match args {
-        [
-            Expr::Literal(ScalarValue::Int32(Some(left)), _),
-            Expr::Literal(ScalarValue::Int32(Some(0)), _),
-        ] => ScalarValue::Int32(Some(if *left > 0 { -1 } else { 0 })),
-        _ => answer,
-    }
-}
-
-/// An integer literal is true as BOOLEAN where it is 1.
-fn one_is_true(args: &[Expr], answer: ScalarValue) -> ScalarValue {
-    match args.first() {
-        Some(Expr::Literal(ScalarValue::Int32(Some(v)), _)) => ScalarValue::Boolean(Some(*v == 1)),
-        Some(Expr::Literal(ScalarValue::Int64(Some(v)), _)) => ScalarValue::Boolean(Some(*v == 1)),
-        _ => answer,
-    }
-}
-
-/// The planner's TIMESTAMP literals have no fraction of a second.
-fn whole_seconds(scalar: ScalarValue) -> ScalarValue {
-    match scalar {
-        ScalarValue::TimestampMillisecond(Some(ms), zone) => {
-            ScalarValue::TimestampMillisecond(Some(ms.div_euclid(1000).saturating_mul(1000)), zone)
-        }
-        other => other,
-    }
 }
 
 fn negated(inner: Expr) -> Expr {

@@ -269,6 +269,11 @@ fn null_literal(name: &str) -> SqlError {
 
 fn comparison(name: &str, left: &Expr, right: &Expr, whole: &Expr) -> Result<Filter, SqlError> {
     let (lhs, value, name) = match (left.as_literal(), right.as_literal()) {
+        // A literal beside NULL: neither the comparison nor its negation holds.
+        (Some(one), Some(other)) if one.is_null() != other.is_null() => {
+            let unknown = Expr::Literal(Value::Null);
+            return Ok(Filter::Predicate(unknown, Test::Eq(Value::Boolean(true))));
+        }
         (_, Some(value)) => (left, value, name),
         (Some(value), None) => (right, value, flipped(name)),
         (None, None) if left == right && matches!(name, "equals" | "not_equals") => {

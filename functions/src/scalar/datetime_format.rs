@@ -217,7 +217,8 @@ fn from_text(args: &[Block], _: &EvalContext) -> Answer {
     let default = args.get(3).map(Rows::<Long>::of).transpose()?;
     let mut out = Vec::with_capacity(args[0].rows());
     for row in 0..args[0].rows() {
-        let parsed = patterns.get(row)?.parse(texts.get(row));
+        // The default stands for what is no pattern and no zone too.
+        let parsed = patterns.get(row).and_then(|p| p.parse(texts.get(row)));
         out.push(match &default {
             Some(default) => parsed.unwrap_or_else(|_| default.get(row)),
             None => parsed?,

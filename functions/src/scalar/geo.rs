@@ -552,8 +552,14 @@ fn grid_disk(args: &[Block]) -> Fallible<Block> {
                 "gridDisk takes 0 to {MAX_STEPS} steps, got `{steps}`"
             )));
         }
-        for cell in h3(cells.get(row))?.grid_disk::<Vec<_>>(steps as u32) {
-            out.items.push(&Value::Long(u64::from(cell) as i64));
+        match steps {
+            // Around itself alone anything is its own disk, also what is no cell.
+            0 => out.items.push(&Value::Long(cells.get(row))),
+            _ => {
+                for cell in h3(cells.get(row))?.grid_disk::<Vec<_>>(steps as u32) {
+                    out.items.push(&Value::Long(u64::from(cell) as i64));
+                }
+            }
         }
         out.end_row();
     }

@@ -502,6 +502,10 @@ fn key_value_array_to_map(args: &[Block], _: &EvalContext) -> Fallible<Block> {
         let Some(text) = document(&args[0], row) else {
             return Ok(None);
         };
+        // A document without anything in it is no error to Jackson.
+        if text.trim().is_empty() {
+            return Ok(Some("{}".to_owned()));
+        }
         let wrong = |what: &str| {
             FunctionError::Evaluation(format!("jsonKeyValueArrayToMap: {what} in `{text}`"))
         };

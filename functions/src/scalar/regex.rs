@@ -219,7 +219,7 @@ fn replace(args: &[Block]) -> Answer {
     write_text(args, |row, out| {
         let flags = flags.as_ref().map_or("", |f| f.get(row));
         let pattern = compiled.get(pattern.get(row), flags, |p, flags| {
-            Pattern::regex(p, flags.contains('i'))
+            Pattern::regex(p, flags == "i")
         })?;
         let occurrence = occurrence.as_ref().map_or(-1, |o| o.get(row));
         let start = start.as_ref().map_or(0, |s| s.get(row));
@@ -255,7 +255,11 @@ fn replace_one(
         };
         if occurrence < 0 || index == occurrence {
             out.push_str(&text[copied..whole.start]);
-            expand(pattern, with, text, &groups, out)?;
+            match occurrence {
+                ..0 => expand(pattern, with, text, &groups, out)?,
+                // One occurrence is replaced by the text as it is: `$1` is no group.
+                _ => out.push_str(with),
+            }
             copied = whole.end;
         }
         if index == occurrence {

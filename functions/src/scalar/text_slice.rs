@@ -42,7 +42,7 @@ pub(crate) static FAMILY: Family = Family {
             TEXT,
             "From a position counted from 1.",
             ("substring('hello', 2)", "ello"),
-            |a, _| cut(a, |begin, _| (begin - 1, None)),
+            |a, _| cut(a, |begin, _| (begin.wrapping_sub(1), None)),
         ),
         row(
             &["substring"],
@@ -50,7 +50,12 @@ pub(crate) static FAMILY: Family = Family {
             TEXT,
             "That many units from a position counted from 1.",
             ("substring('hello', 1, 2)", "he"),
-            |a, _| cut(a, |begin, count| (begin - 1, Some(begin - 1 + count))),
+            |a, _| {
+                cut(a, |first, count| {
+                    let begin = first.wrapping_sub(1);
+                    (begin, Some(begin.wrapping_add(count)))
+                })
+            },
         ),
         row(
             &["left", "leftsubstr"],
@@ -181,13 +186,14 @@ fn is_space(c: char) -> bool {
 }
 
 /// Cuts by bounds that `bounds` makes of the two numbers (the second is 0 where there is none).
-fn cut(args: &[Block], bounds: impl Fn(i64, i64) -> (i64, Option<i64>)) -> Answer {
+/// Positions are Java's INT, which wraps.
+fn cut(args: &[Block], bounds: impl Fn(i32, i32) -> (i32, Option<i32>)) -> Answer {
     let (text, first) = (Rows::<Text>::of(&args[0])?, Rows::<Int>::of(&args[1])?);
     let second = args.get(2).map(Rows::<Int>::of).transpose()?;
     write_text(args, |row, out| {
-        let second = second.as_ref().map_or(0, |s| i64::from(s.get(row)));
-        let (begin, end) = bounds(i64::from(first.get(row)), second);
-        push_counted(out, text.get(row), begin, end);
+        let second = second.as_ref().map_or(0, |s| s.get(row));
+        let (begin, end) = bounds(first.get(row), second);
+        push_counted(out, text.get(row), begin.into(), end.map(i64::from));
         Ok(())
     })
 }

@@ -52,6 +52,13 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
         };
         return Ok(Expr::Literal(answer));
     }
+    if let ("isdistinctfrom" | "isnotdistinctfrom", [one, other]) =
+        (call.name.as_str(), literals.as_slice())
+    {
+        let same = is_same_object(one, other);
+        let answer = same == (call.name == "isnotdistinctfrom");
+        return Ok(Expr::Literal(Value::Boolean(answer)));
+    }
     let Some((bound, literals)) = bind(&call.name, &literals) else {
         return Ok(Expr::Call(call));
     };
@@ -60,11 +67,12 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
         return Ok(Expr::Call(call));
     }
     if literals.iter().any(|value| value.is_null()) {
-        // Comparisons are chosen by the types of both sides, and there is none for an untyped NULL.
-        if COMPARISONS.contains(&call.name.as_str()) {
+        // Comparisons are chosen by the types of both sides, and there is none for untyped NULLs alone.
+        let compares = COMPARISONS.contains(&call.name.as_str());
+        if compares && literals.iter().all(Value::is_null) {
             return Ok(Expr::Call(call));
         }
-        if !function.nulls.sees_nulls() {
+        if compares || !function.nulls.sees_nulls() {
             return Ok(Expr::Literal(Value::Null));
         }
     }
@@ -72,9 +80,14 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     match bound.call(&blocks, 1, &EvalContext::at(now_ms)) {
         Ok(block) if block.rows() == 1 => {
             let value = plain(block.value(0));
+            let is_list = JAVA_LISTS.contains(&call.name.as_str());
             Ok(Expr::Literal(match value {
-                Value::String(json) if JAVA_LISTS.contains(&call.name.as_str()) => {
+                Value::String(json) if is_list => {
                     Value::String(functions::json::java_object_text(&json))
+                }
+                Value::Array(_, items) if is_list => {
+                    let items: Vec<String> = items.iter().map(|item| item.to_text()).collect();
+                    Value::String(format!("[{}]", items.join(", ")))
                 }
                 other => other,
             }))
@@ -145,6 +158,7 @@ const ROWS_ONLY: &[&str] = &[
     "arraymin",
     "arraysum",
     "in",
+    "inidset",
     "isfalse",
     "isnotfalse",
     "isnottrue",
@@ -153,10 +167,15 @@ const ROWS_ONLY: &[&str] = &[
     "starea",
     "stpolygon",
     "timeconvert",
+    "timeseriesbucket",
 ];
 
 /// Functions that answer Java's lists, which become literals as Java prints them.
-const JAVA_LISTS: &[&str] = &["jsonstringtoarray", "jsonstringtolistormap"];
+const JAVA_LISTS: &[&str] = &[
+    "jsonextractkey",
+    "jsonstringtoarray",
+    "jsonstringtolistormap",
+];
 
 const COMPARISONS: &[&str] = &[
     "equals",

@@ -165,10 +165,15 @@ impl Difference<'_> {
     /// Groups that there are before HAVING; none where that cannot be asked.
     pub(super) fn groups(&self) -> usize {
         let asked = || {
-            let (before, behind) = self.sql.split_once(" HAVING ")?;
-            let (_, order) = behind.split_once(" ORDER BY ")?;
-            let (order, _) = order.split_once(" LIMIT ")?;
-            let sql = format!("{before} ORDER BY {order} LIMIT 1000000");
+            let (all, _) = self.sql.rsplit_once(" LIMIT ")?;
+            let all = match all.split_once(" HAVING ") {
+                Some((before, behind)) => {
+                    let (_, order) = behind.split_once(" ORDER BY ")?;
+                    format!("{before} ORDER BY {order}")
+                }
+                None => all.to_owned(),
+            };
+            let sql = format!("{all} LIMIT 1000000");
             asking::ours(&sql, self.multi()).ok()
         };
         asked().map_or(0, |table| asking::cells(&table).len())

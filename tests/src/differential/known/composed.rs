@@ -101,7 +101,13 @@ pub(super) const RULES: &[Rule] = &[
             (Some(a), Some(b)) => a - b >= 0.0 && a - b < 0.1 && (b * 10.0).fract() == 0.0,
             _ => false,
         };
-        d.multi() && d.sql.contains(") * 1.0 / ") && d.cells_agree(cut)
+        // A sum multiplies what is cut.
+        let multiplied = |ours: &Json, theirs: &Json| match (number(ours), number(theirs)) {
+            (Some(a), Some(b)) => (1.0..1.1).contains(&(a / b)),
+            _ => false,
+        };
+        let summed = d.sql.contains("SUM((ABS(0.5) / ") && d.cells_agree(multiplied);
+        d.multi() && (d.sql.contains(") * 1.0 / ") && d.cells_agree(cut) || summed)
     }),
     ("a NOT IN that every row passes, negated", |d| {
         let negated = d.sql.contains("NOT ((") && d.sql.contains(" NOT IN (");
@@ -115,6 +121,22 @@ pub(super) const RULES: &[Rule] = &[
         /// What a server keeps of its groups.
         const KEPT: usize = 5_000;
         !d.multi() && d.only_further_rows() && d.groups() > KEPT
+    }),
+    ("groups beyond the limit of an operator", |d| {
+        /// Groups that an operator makes, the others are dropped.
+        const MADE: usize = 100_000;
+        d.multi() && d.code() == 0 && d.sql.contains(" GROUP BY ") && d.groups() > MADE
+    }),
+    ("a window that the planner moves below a join", |d| {
+        // Of constants, or of one side alone: it is of that side's rows.
+        let joined = d.sql.contains(" JOIN ") || d.sql.contains(" IN (SELECT ");
+        let windows = [
+            "SUM(NULLIF(1, 3)) OVER (PARTITION BY ",
+            "COUNT(v1.quantidade) OVER (PARTITION BY ",
+        ];
+        let window = windows.iter().any(|call| d.sql.contains(call));
+        let whole = |cell: &Json| cell.as_i64().is_some_and(|x| x > 0);
+        d.multi() && joined && window && d.cells_agree(|a, b| whole(a) && whole(b))
     }),
     ("a sliding sum behind what is infinite", |d| {
         let sliding = d.sql.contains(" PRECEDING AND ") || d.sql.contains(" FOLLOWING AND ");
