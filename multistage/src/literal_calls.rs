@@ -8,7 +8,7 @@ use common::ErrorCode;
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::config::ConfigOptions;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, Volatility,
@@ -47,14 +47,7 @@ pub(crate) fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr
         if made {
             return Ok(call);
         }
-        // The planner has literals of DOUBLE and STRING arrays alone.
-        return Err(MultiStageError::new(
-            ErrorCode::QueryPlanning,
-            format!(
-                "Error optimizing query: `{name}` of literals makes an array, which is no literal"
-            ),
-        )
-        .into());
+        return Err(no_literal(&name));
     }
     let arg_fields = function
         .args
@@ -94,6 +87,13 @@ pub(crate) fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr
         scalar => whole_seconds(scalar),
     };
     Ok(Expr::Literal(scalar, None))
+}
+
+/// The planner has literals of DOUBLE and STRING arrays alone.
+fn no_literal(name: &str) -> DataFusionError {
+    let message =
+        format!("Error optimizing query: `{name}` of literals makes an array, which is no literal");
+    MultiStageError::new(ErrorCode::QueryPlanning, message).into()
 }
 
 /// A literal INT divided by zero: the low half of the LONG that an infinite DOUBLE becomes.

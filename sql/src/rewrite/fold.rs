@@ -37,27 +37,8 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
     else {
         return Ok(Expr::Call(call));
     };
-    if call.name == "coalesce" {
-        let first = literals.into_iter().find(|value| !value.is_null());
-        return Ok(Expr::Literal(first.cloned().unwrap_or_default()));
-    }
-    if matches!(call.name.as_str(), "case" | "casewhen") {
-        return Ok(Expr::Literal(chosen_branch(&literals)));
-    }
-    if let ("nullif", [value, other]) = (call.name.as_str(), literals.as_slice()) {
-        let answer = if is_same_object(value, other) {
-            Value::Null
-        } else {
-            (*value).clone()
-        };
-        return Ok(Expr::Literal(answer));
-    }
-    if let ("isdistinctfrom" | "isnotdistinctfrom", [one, other]) =
-        (call.name.as_str(), literals.as_slice())
-    {
-        let same = is_same_object(one, other);
-        let answer = same == (call.name == "isnotdistinctfrom");
-        return Ok(Expr::Literal(Value::Boolean(answer)));
+    if let Some(value) = of_objects(&call.name, &literals) {
+        return Ok(Expr::Literal(value));
     }
     let Some((bound, literals)) = bind(&call.name, &literals) else {
         return Ok(Expr::Call(call));
@@ -102,6 +83,24 @@ fn fold_call(call: Call, now_ms: i64) -> Result<Expr, SqlError> {
                 .join(", "),
             source,
         }),
+    }
+}
+
+/// What Pinot answers of Java's objects, whatever their types; `None` for other functions.
+fn of_objects(name: &str, literals: &[&Value]) -> Option<Value> {
+    match (name, literals) {
+        ("coalesce", _) => {
+            let first = literals.iter().find(|value| !value.is_null());
+            Some(first.map(|value| (*value).clone()).unwrap_or_default())
+        }
+        ("case" | "casewhen", _) => Some(chosen_branch(literals)),
+        ("nullif", [value, other]) => Some(match is_same_object(value, other) {
+            true => Value::Null,
+            false => (*value).clone(),
+        }),
+        ("isdistinctfrom", [one, other]) => Some(Value::Boolean(!is_same_object(one, other))),
+        ("isnotdistinctfrom", [one, other]) => Some(Value::Boolean(is_same_object(one, other))),
+        _ => None,
     }
 }
 
