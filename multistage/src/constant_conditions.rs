@@ -1,7 +1,7 @@
 //! Conditions that read nothing but literals, above an aggregation without keys: they are decided where they stand.
 //!
-//! Such an aggregation has a row of no rows too, so that the engine must not move them below it. Must not know: tables.
-//! Invariant: the same rows; what reads a column, or is volatile, stays.
+//! Such an aggregation has a row of no rows too, so that the engine must not move them below it. Beside it, the one spelling that
+//! joins compare literals in. Must not know: tables. Invariant: the same rows; what reads a column, or is volatile, stays.
 
 use std::sync::Arc;
 
@@ -61,23 +61,26 @@ impl OptimizerRule for ConstantConditions {
         let LogicalPlan::Filter(filter) = plan else {
             return Ok(Transformed::no(plan));
         };
+        let parts = split_conjunction(&filter.predicate);
         let (mut kept, mut holds) = (Vec::new(), true);
-        for part in split_conjunction(&filter.predicate) {
+        for part in &parts {
             match decided(part, &filter.input, config)? {
                 Some(answer) => holds &= answer,
-                None => kept.push(part.clone()),
+                None => kept.push(*part),
             }
+        }
+        if kept.len() == parts.len() {
+            return Ok(Transformed::no(LogicalPlan::Filter(filter)));
         }
         if !holds {
             return Ok(Transformed::yes(none(filter.input.schema())));
         }
-        Ok(match conjunction(kept) {
-            None => Transformed::yes(Arc::unwrap_or_clone(filter.input)),
-            Some(rest) if rest == filter.predicate => Transformed::no(LogicalPlan::Filter(filter)),
-            Some(rest) => {
-                Transformed::yes(LogicalPlan::Filter(Filter::try_new(rest, filter.input)?))
-            }
-        })
+        Ok(Transformed::yes(
+            match conjunction(kept.into_iter().cloned()) {
+                Some(rest) => LogicalPlan::Filter(Filter::try_new(rest, filter.input)?),
+                None => Arc::unwrap_or_clone(filter.input),
+            },
+        ))
     }
 }
 
