@@ -84,7 +84,8 @@ impl<'a> Below<'a> {
     /// The expression with columns in the places of what moves.
     fn without_moved(&mut self, expr: Expr, names: &mut usize) -> Result<Expr> {
         let moved = expr.transform_down(|inner| {
-            let moves = moves(&inner, self.plan.schema()) && further::reaches(self.plan, &inner);
+            let moves = further::reaches(self.plan, &inner)
+                && (moves(&inner, self.plan.schema()) || further::moves_written(self.plan, &inner));
             Ok(match moves {
                 true => Transformed::new(self.column(inner, names), true, TreeNodeRecursion::Jump),
                 false => Transformed::no(inner),
@@ -186,7 +187,7 @@ fn over_choices(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
 }
 
 /// An aggregation under the names of the one that it stands for.
-fn under_names_of(aggregate: &Aggregate, made: Aggregate) -> Result<LogicalPlan> {
+pub(crate) fn under_names_of(aggregate: &Aggregate, made: Aggregate) -> Result<LogicalPlan> {
     let columns = made.schema.columns().into_iter().map(Expr::Column);
     let named = aggregate.schema.iter().zip(columns);
     let exprs = named.map(|((qualifier, field), column)| {
@@ -238,7 +239,7 @@ fn over_leaf(window: &Window, below: &mut Below<'_>, names: &mut usize) -> Resul
 }
 
 /// A plan with the columns that it had before some were computed below it.
-fn without_computed(schema: &DFSchema, plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn without_computed(schema: &DFSchema, plan: LogicalPlan) -> Result<LogicalPlan> {
     let kept = schema.columns().into_iter().map(Expr::Column);
     let kept = Projection::try_new(kept.collect(), Arc::new(plan))?;
     Ok(LogicalPlan::Projection(kept))
@@ -308,7 +309,7 @@ fn is_remainder(expr: &Expr) -> bool {
 }
 
 /// True for what a leaf answers otherwise than an operator above it.
-fn moves(expr: &Expr, schema: &DFSchema) -> bool {
+pub(crate) fn moves(expr: &Expr, schema: &DFSchema) -> bool {
     (keeps_fractions(expr, schema) || knows_nulls(expr)) && !expr.is_volatile() && !asks(expr)
 }
 

@@ -32,8 +32,8 @@ use crate::statistics::Statistics;
 use crate::syntax::{DUPLICATE, UNNAMED};
 use crate::{
     aggregate, asof, computed, constant_conditions, convert, correlated, decimal_rows, join_order,
-    key_columns, key_types, never_null, null_tests, ranges, run, semi_joins, single_keys, syntax,
-    typing, unnest,
+    key_columns, key_types, listed_subqueries, never_null, null_tests, one_row, outer_tests,
+    ranges, run, semi_joins, single_keys, syntax, typing, unnest,
 };
 
 /// A query.
@@ -74,7 +74,9 @@ pub async fn answer(
     let outer = filters::outer_sides(&plan);
     let plan = windows::below(plan)
         .and_then(conditions::within_choices)
+        .and_then(|plan| outer_tests::marked(plan, options.is_true(NULL_HANDLING)))
         .and_then(|plan| state.optimizer().optimize(plan, state, |_, _| {}))
+        .and_then(outer_tests::unmarked)
         .and_then(key_types::alike)
         .map_err(|error| of(&error, Phase::Planning))?;
     let wanted = join_order::wanted(&plan);
@@ -222,8 +224,10 @@ fn planned(request: &Request, leaves: &dyn Leaves) -> Result<LogicalPlan, MultiS
         })
         .and_then(|plan| ranges::settled(plan, nulls))
         .and_then(|plan| never_null::settled(plan, nulls))
+        .and_then(listed_subqueries::joined)
         .and_then(correlated::aggregated)
         .and_then(constant_conditions::literals_last)
+        .and_then(one_row::kept)
         .map_err(|error| unknown_in_list(&error, &selected))
 }
 

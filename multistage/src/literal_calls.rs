@@ -49,11 +49,8 @@ pub(crate) fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr
         }
         return Err(no_literal(&name));
     }
-    let arg_fields = function
-        .args
-        .iter()
-        .map(|arg| Ok(arg.to_field(schema)?.1))
-        .collect::<Result<Vec<_>>>()?;
+    let fields = function.args.iter().map(|arg| Ok(arg.to_field(schema)?.1));
+    let arg_fields = fields.collect::<Result<Vec<_>>>()?;
     let answered = function.func.invoke_with_args(ScalarFunctionArgs {
         args: literals.into_iter().map(ColumnarValue::Scalar).collect(),
         arg_fields,
@@ -83,6 +80,9 @@ pub(crate) fn folded(function: ScalarFunction, schema: &DFSchema) -> Result<Expr
             let whole = text.split('.').next().unwrap_or_default();
             ScalarValue::Utf8(Some(whole.to_owned()))
         }
+        ScalarValue::Float64(Some(v)) if matches!(kernel, "ceil" | "ceiling" | "floor") => {
+            rounded(v)
+        }
         scalar if name == "timestampadd" => scalar,
         scalar => whole_seconds(scalar),
     };
@@ -104,6 +104,14 @@ fn by_zero(args: &[Expr], answer: ScalarValue) -> ScalarValue {
             Expr::Literal(ScalarValue::Int32(Some(0)), _),
         ] => ScalarValue::Int32(Some(if *left > 0 { -1 } else { 0 })),
         _ => answer,
+    }
+}
+
+/// A literal with a fraction is an exact decimal to the planner, and a whole number where it is rounded.
+fn rounded(value: f64) -> ScalarValue {
+    match value.abs() < f64::from(i32::MAX) {
+        true => ScalarValue::Int32(Some(value as i32)),
+        false => ScalarValue::Float64(Some(value)),
     }
 }
 

@@ -24,8 +24,9 @@ pub(crate) fn planned(
         "abs" | "sign" | "ceil" | "floor" | "truncate" if first.is_some_and(is_time) => {
             ColumnType::sv(DataType::Long)
         }
-        "abs" | "sign" | "truncate" => same_as(first).unwrap_or(computed),
-        "ceil" | "ceiling" | "floor" => rounded(first).unwrap_or(computed),
+        "abs" | "sign" | "truncate" | "ceil" | "ceiling" | "floor" => {
+            same_as(first).unwrap_or(computed)
+        }
         "coalesce" => {
             one_kind(arguments)?;
             match mixes_decimals(arguments) {
@@ -134,16 +135,6 @@ fn same_as(argument: Option<&Argument>) -> Option<ColumnType> {
     let found = argument?.column_type;
     let kept = found.data_type.is_numeric() || found.data_type == DataType::Unknown;
     (kept && !found.multi).then_some(found)
-}
-
-/// A number keeps its type; a literal with a fraction is an exact decimal to the planner, and becomes an integer.
-fn rounded(argument: Option<&Argument>) -> Option<ColumnType> {
-    match argument?.literal {
-        Some(Value::Double(v)) if v.abs() < f64::from(i32::MAX) => {
-            Some(ColumnType::sv(DataType::Int))
-        }
-        _ => same_as(argument),
-    }
 }
 
 /// Refuses texts beside numbers.

@@ -10,11 +10,14 @@ use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Between, BinaryExpr, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Between, BinaryExpr, InList, ScalarFunction,
+};
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, Values, lit,
+    Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, Values,
+    WindowFunctionDefinition, lit,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
@@ -25,7 +28,8 @@ use crate::planned_type::is_operator;
 use crate::scalar;
 use crate::types::{column_type, scalar_of, value_of};
 use crate::{
-    choices, decimal_rows, defaults, expressions, large_literals, ranges, text_choices, unions,
+    choices, decimal_rows, defaults, expressions, large_literals, ranges, summed_texts,
+    text_choices, unions,
 };
 
 /// Types a plan.
@@ -115,6 +119,11 @@ fn typed_values(values: Values) -> Result<LogicalPlan> {
         .map(|row| {
             row.into_iter()
                 .map(|expr| {
+                    // A null was cast to the type that its column's numbers had before they were typed.
+                    let expr = match expr {
+                        Expr::Cast(cast) if expressions::is_null(&cast.expr) => *cast.expr,
+                        other => other,
+                    };
                     let typed = expr
                         .transform_up(|inner| Ok(Transformed::yes(expression(inner, &nothing)?)))?;
                     Ok(typed.data)
@@ -206,8 +215,15 @@ pub(crate) fn expression(expr: Expr, schema: &DFSchema) -> Result<Expr> {
                 }
             }
         }
+        Expr::AggregateFunction(AggregateFunction { func, mut params }) => {
+            params.args = summed_texts::typed(&func, params.args, schema)?;
+            Expr::AggregateFunction(AggregateFunction { func, params })
+        }
         Expr::WindowFunction(window) => {
-            let window = defaults::typed(*window, schema)?;
+            let mut window = defaults::typed(*window, schema)?;
+            if let WindowFunctionDefinition::AggregateUDF(func) = &window.fun {
+                window.params.args = summed_texts::typed(func, window.params.args, schema)?;
+            }
             Expr::WindowFunction(Box::new(decimal_rows::framed(window, schema)?))
         }
         Expr::IsNull(inner) => Expr::IsNull(uncast(inner)),

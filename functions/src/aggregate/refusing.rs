@@ -29,12 +29,10 @@ pub(super) fn bind(
     let mut changed = false;
     let mut arguments = call.arguments.to_vec();
     for argument in &mut arguments {
-        if argument.literal.is_some() {
-            continue;
-        }
         let stands_for = match argument.column_type.data_type {
-            DataType::String | DataType::Json | DataType::Bytes => number,
             DataType::BigDecimal => DataType::Double,
+            _ if argument.literal.is_some() => continue,
+            DataType::String | DataType::Json | DataType::Bytes => number,
             _ => continue,
         };
         argument.column_type.data_type = stands_for;

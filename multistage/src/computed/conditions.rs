@@ -1,6 +1,6 @@
 //! Conditions that compare a choice, as choices of conditions.
 //!
-//! Pinot's planner moves a comparison into the CASE that it tests: where no value is chosen the condition is not met, while a leaf
+//! Pinot's planner moves a comparison into the CASE that it tests, but for an equality of two columns: where no value is chosen the condition is not met, while a leaf
 //! would compare zero or an empty text. Must not know: leaves. Invariant: the rows that pass where nulls are
 //! handled are the same.
 
@@ -68,6 +68,10 @@ fn compared(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Result<
         let (left, right) = (Box::new(left), Box::new(right));
         Expr::BinaryExpr(BinaryExpr { left, op, right })
     };
+    // An equality of what both sides compute is kept whole: it might be the key of a join.
+    if op == Operator::Eq && left.any_column_refs() && right.any_column_refs() {
+        return Ok(test(left, right));
+    }
     if let Some(choice) = Choice::of(&left, schema)? {
         return Ok(choice.tested(|value| test(value, right.clone())));
     }

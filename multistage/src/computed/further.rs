@@ -45,6 +45,38 @@ pub(super) fn reaches(plan: &LogicalPlan, expr: &Expr) -> bool {
     }
 }
 
+/// True where an expression moves once the columns that it reads are written out, as lists below compute them.
+pub(super) fn moves_written(plan: &LogicalPlan, expr: &Expr) -> bool {
+    if matches!(expr, Expr::Column(_) | Expr::Alias(_) | Expr::Literal(..)) {
+        return false;
+    }
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let own = read_by_place(expr, &projection.schema, &computed(projection));
+            own.is_ok_and(|own| {
+                super::moves(&own, projection.input.schema())
+                    || moves_written(&projection.input, &own)
+            })
+        }
+        LogicalPlan::SubqueryAlias(alias) => {
+            let own = read_by_place(expr, &alias.schema, &columns(&alias.input));
+            own.is_ok_and(|own| moves_written(&alias.input, &own))
+        }
+        LogicalPlan::Union(union) => union.inputs.iter().any(|input| {
+            let own = read_by_place(expr, &union.schema, &columns(input));
+            own.is_ok_and(|own| moves_written(input, &own))
+        }),
+        LogicalPlan::Join(join) => {
+            let sides = [&join.left, &join.right];
+            side_of(join, expr).is_some_and(|side| moves_written(sides[side], expr))
+        }
+        LogicalPlan::Window(Window { input, .. }) | LogicalPlan::Filter(Filter { input, .. }) => {
+            moves_written(input, expr)
+        }
+        _ => false,
+    }
+}
+
 /// True for a condition that is one of a join to the planner: right above an inner join, or with a subquery. Nothing passes any
 /// other that is above a join or a window.
 fn passes(filter: &Filter) -> bool {

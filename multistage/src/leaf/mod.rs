@@ -14,6 +14,7 @@ mod traced;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::DFSchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::datasource::provider_as_source;
@@ -40,6 +41,8 @@ struct Leaf {
     schema: DFSchemaRef,
     /// The SQL of every column of the schema.
     outputs: Vec<String>,
+    /// The table's columns of INT, which are compared with no LONG beyond them.
+    narrow: Arc<[String]>,
     filters: Vec<String>,
     /// GROUP BY, or a global aggregation where empty.
     groups: Option<Vec<String>>,
@@ -182,7 +185,8 @@ fn order_of(sorts: &[SortExpr], leaf: &Leaf) -> Option<Vec<String>> {
         .map(|sort| (sort, text::expression(&sort.expr, leaf)))
         .filter(|(_, text)| orders(text))
         .map(|(sort, text)| {
-            let expr = text.filter(has)?;
+            let cut = |text: &String| leaf.groups.is_some() && text::is_cut(&sort.expr, text, leaf);
+            let expr = text.filter(has).filter(|text| !cut(text))?;
             let direction = if sort.asc { "ASC" } else { "DESC" };
             let nulls = if sort.nulls_first { "FIRST" } else { "LAST" };
             Some(format!("{expr} {direction} NULLS {nulls}"))
@@ -237,6 +241,8 @@ fn of_limit(limit: &Limit) -> Option<Leaf> {
 fn of_scan(scan: &TableScan) -> Option<Leaf> {
     let table = Table::of(scan)?;
     let schema = &scan.projected_schema;
+    let narrow = schema.fields().iter();
+    let narrow = narrow.filter(|field| *field.data_type() == ArrowType::Int32);
     let mut leaf = Leaf {
         table: table.name.clone(),
         outputs: schema
@@ -244,6 +250,7 @@ fn of_scan(scan: &TableScan) -> Option<Leaf> {
             .iter()
             .map(|field| text::column(field.name()))
             .collect(),
+        narrow: narrow.map(|field| text::column(field.name())).collect(),
         schema: Arc::clone(schema),
         filters: Vec::new(),
         groups: None,

@@ -118,6 +118,9 @@ pub(super) fn narrowed(
         let Some(column) = leaf.outputs.get(at).filter(|sql| is_column(sql)) else {
             continue;
         };
+        if leaf.narrow.contains(column) {
+            known.members = known.members.map(Members::of_int);
+        }
         // Of groups only whole ones may be left out.
         let is_key = |groups: &Vec<String>| groups.contains(column);
         if leaf.groups.as_ref().is_none_or(is_key) {
@@ -304,6 +307,17 @@ impl Members {
         match self {
             Self::Integers(values) => values.len(),
             Self::Texts(values) => values.len(),
+        }
+    }
+
+    /// Those that an INT may be.
+    fn of_int(self) -> Self {
+        match self {
+            Self::Integers(mut values) => {
+                values.retain(|value| i32::try_from(*value).is_ok());
+                Self::Integers(values)
+            }
+            texts => texts,
         }
     }
 

@@ -48,6 +48,14 @@ pub(super) fn literal(value: &Value) -> Option<String> {
         Value::Long(v) | Value::Timestamp(v) => v.to_string(),
         Value::Float(v) if v.is_finite() => format!("{:?}", f64::from(*v)),
         Value::Double(v) if v.is_finite() => format!("{v:?}"),
+        Value::Double(v) => {
+            let name = match v.is_nan() {
+                true => "NaN",
+                false if *v > 0.0 => "Infinity",
+                false => "-Infinity",
+            };
+            format!("CAST('{name}' AS DOUBLE)")
+        }
         Value::BigDecimal(v) => format!("CAST('{}' AS BIG_DECIMAL)", v.to_plain_string()),
         Value::Boolean(v) => v.to_string(),
         Value::String(v) | Value::Json(v) => quoted(v),
@@ -482,10 +490,13 @@ fn as_planned(expr: &Expr, text: String, leaf: &Leaf) -> String {
         "yearofweek",
         "yow",
     ];
-    let Expr::ScalarFunction(function) = expr else {
-        return text;
+    let name = match expr {
+        Expr::ScalarFunction(function) => function.func.name().to_owned(),
+        // A column that a projection made of such a call.
+        Expr::Column(_) => text.split('(').next().unwrap_or_default().to_lowercase(),
+        _ => return text,
     };
-    let name = function.func.name();
+    let name = name.as_str();
     match expr.get_type(leaf.schema.as_ref()) {
         Ok(ArrowType::Int64) if PARTS.contains(&name) => format!("CAST({text} AS LONG)"),
         Ok(ArrowType::Int32) if name == "timestampdiff" => format!("CAST({text} AS INT)"),
@@ -496,25 +507,39 @@ fn as_planned(expr: &Expr, text: String, leaf: &Leaf) -> String {
     }
 }
 
-/// A key: integer arithmetic, which a leaf does in DOUBLE, is narrowed before rows are grouped.
+/// A key: integer arithmetic, which a leaf does in DOUBLE, is narrowed before rows are grouped, wherever in the key it stands.
 fn whole(expr: &Expr, leaf: &Leaf) -> Option<String> {
     let text = expression(expr, leaf)?;
-    let narrowed = match expr {
-        Expr::ScalarFunction(function) => matches!(
-            function.func.name(),
-            "$plus" | "$minus" | "$times" | "$divide" | "$mod" | "mod" | "floor" | "ceil" | "abs"
-        ),
-        // A column that a projection made of such a call.
-        Expr::Column(_) => ["(", "mod(", "floor(", "ceil(", "abs("]
-            .iter()
-            .any(|start| text.starts_with(start)),
-        _ => false,
-    };
     match expr.get_type(leaf.schema.as_ref()).ok()? {
-        ArrowType::Int32 if narrowed => Some(format!("CAST({text} AS INT)")),
-        ArrowType::Int64 if narrowed => Some(format!("CAST({text} AS LONG)")),
+        ArrowType::Int32 if computes(&text) => Some(format!("CAST({text} AS INT)")),
+        ArrowType::Int64 if computes(&text) => Some(format!("CAST({text} AS LONG)")),
         _ => Some(text),
     }
+}
+
+/// True for a text with arithmetic in it, which a leaf does in DOUBLE.
+fn computes(text: &str) -> bool {
+    const COMPUTED: &[&str] = &[
+        " + ",
+        " - ",
+        " * ",
+        " / ",
+        "mod(",
+        "floor(",
+        "ceil(",
+        "abs(",
+        "truncate(",
+    ];
+    column_of(text).is_none() && COMPUTED.iter().any(|part| text.contains(part))
+}
+
+/// True for what a leaf would order by a fraction that a whole number above it does not have.
+pub(super) fn is_cut(expr: &Expr, text: &str, leaf: &Leaf) -> bool {
+    let whole = matches!(
+        expr.get_type(leaf.schema.as_ref()),
+        Ok(ArrowType::Int32 | ArrowType::Int64)
+    );
+    whole && !text.starts_with("CAST(") && computes(text)
 }
 
 /// True for integer arithmetic with a literal: its sums and extremes are those of DOUBLEs, and narrowed once, at the end.
@@ -536,8 +561,14 @@ fn overflows(expr: &Expr, leaf: &Leaf) -> bool {
 
 /// The type of the sum of an expression over columns, where it is narrower than that of its rows in a leaf.
 fn sum_of(expr: &Expr, leaf: &Leaf) -> Option<DataType> {
-    if matches!(expr, Expr::Column(_) | Expr::Literal(..)) {
-        return None;
+    let stored = |column: &Expr| {
+        let text = expression(column, leaf);
+        text.is_none_or(|text| column_of(&text).is_some())
+    };
+    match expr {
+        Expr::Literal(..) => return None,
+        Expr::Column(_) if stored(expr) => return None,
+        _ => {}
     }
     match expr.get_type(leaf.schema.as_ref()).ok()? {
         ArrowType::Int32 | ArrowType::Int64 => Some(DataType::Long),

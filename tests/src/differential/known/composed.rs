@@ -90,7 +90,9 @@ pub(super) const RULES: &[Rule] = &[
         };
         let near = |ours: &Json, theirs: &Json| match (number(ours), number(theirs)) {
             // A FLOAT has seven digits.
-            (Some(a), Some(b)) => a == b.trunc() || (a - b).abs() <= 1e-6 * a.abs().max(b.abs()),
+            (Some(a), Some(b)) => {
+                a == b.trunc() || a.trunc() == b || (a - b).abs() <= 1e-6 * a.abs().max(b.abs())
+            }
             _ => false,
         };
         d.multi() && rounded && d.agree(same, wider, near)
@@ -136,7 +138,14 @@ pub(super) const RULES: &[Rule] = &[
         ];
         let window = windows.iter().any(|call| d.sql.contains(call));
         let whole = |cell: &Json| cell.as_i64().is_some_and(|x| x > 0);
-        d.multi() && joined && window && d.cells_agree(|a, b| whole(a) && whole(b))
+        let constant = d.sql.contains(" OVER (PARTITION BY SUBSTR('");
+        // A few rows more of many.
+        let near = |a: &Json, b: &Json| match (number(a), number(b)) {
+            (Some(a), Some(b)) => (a - b).abs() <= 0.01 * b.abs(),
+            _ => false,
+        };
+        let some = window && d.cells_agree(|a, b| whole(a) && whole(b));
+        d.multi() && joined && (some || (constant && d.cells_agree(near)))
     }),
     ("a sliding sum behind what is infinite", |d| {
         let sliding = d.sql.contains(" PRECEDING AND ") || d.sql.contains(" FOLLOWING AND ");
